@@ -1,0 +1,196 @@
+"""`Arch`, the description of a network, and `layers`, the one walk that all its readers share."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from budgetnas.arch.blocks import BLOCKS, Style
+from budgetnas.arch.layers import Act, Conv, Dropout, Layer, Linear, Norm, Pool, SqueezeExcite
+from budgetnas.spec import Maybe, Spec, parse_json, read_text
+
+Norms = Literal["batch", "none"]
+Places = Literal["stem", "block"]
+
+
+def _odd(kernel: int) -> int:
+    if kernel % 2 == 0:
+        raise ValueError(f"a kernel must be odd, got {kernel}")
+    return kernel
+
+
+def known_block(name: str) -> str:
+    """Validate the name of a block."""
+    if name not in BLOCKS:
+        raise ValueError(f"unknown block {name!r}, known: {', '.join(BLOCKS)}")
+    return name
+
+
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+Depth = Annotated[int, Field(ge=1, le=1_000)]
+Kernel = Annotated[int, Field(ge=1, le=99), AfterValidator(_odd)]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+BlockName = Annotated[str, AfterValidator(known_block)]
+
+MAX_STAGES = 12
+"""More stages than halvings of any sensible image."""
+
+
+class Stage(Spec):
+    """Blocks of one width; the first of them halves the size, but in the first stage."""
+
+    width: Width
+    """Channels at the output of every block (the papers' C_i)."""
+
+    depth: Depth
+    """Number of blocks (the papers' B_i)."""
+
+    kernel: Kernel = 3
+    """Side of the branch's spatial convolutions, odd (the papers' F_i)."""
+
+    shortcut_kernel: Kernel = 1
+    """Side of a projection shortcut's convolution, odd (the papers' K_i)."""
+
+
+class SE(Spec):
+    """Squeeze-and-excitation (Hu et al., 2018): where, and how narrow its middle is."""
+
+    where: Places
+    """`stem`: one gate on the stem's output; `block`: one on every block's branch."""
+
+    reduction: Annotated[int, Field(ge=1, le=1_000_000)] = 16
+    """The middle has max(1, width // reduction) channels."""
+
+
+class Arch(Spec):
+    """A residual network for images, as data."""
+
+    in_channels: Annotated[int, Field(ge=1, le=1_000)] = 3
+    """Channels of an image: 1 for grey, 3 for colour."""
+
+    num_classes: Annotated[int, Field(ge=2, le=1_000_000)] = 10
+    """Number of classes."""
+
+    block: BlockName
+    """The kind of block: basic, bottleneck or preact."""
+
+    stem_width: Width
+    """Channels of the 3x3 convolution at the start."""
+
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=MAX_STAGES)]
+    """The stages, from the image to the head."""
+
+    se: Maybe[SE] = None
+    """Squeeze-and-excitation; null: none."""
+
+    norm: Norms = "batch"
+    """`batch`, or `none`: then every convolution has a bias instead."""
+
+    dropout: Probability = 0.0
+    """Probability of elementwise dropout after each block and before the linear layer."""
+
+    @model_validator(mode="after")
+    def _bottlenecks_divide(self) -> Self:
+        if self.block == "bottleneck":
+            for number, stage in enumerate(self.stages):
+                if stage.width % 4:
+                    raise ValueError(
+                        "a bottleneck's width must be divisible by 4, "
+                        f"got stages.{number}.width={stage.width}"
+                    )
+        return self
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "arch") -> Self:
+        """Parse the JSON form; `source` names it in the error."""
+        return cls.parse(parse_json(text, source), source)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read the JSON form from a file."""
+        return cls.from_json(read_text(path), str(path))
+
+    def to_json(self) -> str:
+        """Write the JSON form, on one line, every field spelled out."""
+        return self.model_dump_json()
+
+    def adapted(self, in_channels: int, num_classes: int) -> Self:
+        """Return the same network for other images or classes."""
+        return self.changed(in_channels=in_channels, num_classes=num_classes)
+
+    def digest(self) -> str:
+        """Identify the network: equal for descriptions that differ only in fields without effect.
+
+        Two descriptions are the same network if and only if they walk through the same layers; an
+        unused shortcut kernel, say, appears in none.
+        """
+        return hashlib.sha256(repr(list(layers(self))).encode()).hexdigest()[:32]
+
+    def __str__(self) -> str:
+        """Say it in a few words: `basic [4,4,3] x (64,128,256)`."""
+        depths = ",".join(str(stage.depth) for stage in self.stages)
+        widths = ",".join(str(stage.width) for stage in self.stages)
+        words = [f"{self.block} [{depths}] x ({widths})"]
+        if self.stem_width != self.stages[0].width:
+            words.append(f"stem {self.stem_width}")
+        for field, plain in (("kernel", 3), ("shortcut_kernel", 1)):
+            sides = [getattr(stage, field) for stage in self.stages]
+            if any(side != plain for side in sides):
+                words.append(f"{field.replace('_', ' ')} {','.join(map(str, sides))}")
+        if self.se:
+            words.append(f"SE {self.se.where}/{self.se.reduction}")
+        if self.norm != "batch":
+            words.append("no norm")
+        if self.dropout:
+            words.append(f"dropout {self.dropout:g}")
+        return ", ".join(words)
+
+
+def layers(arch: Arch) -> Iterator[tuple[str, Layer]]:
+    """Walk a description: yield its layers in order, named as in the model's `state_dict`."""
+    yield from _stem(arch)
+    w_in = arch.stem_width
+    for index, stage in enumerate(arch.stages):
+        yield from _stage(arch, index, w_in)
+        w_in = stage.width
+    yield from _head(arch, w_in)
+
+
+def _stem(arch: Arch) -> Iterator[tuple[str, Layer]]:
+    normed = arch.norm == "batch"
+    yield "stem.conv", Conv(arch.in_channels, arch.stem_width, 3, bias=not normed)
+    if arch.block != "preact":  # there the first block begins with norm and ReLU
+        if normed:
+            yield "stem.norm", Norm(arch.stem_width)
+        yield "stem.act", Act()
+    if arch.se and arch.se.where == "stem":
+        yield "stem.se", SqueezeExcite(arch.stem_width, arch.se.reduction)
+
+
+def _stage(arch: Arch, index: int, w_in: int) -> Iterator[tuple[str, Layer]]:
+    stage = arch.stages[index]
+    style = Style(
+        kernel=stage.kernel,
+        shortcut_kernel=stage.shortcut_kernel,
+        normed=arch.norm == "batch",
+        se_reduction=arch.se.reduction if arch.se and arch.se.where == "block" else None,
+        dropout=arch.dropout,
+    )
+    block = BLOCKS[arch.block]
+    for number in range(stage.depth):
+        stride = 2 if index > 0 and number == 0 else 1
+        yield f"stages.{index}.{number}", block(w_in, stage.width, stride, style)
+        w_in = stage.width
+
+
+def _head(arch: Arch, width: int) -> Iterator[tuple[str, Layer]]:
+    if arch.block == "preact":
+        if arch.norm == "batch":
+            yield "head.norm", Norm(width)
+        yield "head.act", Act()
+    yield "head.pool", Pool()
+    if arch.dropout > 0:
+        yield "head.dropout", Dropout(arch.dropout)
+    yield "head.linear", Linear(width, arch.num_classes)

@@ -1,0 +1,129 @@
+"""The residual blocks, each a function from widths to a `Residual`.
+
+Add yours here: a function, a line in `BLOCKS`, and a published count in tests/arch/test_counts.py.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from budgetnas.arch.layers import (
+    Act,
+    Conv,
+    Dropout,
+    Layer,
+    NamedLayers,
+    Norm,
+    Residual,
+    SqueezeExcite,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What all blocks of a stage have in common."""
+
+    kernel: int = 3
+    """Side of the branch's spatial convolutions."""
+
+    shortcut_kernel: int = 1
+    """Side of a projection shortcut's convolution."""
+
+    normed: bool = True
+    """Batch norm after convolutions; without it, every convolution has a bias instead."""
+
+    se_reduction: int | None = None
+    """Squeeze-and-excitation before the addition, with this reduction; None: without."""
+
+    dropout: float = 0.0
+    """Probability of elementwise dropout after the block; 0: no such layer."""
+
+    def conv(self, w_in: int, w_out: int, kernel: int, stride: int = 1) -> Conv:
+        """A convolution, with the bias that a missing norm calls for."""
+        return Conv(w_in, w_out, kernel, stride, bias=not self.normed)
+
+    def norm(self, name: str, width: int) -> Iterator[tuple[str, Layer]]:
+        """A norm where there are norms."""
+        if self.normed:
+            yield name, Norm(width)
+
+    def gate(self, width: int) -> Iterator[tuple[str, Layer]]:
+        """A squeeze-and-excitation gate where there is one."""
+        if self.se_reduction is not None:
+            yield "se", SqueezeExcite(width, self.se_reduction)
+
+    def drop(self) -> Iterator[tuple[str, Layer]]:
+        """A dropout layer where there is one."""
+        if self.dropout > 0:
+            yield "dropout", Dropout(self.dropout)
+
+
+class Block(Protocol):
+    """A block: w_in channels at the input, w_out at the output, the size divided by stride."""
+
+    def __call__(self, w_in: int, w_out: int, stride: int, style: Style) -> Residual:
+        """Describe the block."""
+        ...
+
+
+def basic(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
+    """Two convolutions, the stride on the first (He et al., 2015, fig. 5 left)."""
+    branch = (
+        ("conv1", style.conv(w_in, w_out, style.kernel, stride)),
+        *style.norm("norm1", w_out),
+        ("act1", Act()),
+        ("conv2", style.conv(w_out, w_out, style.kernel)),
+        *style.norm("norm2", w_out),
+        *style.gate(w_out),
+    )
+    post = (("act", Act()), *style.drop())
+    return Residual(branch, _projection(w_in, w_out, stride, style), post=post)
+
+
+def bottleneck(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
+    """1x1 to a quarter of w_out, kxk with the stride, 1x1 back (He et al., 2015, fig. 5 right)."""
+    mid = w_out // 4
+    branch = (
+        ("conv1", style.conv(w_in, mid, 1)),
+        *style.norm("norm1", mid),
+        ("act1", Act()),
+        ("conv2", style.conv(mid, mid, style.kernel, stride)),
+        *style.norm("norm2", mid),
+        ("act2", Act()),
+        ("conv3", style.conv(mid, w_out, 1)),
+        *style.norm("norm3", w_out),
+        *style.gate(w_out),
+    )
+    post = (("act", Act()), *style.drop())
+    return Residual(branch, _projection(w_in, w_out, stride, style), post=post)
+
+
+def preact(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
+    """Norm, ReLU, convolution, twice; a bare projection (Zagoruyko and Komodakis, 2016)."""
+    branch = (
+        ("conv1", style.conv(w_in, w_out, style.kernel, stride)),
+        *style.norm("norm2", w_out),
+        ("act2", Act()),
+        ("conv2", style.conv(w_out, w_out, style.kernel)),
+        *style.gate(w_out),
+    )
+    shortcut: NamedLayers = ()
+    if _needs_projection(w_in, w_out, stride):
+        shortcut = (("conv", style.conv(w_in, w_out, style.shortcut_kernel, stride)),)
+    pre = (*style.norm("norm1", w_in), ("act1", Act()))
+    return Residual(branch, shortcut, pre, tuple(style.drop()))
+
+
+def _needs_projection(w_in: int, w_out: int, stride: int) -> bool:
+    return stride != 1 or w_in != w_out
+
+
+def _projection(w_in: int, w_out: int, stride: int, style: Style) -> NamedLayers:
+    if not _needs_projection(w_in, w_out, stride):
+        return ()
+    conv = style.conv(w_in, w_out, style.shortcut_kernel, stride)
+    return ("conv", conv), *style.norm("norm", w_out)
+
+
+# add yours here
+BLOCKS: dict[str, Block] = {"basic": basic, "bottleneck": bottleneck, "preact": preact}

@@ -1,0 +1,126 @@
+"""What a network costs, from its description alone: no network is built, nothing is run."""
+
+import re
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Annotated, NamedTuple, Self
+
+from pydantic import AfterValidator, Field
+
+from budgetnas.arch.arch import Arch, layers
+from budgetnas.arch.layers import Act, Conv, Dropout, Leaf, Linear, Norm, Pool, Shape
+from budgetnas.errors import InputError
+from budgetnas.spec import Spec
+
+
+class Row(NamedTuple):
+    """A line of the layer table."""
+
+    name: str
+    """The leaf's name, as in the model's `state_dict`."""
+    type: str
+    """The torch class it becomes."""
+    output: Shape
+    """Channels, height, width at its output."""
+    params: int
+    """Trainable parameters."""
+    macs: int
+    """Multiply-adds for one image."""
+
+
+TORCH_NAMES: dict[type[Leaf], str] = {
+    Conv: "Conv2d",
+    Norm: "BatchNorm2d",
+    Act: "ReLU",
+    Dropout: "Dropout",
+    Pool: "AdaptiveAvgPool2d",
+    Linear: "Linear",
+}
+
+
+def layer_table(arch: Arch, image_size: int = 32) -> list[Row]:
+    """List the leaves that hold weights or change the shape; their rows add up to the totals.
+
+    Activations and dropout do neither and are left out, as in the published listings.
+    """
+    return [
+        Row(name, TORCH_NAMES[type(leaf)], leaf.output(shape), leaf.params(), leaf.macs(shape))
+        for name, leaf, shape in _leaves(arch, image_size)
+        if not isinstance(leaf, Act | Dropout)
+    ]
+
+
+def _leaves(arch: Arch, image_size: int) -> Iterator[tuple[str, Leaf, Shape]]:
+    shape: Shape = (arch.in_channels, image_size, image_size)
+    for name, layer in layers(arch):
+        yield from layer.leaves(name, shape)
+        shape = layer.output(shape)
+
+
+def count_params(arch: Arch) -> int:
+    """Count the trainable parameters, as torch would on the built model."""
+    return sum(layer.params() for _, layer in layers(arch))
+
+
+def count_macs(arch: Arch, image_size: int = 32) -> int:
+    """Count the multiply-adds of one image's forward pass (1 MAC = 2 FLOPs).
+
+    Convolutions (squeeze-and-excitation's too) and the linear layer count; norms, activations,
+    pooling and biases do not.
+    """
+    return sum(leaf.macs(shape) for _, leaf, shape in _leaves(arch, image_size))
+
+
+# add yours here: what can be limited, as a function of the description and the image's side
+COSTS: dict[str, Callable[[Arch, int], int]] = {
+    "params": lambda arch, image_size: count_params(arch),
+    "macs": count_macs,
+}
+
+
+def _known_cost(name: str) -> str:
+    if name not in COSTS:
+        raise ValueError(f"unknown cost {name!r}, known: {', '.join(COSTS)}")
+    return name
+
+
+MAX_LIMIT = 10**15
+_SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
+_AMOUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)(?:e\+?(\d{1,2}))?([kmg]?)", re.ASCII | re.IGNORECASE)
+
+
+class Budget(Spec):
+    """A limit on a cost: what is over it is never trained."""
+
+    limit: Annotated[int, Field(ge=1, le=MAX_LIMIT)]
+    """The largest cost that is feasible."""
+
+    cost: Annotated[str, AfterValidator(_known_cost)] = "params"
+    """What is limited: an entry of `COSTS`."""
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Parse `5e6`, `5M`, `500k` or `5_000_000`."""
+        match = _AMOUNT.fullmatch(text.strip())
+        rule = "a budget is a whole number such as 5e6, 5M, 500k or 5_000_000"
+        if not match:
+            raise InputError(f"{rule}, got {text!r}")
+        number, exponent, suffix = match.groups()
+        amount = Decimal(number.replace("_", "")).scaleb(int(exponent or 0))
+        limit = amount * _SUFFIXES[suffix.lower()]
+        if not 1 <= limit <= MAX_LIMIT:
+            raise InputError(f"{rule}, from 1 to {MAX_LIMIT:.0e}, got {text!r}")
+        if limit != int(limit):
+            raise InputError(f"{rule}, got {text!r}")
+        return cls(limit=int(limit))
+
+    def excess(self, arch: Arch, image_size: int = 32) -> int:
+        """Return cost - limit; feasible means at most 0."""
+        return COSTS[self.cost](arch, image_size) - self.limit
+
+    def __str__(self) -> str:
+        """The canonical form, with the largest suffix that leaves a whole number: 5M, 78500."""
+        for suffix, factor in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
+            if self.limit % factor == 0:
+                return f"{self.limit // factor}{suffix}"
+        return str(self.limit)

@@ -1,0 +1,5 @@
+"""The command line: a file per command. Each parses, calls one library function, and prints."""
+
+from budgetnas.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,104 @@
+"""``budgetnas count``: what an architecture costs, without building it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from budgetnas.arch import PRESETS, Arch, Budget, Row, count_macs, count_params, layer_table
+from budgetnas.cli.options import ImageSizeOption, JsonOption
+from budgetnas.data import DATASETS
+from budgetnas.errors import InputError
+
+MIB = 2**20
+
+
+def count(
+    arch: Annotated[
+        str, typer.Argument(metavar="ARCH", help="A preset, a JSON file, or - for stdin.")
+    ],
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Say whether it has at most so many parameters."),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Count it for this data set's channels and classes."),
+    ] = None,
+    image_size: ImageSizeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print the layers, parameters and multiply-adds of an architecture.
+
+    Nothing is built or run: the numbers come from the description. Example:
+    [bold]budgetnas count efficient-resnet --budget 5M[/bold]
+    """
+    limit = Budget.from_text(budget) if budget is not None else None
+    described = _read(arch)
+    if dataset is not None:
+        described = _fit(described, arch, dataset)
+    size = image_size or (DATASETS[dataset].image_size if dataset else 32)
+    rows = layer_table(described, size)
+    params, macs = count_params(described), count_macs(described, size)
+    feasible = None if limit is None else limit.excess(described, size) <= 0
+    if as_json:
+        layers = [{**row._asdict(), "output": list(row.output)} for row in rows]
+        answer = {"params": params, "macs": macs, "layers": layers}
+        answer |= {"budget": limit.limit if limit else None, "feasible": feasible}
+        typer.echo(json.dumps(answer))
+        return
+    _print_table(rows, params, macs, size)
+    if limit is not None:
+        excess = params - limit.limit
+        verdict = f"over by {excess:,}" if excess > 0 else f"fits, {-excess:,} to spare"
+        typer.echo(f"Budget {limit.limit:,} parameters: {verdict}")
+
+
+def _read(name: str) -> Arch:
+    if name == "-":
+        return Arch.from_json(sys.stdin.read(), "stdin")
+    if name in PRESETS:
+        return PRESETS[name]
+    path = Path(name)
+    if path.suffix == ".json" or path.exists():
+        return Arch.from_file(path)
+    raise InputError(
+        f"unknown arch {name!r}, known: {', '.join(PRESETS)}, a JSON file, or - for stdin"
+    )
+
+
+def _fit(described: Arch, name: str, dataset: str) -> Arch:
+    """Count a preset as it would be on a data set; what a file says must fit already."""
+    if dataset not in DATASETS:
+        raise InputError(f"--dataset: unknown data set {dataset!r}, known: {', '.join(DATASETS)}")
+    info = DATASETS[dataset]
+    if info.channels is None or info.num_classes is None:
+        raise InputError(f"--dataset {dataset}: only its images tell channels and classes")
+    needs = (info.channels, info.num_classes)
+    has = (described.in_channels, described.num_classes)
+    if has == needs:
+        return described
+    words = "in_channels={}, num_classes={}"
+    if name not in PRESETS:
+        raise InputError(
+            f"{name}: the arch must fit {dataset}, which needs {words.format(*needs)}, "
+            f"got {words.format(*has)}"
+        )
+    typer.echo(f"{name} adapted to {dataset}: {words.format(*needs)}", err=True)
+    return described.adapted(*needs)
+
+
+def _print_table(rows: list[Row], params: int, macs: int, size: int) -> None:
+    from budgetnas.cli.console import print_table
+
+    shapes = [f"[{', '.join(map(str, row.output))}]" for row in rows]
+    cells = [
+        (row.name, row.type, shape, f"{row.params:,}", f"{row.macs:,}")
+        for row, shape in zip(rows, shapes, strict=True)
+    ]
+    print_table(["Layer", "Type", "Output shape", ">Params", ">MACs"], cells)
+    typer.echo(f"\nTotal params: {params:,}")
+    typer.echo(f"Total MACs:   {macs:,} for one image of {size}x{size}")
+    typer.echo(f"Weights:      {params * 4 / MIB:.2f} MiB (4 bytes a parameter)")

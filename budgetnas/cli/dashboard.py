@@ -1,0 +1,24 @@
+"""``budgetnas dashboard``: the Optuna dashboard on a study."""
+
+from typing import Annotated
+
+import typer
+
+from budgetnas.cli.options import StorageOption, StudyOption
+
+
+def dashboard(
+    study: StudyOption = None,
+    storage: StorageOption = None,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0 for any that is free.")
+    ] = 8080,
+) -> None:
+    """Look at a study's trials in the Optuna dashboard, on 127.0.0.1 only.
+
+    It has no password and whoever reaches it may change or delete the study: it is for the person
+    at this machine. Requests that other web pages might send are refused.
+    """
+    from budgetnas.dashboard import serve
+
+    serve(study, storage, port, lambda text: typer.echo(text, err=True))

@@ -1,0 +1,90 @@
+"""The program: its commands, and what happens to errors and signals."""
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+
+from budgetnas.cli.count import count
+from budgetnas.cli.dashboard import dashboard
+from budgetnas.cli.presets import presets
+from budgetnas.cli.retrain import retrain
+from budgetnas.cli.search import search
+from budgetnas.errors import BudgetnasError
+
+app = typer.Typer(
+    name="budgetnas",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+# add yours here
+for command in (search, retrain, count, presets, dashboard):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def budgetnas(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Neural architecture search under a parameter budget.
+
+    Finds the most accurate image classifier of at most so many parameters, retrains it in full,
+    and tests it once. Begin with [bold]budgetnas search --budget 5e6[/bold], go on with
+    [bold]budgetnas retrain best[/bold], and look at the trials in [bold]budgetnas
+    dashboard[/bold]. A budget counts trainable parameters and reads 5e6, 5M, 500k or 5_000_000.
+    """
+    if version:
+        import budgetnas as package
+
+        typer.echo(package.__version__)
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program; return its exit status.
+
+    0: done. 1: something broke. 2: the user's input can't be, one line says why. 130: interrupted.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return int(app(args=arguments, prog_name="budgetnas", standalone_mode=False) or 0)
+    except BudgetnasError as error:
+        return _complain(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # not one of typer's usage errors
+            raise
+        return _complain(_usage_message(error), 2)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """A polite request to end is a Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def _complain(message: str, status: int) -> int:
+    print(f"budgetnas: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _usage_message(error: Any) -> str:
+    """Put a usage error on one line, with what is known where a name is not."""
+    message = error.format_message()
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return str(message)
+    if type(error).__name__ == "NoSuchOption":
+        options = [name for parameter in context.command.params for name in parameter.opts]
+        known = ", ".join(name for name in options if name.startswith("--"))
+        return f"{context.info_name}: {message.rstrip('.')}; known: {known}"
+    if message.startswith("No such command"):
+        return f"{message.rstrip('.')}; known: {', '.join(context.command.commands)}"
+    return f"{context.info_name}: {message}" if context.parent else str(message)

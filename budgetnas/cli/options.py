@@ -1,0 +1,61 @@
+"""Options that several commands have in common, so that they read alike everywhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StudyOption = Annotated[
+    str | None,
+    typer.Option("--study", "--study-name", metavar="NAME", help="The study, in ./studies/NAME."),
+]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="SQLAlchemy URL of the study's storage; study.db in its folder unless given.",
+    ),
+]
+DatasetOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="cifar10, cifar100, svhn, fashion-mnist, digits (embedded), or folder (your images "
+        "in --data-dir: train/<class>/*, optionally test/<class>/*).",
+    ),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Where data sets are kept (./data); for folder, the folder itself."
+    ),
+]
+ImageSizeOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=4096, metavar="PIXELS",
+        help="Side of an image: short side resized, centre cropped. The data set's own unless "
+        "given; 32 for folder.",
+    ),
+]  # fmt: skip
+EpochsOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=1_000_000, metavar="N", help="Epochs, instead of the recipe's."),
+]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE",
+        help="A named recipe (budgetnas presets lists them) or a TOML file that changes one.",
+    ),
+]
+DeviceOption = Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda or cuda:N.")]
+SeedOption = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=2**63 - 1, metavar="N", help="What every random choice is derived from."
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")
+]

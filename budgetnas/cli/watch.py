@@ -1,0 +1,191 @@
+"""Showing a search or a retraining while it runs: lines and a live bar, on stderr."""
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
+
+from budgetnas.events import (
+    EpochEnded,
+    Estimated,
+    Event,
+    Loading,
+    Notice,
+    RunEpochEnded,
+    RunStarted,
+    TestOpened,
+    TrialEnded,
+)
+from budgetnas.searching.estimate import describe_duration
+from budgetnas.study.trials import Kind
+
+PIPE_WIDTH = 200
+EVERY = 10.0
+"""Seconds between two lines of progress where there is no terminal to draw a bar on."""
+
+
+class _Watch:
+    """A bar where there is a terminal, lines where there is none."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=True, highlight=False, markup=False)
+        if not self.console.is_terminal:
+            self.console.width = PIPE_WIDTH
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self._task: TaskID = self._bar.add_task("starting", total=None, note="")
+        self._last_line = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def interrupted(self, again: str) -> None:
+        """Say what is kept and what goes on."""
+        self._bar.stop()
+        self.say(f"Interrupted. {self.kept()} To go on: {again}")
+
+    def kept(self) -> str:
+        """Say what an interruption leaves."""
+        raise NotImplementedError
+
+    def say(self, text: str) -> None:
+        """Print a line, above the bar if there is one."""
+        self.console.print(text, soft_wrap=True)
+        self._last_line = time.monotonic()
+
+    def show(self, what: str, done: float, total: float, note: str = "") -> None:
+        """Move the bar; without a terminal, print a line now and then."""
+        self._bar.update(self._task, description=what, completed=done, total=total, note=note)
+        if not self.console.is_terminal and time.monotonic() - self._last_line > EVERY:
+            self.say(f"{what}: {done:,.0f} of {total:,.0f} {note}".rstrip())
+
+    def common(self, event: Event) -> None:
+        """Show what searches and retrainings have in common."""
+        match event:
+            case Notice(text=text):
+                self.say(text)
+            case Loading(what=what, done=done, total=total):
+                self.show(what, done, total)
+
+
+class SearchWatch(_Watch):
+    """Shows a search."""
+
+    def __init__(self, trials: int) -> None:
+        super().__init__()
+        self._trials = trials
+        self._trained = 0
+        self._here: list[float] = []
+        self._note = ""
+
+    def kept(self) -> str:
+        """Say what an interruption leaves."""
+        return f"{self._trained} trained trials are kept, the running one will be taken up again."
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case Estimated():
+                self._estimated(event)
+            case EpochEnded(trial=trial, epoch=epoch, epochs=epochs):
+                done = self._trained + epoch / epochs
+                self.show(f"trial {trial}", done, self._trials, self._note)
+            case TrialEnded():
+                self._ended(event)
+            case _:
+                self.common(event)
+
+    def _estimated(self, event: Estimated) -> None:
+        self.say(
+            f"{event.trials} trials will take about {describe_duration(event.seconds)} "
+            f"on {event.device}, less what is stopped early"
+        )
+        if event.slow:
+            self.say(
+                "To make it shorter: a GPU, fewer --trials or --epochs, --train-samples 10000, a "
+                "smaller --budget, or a --space of narrower early stages. Going on."
+            )
+
+    def _ended(self, event: TrialEnded) -> None:
+        tally, best = event.tally, event.best
+        self._trained = tally.trained
+        self._note = f"{tally.trained} of {self._trials} trained, {tally.over_budget} over budget"
+        if best:
+            self._note += f", best {best.value:.2%} with {best.params:,} params"
+        if event.kind is Kind.FAILED:
+            self.say(f"trial {event.number:>4}  failed: {event.failure}")
+        elif event.kind is Kind.TRAINED and event.value is not None:
+            self._here.append(event.seconds)
+            left = (self._trials - tally.trained) * sum(self._here) / len(self._here)
+            self._note += f", {describe_duration(left)} left"
+            mark = "stopped" if event.pruned else "best" if self._is_best(event) else ""
+            self.say(
+                f"trial {event.number:>4}  {event.value:7.2%}  {event.params:>10,} params  "
+                f"{event.seconds:6.1f} s  {mark:7}  {event.arch}"
+            )
+        self.show(f"trial {event.number}", tally.trained, self._trials, self._note)
+
+    @staticmethod
+    def _is_best(event: TrialEnded) -> bool:
+        return event.best is not None and event.best.number == event.number
+
+
+class RetrainWatch(_Watch):
+    """Shows a retraining."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder: Path | None = None
+        self._done = 0
+        self._here: list[float] = []
+
+    def kept(self) -> str:
+        """Say what an interruption leaves."""
+        return f"{self._done} finished epochs are kept."
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case RunStarted():
+                self.folder, self._done = event.folder, event.epochs_done
+                self.say(
+                    f"{event.arch}: {event.params:,} parameters, {event.images:,} images, "
+                    f"{event.epochs} epochs on {event.device}"
+                )
+                if event.epochs_done:
+                    self.say(f"continuing after epoch {event.epochs_done}")
+            case RunEpochEnded():
+                self._ended(event)
+            case TestOpened(openings=openings):
+                self.say(f"opening the test set (opening {openings} for this study)")
+            case _:
+                self.common(event)
+
+    def _ended(self, event: RunEpochEnded) -> None:
+        self._done = event.epoch
+        self._here.append(event.seconds)
+        left = (event.epochs - event.epoch) * sum(self._here) / len(self._here)
+        self.show(
+            f"epoch {event.epoch}", event.epoch, event.epochs,
+            f"loss {event.train_loss:.3f}, {event.train_accuracy:.2%} of augmented images right, "
+            f"{describe_duration(left)} left",
+        )  # fmt: skip

@@ -1,0 +1,81 @@
+"""The Optuna dashboard on one study, for the person at this machine."""
+
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from budgetnas.errors import InputError
+from budgetnas.study.config import StudyConfig
+from budgetnas.study.place import find_study, study_folder
+from budgetnas.study.storage import default_url, load_study, open_storage
+
+HOST = "127.0.0.1"
+WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Log no requests."""
+
+
+def serve(study: str | None, storage: str | None, port: int, say: Callable[[str], None]) -> None:
+    """Serve until interrupted.
+
+    Args:
+        study: The study's name; the only one, else the newest.
+        storage: Its storage, where it is not the one it was begun with.
+        port: 0 for any that is free.
+        say: Told the address.
+
+    Raises:
+        InputError: If there is no such study, no dashboard installed, or the port is taken.
+    """
+    name, _ = find_study(study)
+    folder = study_folder(name)
+    url = storage or StudyConfig.read(folder).storage or default_url(folder)
+    loaded = load_study(name, url)
+    application = guard_host(_application(url))
+    try:
+        server = make_server(HOST, port, application, _Server, _Quiet)
+    except OSError as error:
+        raise InputError(f"--port {port} can't be used: {error.strerror}") from None
+    with server:
+        address = f"http://{HOST}:{server.server_port}"
+        say(f"Study {name}: {address}/dashboard/studies/{loaded._study_id} (Ctrl-C ends it)")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            say("Dashboard ended.")
+
+
+def _application(url: str) -> WSGI:
+    try:
+        from optuna_dashboard import wsgi
+    except ImportError:
+        raise InputError(
+            "the dashboard is not installed: pip install 'budgetnas[dashboard]'"
+        ) from None
+    application: WSGI = wsgi(open_storage(url))
+    return application
+
+
+def guard_host(application: WSGI) -> WSGI:
+    """Refuse requests whose Host is not this machine's own name.
+
+    A page on the web can make its own name point here (DNS rebinding) and then send what it likes;
+    but the browser says that name in Host.
+    """
+
+    def guarded(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        host, _, _ = environ.get("HTTP_HOST", "").partition(":")
+        if host not in (HOST, "localhost"):
+            start("403 Forbidden", [("Content-Type", "text/plain")])
+            return [f"the Host must be {HOST} or localhost, got {host!r}\n".encode()]
+        return application(environ, start)
+
+    return guarded

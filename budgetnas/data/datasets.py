@@ -1,0 +1,134 @@
+"""The data sets by name: facts that need no torch, and where their readers are."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, Field, model_validator
+
+from budgetnas.errors import InputError
+from budgetnas.spec import Maybe, Spec
+
+if TYPE_CHECKING:
+    from budgetnas.data.images import ImageSet
+
+Part: TypeAlias = Literal["train", "test"]
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told what is being done, how much of it is done, and of how much in all."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What is known of a data set before it is opened."""
+
+    about: str
+    """One line for people."""
+    channels: int | None
+    """1 for grey, 3 for colour; None where only the images tell."""
+    num_classes: int | None
+    """Number of classes; None where only the folders tell."""
+    image_size: int
+    """Side of an image in pixels, unless --image-size says."""
+    mirror: bool
+    """Whether a mirrored image still shows its class."""
+    read: "Callable[[DataSource, Part, int | None, Progress], ImageSet]"
+    """Read a part, with so many channels (None: as the images are)."""
+
+
+def _torchvision(
+    source: "DataSource", part: Part, channels: int | None, progress: Progress
+) -> "ImageSet":
+    from budgetnas.data.torchvision_sets import read
+
+    return read(source, part, progress)
+
+
+def _digits(
+    source: "DataSource", part: Part, channels: int | None, progress: Progress
+) -> "ImageSet":
+    from budgetnas.data.digits import read
+
+    return read(source, part)
+
+
+def _folder(
+    source: "DataSource", part: Part, channels: int | None, progress: Progress
+) -> "ImageSet":
+    from budgetnas.data.folder import read
+
+    return read(source, part, channels, progress)
+
+
+# add yours here
+DATASETS: dict[str, Dataset] = {
+    "cifar10": Dataset("CIFAR-10: 60,000 colour photos", 3, 10, 32, True, _torchvision),
+    "cifar100": Dataset("CIFAR-100: 60,000 colour photos", 3, 100, 32, True, _torchvision),
+    "svhn": Dataset("SVHN: 99,289 house numbers", 3, 10, 32, False, _torchvision),
+    "fashion-mnist": Dataset(
+        "Fashion-MNIST: 70,000 grey clothes", 1, 10, 28, True, _torchvision
+    ),
+    "digits": Dataset("scikit-learn's 1,797 grey digits, embedded", 1, 10, 8, False, _digits),
+    "folder": Dataset(
+        "your images in --data-dir: train/<class>/*, optionally test/<class>/*",
+        None, None, 32, True, _folder,
+    ),
+}  # fmt: skip
+
+
+def _known_dataset(name: str) -> str:
+    if name not in DATASETS:
+        raise ValueError(f"unknown data set {name!r}, known: {', '.join(DATASETS)}")
+    return name
+
+
+class DataSource(Spec):
+    """Which images: a data set, where it is, and the size to bring them to."""
+
+    dataset: Annotated[str, AfterValidator(_known_dataset)] = "cifar10"
+    """Name of the data set."""
+
+    data_dir: Maybe[str] = None
+    """Where data sets are kept (./data if absent); for `folder`, the folder itself."""
+
+    image_size: Annotated[int, Field(ge=1, le=4096)]
+    """Side of an image in pixels."""
+
+    @model_validator(mode="after")
+    def _folder_is_given(self) -> Self:
+        if self.dataset == "folder" and self.data_dir is None:
+            raise ValueError(
+                "the data set folder needs --data-dir, a folder with train/<class>/*, got none"
+            )
+        return self
+
+    @classmethod
+    def choose(
+        cls, dataset: str, data_dir: str | Path | None = None, image_size: int | None = None
+    ) -> Self:
+        """Fill in the data set's own size where none is asked for."""
+        known = DATASETS.get(dataset)
+        size = image_size if image_size is not None or known is None else known.image_size
+        place = str(Path(data_dir).expanduser()) if data_dir is not None else None
+        given = {"dataset": dataset, "data_dir": place, "image_size": size if known else 32}
+        try:
+            return cls.parse(given, "--dataset")
+        except InputError as error:
+            raise InputError(str(error).replace("--dataset: dataset: ", "--dataset: ")) from None
+
+    @property
+    def info(self) -> Dataset:
+        """The facts of the data set."""
+        return DATASETS[self.dataset]
+
+    @property
+    def root(self) -> Path:
+        """The folder that the data set is in, or is downloaded to."""
+        return Path(self.data_dir) if self.data_dir is not None else Path("data")
+
+    @property
+    def title(self) -> str:
+        """A name for the data in names of studies: `cifar10`, `folder-<basename>`."""
+        if self.dataset != "folder":
+            return self.dataset
+        return f"folder-{self.root.resolve().name}"

@@ -1,0 +1,73 @@
+"""`ImageSet`, labelled images in memory, and what is computed from them."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images, all of one size."""
+
+    images: Tensor
+    """uint8 [n, size, size, channels]."""
+    labels: Tensor
+    """int64 [n], indices into `classes`."""
+    classes: tuple[str, ...]
+    """The classes' names."""
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def size(self) -> int:
+        """Side of an image in pixels."""
+        return self.images.shape[1]
+
+    @property
+    def channels(self) -> int:
+        """1 for grey, 3 for colour."""
+        return self.images.shape[3]
+
+    def take(self, indices: Tensor) -> Self:
+        """Return the images at these indices, in this order."""
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+    def to(self, device: torch.device) -> Self:
+        """Return the set with its tensors on a device."""
+        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+
+    def fingerprint(self) -> str:
+        """Identify the content: images, labels, order and names of the classes."""
+        digest = hashlib.sha256(repr((self.classes, tuple(self.images.shape))).encode())
+        digest.update(self.images.numpy().tobytes())
+        digest.update(self.labels.numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of each channel, of values in [0, 1]."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def measure_statistics(images: Tensor) -> Statistics:
+    """Measure each channel's mean and standard deviation over uint8 images [n, h, w, c].
+
+    Counts of the 256 values are exact, whatever the number of images. A channel of one single
+    value gets a standard deviation of 1.
+    """
+    means, deviations = [], []
+    levels = torch.arange(256, dtype=torch.float64) / 255
+    for channel in range(images.shape[3]):
+        counts = torch.bincount(images[..., channel].flatten().int(), minlength=256).double()
+        mean = (counts * levels).sum() / counts.sum()
+        variance = (counts * (levels - mean) ** 2).sum() / counts.sum()
+        means.append(float(mean))
+        deviations.append(float(variance.sqrt()) or 1.0)
+    return Statistics(tuple(means), tuple(deviations))

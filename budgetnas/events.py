@@ -1,0 +1,112 @@
+"""What a search or a retraining tells whoever watches it. Neither prints anything itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from budgetnas.study.trials import Best, Kind, Tally
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the user should know."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Loading:
+    """Data is being read."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """How long the search will take here, by a few timed steps."""
+
+    seconds: float
+    trials: int
+    device: str
+    slow: bool
+    """Hours on a CPU: something should be said."""
+
+
+@dataclass(frozen=True)
+class EpochEnded:
+    """A trial has trained one more epoch."""
+
+    trial: int
+    epoch: int
+    epochs: int
+    val_accuracy: float
+
+
+@dataclass(frozen=True)
+class TrialEnded:
+    """A trial has ended, one way or another."""
+
+    number: int
+    kind: Kind
+    tally: Tally
+    best: Best | None
+    value: float | None = None
+    params: int | None = None
+    arch: str = ""
+    seconds: float = 0.0
+    pruned: bool = False
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A retraining begins or continues."""
+
+    folder: Path
+    arch: str
+    params: int
+    images: int
+    device: str
+    epochs: int
+    epochs_done: int
+    """More than 0 if it continues."""
+
+
+@dataclass(frozen=True)
+class RunEpochEnded:
+    """A retraining has trained one more epoch, and kept it."""
+
+    epoch: int
+    epochs: int
+    lr: float
+    train_loss: float
+    train_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class TestOpened:
+    """The held-out test part is being opened."""
+
+    openings: int
+    """How often it has been, this time included."""
+
+
+Event: TypeAlias = (
+    Notice
+    | Loading
+    | Estimated
+    | EpochEnded
+    | TrialEnded
+    | RunStarted
+    | RunEpochEnded
+    | TestOpened
+)
+Watcher: TypeAlias = Callable[[Event], None]
+
+
+def nobody(event: Event) -> None:
+    """Watch nothing."""

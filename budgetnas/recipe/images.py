@@ -1,0 +1,68 @@
+"""What happens to images on their way into the network: augmentation and normalisation."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from budgetnas.spec import Maybe, Spec
+
+Pixels = Annotated[int, Field(ge=1, le=10_000)]
+
+
+class Crop(Spec):
+    """Pad with black, then cut the image's size at a random place."""
+
+    name: Literal["crop"] = "crop"
+    padding: Maybe[Pixels] = None
+    """Pixels on each side; if absent, an eighth of the image's size (4 at 32)."""
+
+
+class Flip(Spec):
+    """Mirror left and right with probability one half."""
+
+    name: Literal["flip"] = "flip"
+
+
+class Rotate(Spec):
+    """Turn about the centre, nearest pixel, black corners."""
+
+    name: Literal["rotate"] = "rotate"
+    degrees: Annotated[float, Field(gt=0, le=180)] = 5.0
+    """The largest angle, either way."""
+
+
+class Cutout(Spec):
+    """Blank a square at a random place with the mean (DeVries and Taylor, 2017)."""
+
+    name: Literal["cutout"] = "cutout"
+    size: Maybe[Pixels] = None
+    """The square's side in pixels; if absent, half the image's size (16 at 32)."""
+
+
+# add yours here, and a case in budgetnas.train.augment.augment
+Augmentation = Annotated[Crop | Flip | Rotate | Cutout, Field(discriminator="name")]
+
+
+class TrainingStatistics(Spec):
+    """Subtract the training part's mean and divide by its standard deviation, per channel."""
+
+    name: Literal["train"] = "train"
+
+
+class FixedStatistics(Spec):
+    """Subtract given means and divide by given deviations, per channel, of values in [0, 1]."""
+
+    name: Literal["fixed"] = "fixed"
+    mean: Annotated[tuple[float, ...], Field(min_length=1)]
+    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+
+
+class NoStatistics(Spec):
+    """Values in [0, 1], as they are."""
+
+    name: Literal["none"] = "none"
+
+
+Normalization = Annotated[
+    TrainingStatistics | FixedStatistics | NoStatistics, Field(discriminator="name")
+]

@@ -1,0 +1,93 @@
+"""How weights are updated: the optimizer, Lookahead around it, and gradient clipping."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from budgetnas.spec import Spec
+
+Rate = Annotated[float, Field(gt=0, le=1e6)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Decay = Annotated[float, Field(ge=0, le=1e6)]
+
+
+class _Optimizer(Spec):
+    lr: Rate
+    """Learning rate: the peak that the schedule starts from or rises to."""
+
+    weight_decay: Decay = 0.0
+    """Weight decay; see `decay_norm_and_bias` for what it applies to."""
+
+    decay_norm_and_bias: bool = False
+    """Decay norms and biases too, as torch does by default and the papers' programs did."""
+
+
+class SGD(_Optimizer):
+    """Stochastic gradient descent with momentum."""
+
+    name: Literal["sgd"] = "sgd"
+    momentum: Fraction = 0.9
+    """Momentum, in [0, 1)."""
+    nesterov: bool = True
+    """Nesterov's form of the momentum."""
+
+
+class Adam(_Optimizer):
+    """Adam (Kingma and Ba, 2015); its weight decay is added to the gradient."""
+
+    name: Literal["adam"] = "adam"
+    momentum: Fraction = 0.9
+    """Decay of the first moment (beta 1)."""
+    beta2: Fraction = 0.999
+    """Decay of the second moment."""
+
+
+class AdamW(_Optimizer):
+    """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+
+    name: Literal["adamw"] = "adamw"
+    momentum: Fraction = 0.9
+    """Decay of the first moment (beta 1)."""
+    beta2: Fraction = 0.999
+    """Decay of the second moment."""
+
+
+# add yours here, and a case in budgetnas.train.optim.build_optimizer
+Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="name")]
+
+
+class Lookahead(Spec):
+    """Slow weights that follow the optimizer's fast ones (Zhang et al., 2019)."""
+
+    k: Annotated[int, Field(ge=1, le=1_000_000)] = 5
+    """Steps between two synchronisations."""
+
+    alpha: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """How far the slow weights move towards the fast ones."""
+
+    evaluate: Literal["slow", "fast"] = "slow"
+    """Which weights are evaluated and kept in the end."""
+
+    phase: Literal["paper", "efficient-resnets"] = "paper"
+    """`paper`: after steps k, 2k, ... from the initial weights. `efficient-resnets`: as that
+    program did, after steps 1, k + 1, 2k + 1, ..., slow weights starting as the fast ones after
+    the first step."""
+
+
+class ClipNorm(Spec):
+    """Scale all gradients together so that their norm is at most `limit`."""
+
+    name: Literal["norm"] = "norm"
+    limit: Rate = 1.0
+    """The largest 2-norm of all gradients together."""
+
+
+class ClipValue(Spec):
+    """Clamp every component of every gradient to [-limit, limit]."""
+
+    name: Literal["value"] = "value"
+    limit: Rate = 0.1
+    """The largest absolute value of a component."""
+
+
+Clip = Annotated[ClipNorm | ClipValue, Field(discriminator="name")]

@@ -1,0 +1,79 @@
+"""`Recipe`: everything about a training but the network and the data."""
+
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from budgetnas.recipe.images import (
+    Augmentation,
+    Crop,
+    FixedStatistics,
+    Flip,
+    Normalization,
+    TrainingStatistics,
+)
+from budgetnas.recipe.init import Default, Init
+from budgetnas.recipe.optimizer import SGD, Clip, Lookahead, Optimizer
+from budgetnas.recipe.schedule import Cosine, Schedule
+from budgetnas.spec import Maybe, Spec
+
+Epochs = Annotated[int, Field(ge=1, le=1_000_000)]
+BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class Recipe(Spec):
+    """How to train. Valid from birth, without torch; the engine matches on its parts."""
+
+    epochs: Epochs
+    """Passes over the training images."""
+
+    batch_size: BatchSize = 128
+    """Images a step; capped at the number of training images."""
+
+    optimizer: Optimizer = SGD(lr=0.1, weight_decay=5e-4)
+    """The optimizer, with learning rate, momentum and weight decay."""
+
+    schedule: Schedule = Cosine()
+    """How the learning rate moves."""
+
+    lookahead: Maybe[Lookahead] = None
+    """Lookahead around the optimizer; "none": without."""
+
+    clip: Maybe[Clip] = None
+    """Clipping of gradients, by norm or by value; "none": without."""
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of each target that is spread evenly over the classes."""
+
+    init: Init = Default()
+    """How weights begin."""
+
+    augment: tuple[Augmentation, ...] = (Crop(), Flip())
+    """What is done to training images, in this order, drawn anew for each image and epoch."""
+
+    normalize: Normalization = TrainingStatistics()
+    """What is done to every image's values."""
+
+    def adapted(self, channels: int, mirror: bool) -> tuple[Self, list[str]]:
+        """Fit a named recipe to other images than it was written for.
+
+        Args:
+            channels: Channels of the images.
+            mirror: Whether a mirrored image still shows its class (digits do not).
+
+        Returns:
+            The recipe, and a notice for each thing that had to change.
+        """
+        changes: dict[str, object] = {}
+        notices = []
+        if not mirror and any(isinstance(step, Flip) for step in self.augment):
+            changes["augment"] = tuple(s for s in self.augment if not isinstance(s, Flip))
+            notices.append("no flips: a mirrored image of this data set is another class")
+        fixed = self.normalize
+        if isinstance(fixed, FixedStatistics) and len(fixed.mean) != channels:
+            changes["normalize"] = TrainingStatistics()
+            notices.append(
+                f"normalised by the training part: the recipe's means are for "
+                f"{len(fixed.mean)} channels, the images have {channels}"
+            )
+        return self.changed(**changes), notices

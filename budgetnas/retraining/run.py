@@ -1,0 +1,160 @@
+"""A run: the folder of one retraining, and what can be read back from it.
+
+=======================  ====================================================================
+run.json                 what defines the run: arch, recipe, data, seed, numerics
+arch.json, recipe.toml   the same architecture and recipe, alone
+environment.json         versions and hardware
+metrics.csv              a line an epoch
+checkpoint.safetensors   all that `--resume` needs; replaced after every epoch
+weights.safetensors      the trained weights, as the model's `state_dict`
+result.json              test accuracy and loss, sizes, times; written last
+predictions.csv          a line a test image: its class, the prediction
+confusion.csv            test images by class and by prediction
+per_class.csv            precision, recall and F1 of each class
+=======================  ====================================================================
+"""
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from pydantic import Field
+from torch import Tensor, nn
+
+from budgetnas.arch import Arch
+from budgetnas.data import DataSource
+from budgetnas.data.images import Statistics
+from budgetnas.data.resize import fit_one
+from budgetnas.errors import InputError
+from budgetnas.files import write_atomic
+from budgetnas.model import build_model
+from budgetnas.recipe import Numerics, Recipe
+from budgetnas.retraining.checkpoint import read_tensors
+from budgetnas.spec import Maybe, Spec, parse_json, read_text
+from budgetnas.train.evaluate import Normalizer
+
+
+class RunConfig(Spec):
+    """What defines a run from its first epoch on: the content of run.json."""
+
+    target: str
+    """What was asked to be retrained: best, a trial's number, a preset, an arch file."""
+    study: Maybe[str] = None
+    """The study it comes from."""
+    trial: Maybe[int] = None
+    """The study's trial it comes from."""
+    version: str
+    """The version of budgetnas that began it."""
+    seed: Annotated[int, Field(ge=0)]
+    """What every random choice is derived from."""
+    arch: Arch
+    """What is trained."""
+    recipe: Recipe
+    """How."""
+    data: DataSource
+    """On which images: all of their training part."""
+    classes: tuple[str, ...]
+    """The classes' names, in the order of the labels."""
+    fingerprint: str
+    """Digest of the training part's images and labels."""
+    mean: tuple[float, ...]
+    """What is subtracted from each channel of values in [0, 1]."""
+    std: tuple[float, ...]
+    """What each channel is then divided by."""
+    numerics: Numerics
+    """In which arithmetic."""
+
+    @property
+    def statistics(self) -> Statistics:
+        """What images are normalised by."""
+        return Statistics(self.mean, self.std)
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the run.json of a run's folder."""
+        path = folder / "run.json"
+        return cls.parse(parse_json(read_text(path), str(path)), str(path))
+
+    def write(self, folder: Path) -> None:
+        """Write run.json, and the architecture and the recipe alone."""
+        write_atomic(folder / "run.json", self.model_dump_json(indent=2) + "\n")
+        write_atomic(folder / "arch.json", self.arch.to_json() + "\n")
+        write_atomic(folder / "recipe.toml", self.recipe.to_toml())
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Take down the versions and the hardware that a run's numbers depend on."""
+    packages = ("budgetnas", "torch", "torchvision", "optuna", "numpy", "pillow")
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            versions[package] = "not installed as a package"
+    return {
+        "device": device,
+        "machine": platform.machine(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "packages": versions,
+        "cuda": torch.version.cuda,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write an object as indented JSON, whole or not at all."""
+    write_atomic(path, json.dumps(value, indent=2) + "\n")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """From a picture to what the network sees, as in the run's training."""
+
+    channels: int
+    """1 for grey, 3 for colour."""
+    size: int
+    """Side in pixels."""
+    statistics: Statistics
+    """What channels are normalised by."""
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """Turn a picture of any size and mode into float32 [1, channels, size, size]."""
+        mode = "L" if self.channels == 1 else "RGB"
+        pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode))
+        fitted = fit_one(pixels.reshape(*pixels.shape[:2], self.channels), self.size)
+        normalize = Normalizer(self.statistics, Numerics(), torch.device("cpu"))
+        return normalize(torch.from_numpy(np.array(fitted))[None])
+
+
+def load_run(path: str | Path) -> tuple[nn.Module, Callable[[Image.Image], Tensor]]:
+    """Load a finished run for use.
+
+    Args:
+        path: The run's folder.
+
+    Returns:
+        The model, in evaluation mode on the CPU, which maps float32 [n, c, size, size] to logits
+        [n, classes]; and what turns a Pillow picture into its input.
+
+    Raises:
+        InputError: If the folder holds no finished run.
+    """
+    folder = Path(path)
+    config = RunConfig.read(folder)
+    model = build_model(config.arch)
+    try:
+        model.load_state_dict(read_tensors(folder / "weights.safetensors"))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder}: the weights are not the arch's: {reason}") from None
+    model.eval()
+    preprocess = Preprocess(config.arch.in_channels, config.data.image_size, config.statistics)
+    return model, preprocess

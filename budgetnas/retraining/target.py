@@ -1,0 +1,132 @@
+"""What to retrain: `best`, a trial's number, a preset, or an arch file."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+
+from budgetnas.arch import PRESETS, Arch
+from budgetnas.errors import InputError
+from budgetnas.space import Overrides
+from budgetnas.spec import parse_json
+from budgetnas.study.config import StudyConfig
+from budgetnas.study.place import find_study, study_folder
+from budgetnas.study.storage import default_url, load_study
+from budgetnas.study.trials import best_trial
+
+
+@dataclass(frozen=True)
+class StudyTarget:
+    """What a study gives to a retraining."""
+
+    name: str
+    """The study's name."""
+    folder: Path
+    """Its folder."""
+    config: StudyConfig
+    """What defines it."""
+    guessed: bool
+    """Whether the user did not name it."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """An architecture to retrain, and where it comes from."""
+
+    arch: Arch
+    """As described; images and classes may still differ."""
+    adapts: bool
+    """Whether it may be adapted to other images (a preset), or is taken at its word (a file)."""
+    trial: int | None = None
+    """The trial's number."""
+    overrides: Overrides = field(default_factory=Overrides)
+    """Recipe fields that the trial had drawn."""
+
+
+def is_of_a_study(target: str) -> bool:
+    """Say whether a target can only be found in a study."""
+    return target == "best" or target.isdecimal()
+
+
+def find_study_target(name: str | None) -> StudyTarget:
+    """Find the study that a retraining belongs to."""
+    found, guessed = find_study(name)
+    folder = study_folder(found)
+    return StudyTarget(found, folder, StudyConfig.read(folder), guessed)
+
+
+def find_target(target: str, study: StudyTarget | None, storage: str | None) -> Target:
+    """Find the architecture that the user means.
+
+    Raises:
+        InputError: With what is known where the target is not.
+    """
+    if is_of_a_study(target):
+        assert study is not None, "a trial is looked up in a study"
+        return _from_trial(_find_trial(target, study, storage))
+    if target in PRESETS:
+        return Target(PRESETS[target], adapts=True)
+    path = Path(target)
+    if path.suffix == ".json" or path.is_file():
+        return Target(Arch.from_file(path), adapts=False)
+    raise InputError(
+        f"unknown target {target!r}, known: best, a trial's number, an arch file (.json), "
+        f"{', '.join(PRESETS)}"
+    )
+
+
+def _find_trial(target: str, study: StudyTarget, storage: str | None) -> FrozenTrial:
+    url = storage or study.config.storage or default_url(study.folder)
+    trials = load_study(study.name, url).get_trials(deepcopy=False)
+    if target == "best":
+        best = best_trial(trials)
+        if best is None:
+            raise InputError(f"study {study.name!r} has no completed trial to retrain yet")
+        return best
+    number = int(target)
+    if number >= len(trials):
+        raise InputError(
+            f"study {study.name!r} has trials 0 to {len(trials) - 1}, got {number}"
+            if trials
+            else f"study {study.name!r} has no trials yet, got {number}"
+        )
+    trial = trials[number]
+    if "arch" not in trial.user_attrs:
+        raise InputError(f"trial {number} of study {study.name!r} has drawn no architecture yet")
+    excess = trial.user_attrs.get("excess", 0)
+    if excess > 0:
+        raise InputError(
+            f"trial {number} of study {study.name!r} is over the budget "
+            f"{study.config.budget} by {excess:,} parameters"
+        )
+    return trial
+
+
+def _from_trial(trial: FrozenTrial) -> Target:
+    where = f"trial {trial.number}"
+    drawn = trial.user_attrs.get("recipe", "{}")
+    return Target(
+        Arch.from_json(trial.user_attrs["arch"], where),
+        adapts=False,
+        trial=trial.number,
+        overrides=Overrides.parse(parse_json(drawn, where), where),
+    )
+
+
+def fit_to_data(target: Target, channels: int, num_classes: int, name: str) -> tuple[Arch, str]:
+    """Fit an architecture to images and classes.
+
+    Returns:
+        The architecture, and a notice if it had to change, else an empty one.
+
+    Raises:
+        InputError: If it is a file that says something else.
+    """
+    arch = target.arch
+    if (arch.in_channels, arch.num_classes) == (channels, num_classes):
+        return arch, ""
+    has = f"in_channels={arch.in_channels}, num_classes={arch.num_classes}"
+    needs = f"in_channels={channels}, num_classes={num_classes}"
+    if not target.adapts:
+        raise InputError(f"{name}: the arch must fit the data, which needs {needs}, got {has}")
+    return arch.adapted(channels, num_classes), f"{name} adapted to the data: {needs}, not {has}"

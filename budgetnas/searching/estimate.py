@@ -1,0 +1,60 @@
+"""How long a search will take on this machine, from a few timed steps."""
+
+from itertools import islice
+
+import torch
+
+from budgetnas.arch import Arch, count_macs
+from budgetnas.recipe.schedule import Cosine
+from budgetnas.searching.task import Task
+from budgetnas.seeds import derive_seed
+from budgetnas.space import RandomSuggester
+from budgetnas.study.config import StudyConfig
+from budgetnas.train.engine import recipe_statistics, train
+from budgetnas.train.init import initial_model
+
+CANDIDATES = 20
+SAMPLE = 4
+"""Steps that are timed, of half the usual batch at most."""
+
+
+def estimate_seconds(config: StudyConfig, task: Task, trials: int) -> float:
+    """Estimate the seconds that so many trials take if none is stopped early.
+
+    A network of middling cost for the space and budget is trained for a few steps; validation,
+    forward passes only, counts as a third of training.
+    """
+    recipe = config.recipe
+    arch = _middling(config)
+    batch = min(recipe.batch_size, len(task.images), 64)
+    sample = task.images.take(torch.arange(min(batch * SAMPLE, len(task.images))))
+    timed = recipe.changed(epochs=2, batch_size=batch, schedule=Cosine())
+    model = initial_model(arch, recipe.init, derive_seed(config.seed, "estimate"))
+    statistics = recipe_statistics(recipe, task.images)
+    # the first of the two epochs warms up
+    epochs = train(model, sample, timed, task.numerics, 0, statistics=statistics)
+    seconds = min(epoch.seconds for epoch in islice(epochs, 2))
+    images = len(task.images) + len(task.val) / 3
+    return seconds / len(sample) * images * recipe.epochs * trials
+
+
+def _middling(config: StudyConfig) -> Arch:
+    """Draw feasible architectures at random; return the one of median multiply-adds."""
+    suggester = RandomSuggester(derive_seed(config.seed, "estimate"))
+    facts, size = config.facts, config.data.image_size
+    drawn = (
+        config.space.draw(suggester, facts.channels, len(facts.classes)).arch
+        for _ in range(50 * CANDIDATES)
+    )
+    fitting = list(islice((a for a in drawn if config.budget.excess(a, size) <= 0), CANDIDATES))
+    fitting = fitting or [config.space.smallest(facts.channels, len(facts.classes))]
+    return sorted(fitting, key=lambda arch: count_macs(arch, size))[len(fitting) // 2]
+
+
+def describe_duration(seconds: float) -> str:
+    """Say a duration in its two largest units: `1 h 20 min`, `45 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

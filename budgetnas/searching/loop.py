@@ -1,0 +1,233 @@
+"""The loop: draw, count, prune or train, until N trials are trained."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from budgetnas.arch import Arch, count_macs, count_params
+from budgetnas.errors import SearchFailed, TrialFailed
+from budgetnas.events import EpochEnded, Notice, TrialEnded, Watcher
+from budgetnas.recipe import Recipe
+from budgetnas.searching.samplers import PRUNERS, SAMPLERS
+from budgetnas.searching.task import Task
+from budgetnas.seeds import derive_seed
+from budgetnas.study.config import StudyConfig
+from budgetnas.study.trials import Best, Kind, best_trial, kind_of, tally
+
+Stopped: TypeAlias = Literal["trials", "timeout", "exhausted"]
+"""Why a search ended: N trials are trained, time is up, nothing new can be drawn."""
+
+FAILURES_IN_A_ROW = 5
+REJECTED_IN_A_ROW = 1_000
+
+
+class _TimeUp(Exception):
+    """The search's time is up, in the middle of a trial."""
+
+
+@dataclass
+class Loop:
+    """A search over one Optuna study. Draws come from the study's space, values from the task."""
+
+    study: optuna.Study
+    config: StudyConfig
+    task: Task
+    watch: Watcher
+
+    def run(self, trials: int, timeout: float | None) -> Stopped:
+        """Draw and train until the study has so many trained trials.
+
+        A trial that is interrupted goes back to the queue under its number, so that the search,
+        continued, draws what it would have drawn.
+
+        Raises:
+            SearchFailed: After five failures in a row.
+        """
+        deadline = time.monotonic() + timeout if timeout is not None else float("inf")
+        self._take_back_open_trials()
+        rejected = failures = 0
+        while tally(self._trials()).trained < trials:
+            if time.monotonic() >= deadline:
+                return "timeout"
+            trial = self._ask()
+            try:
+                ended = self._work(trial, deadline)
+            except _TimeUp:
+                self._put_back(trial)
+                return "timeout"
+            except KeyboardInterrupt:
+                self._put_back(trial)
+                raise
+            except Exception as error:
+                self._fail(trial, f"{type(error).__name__}: {error}")
+                raise
+            self.watch(ended)
+            match ended.kind:
+                case Kind.TRAINED:
+                    rejected = failures = 0
+                case Kind.FAILED:
+                    rejected, failures = 0, failures + 1
+                case _:
+                    rejected += 1
+            if rejected >= REJECTED_IN_A_ROW:
+                return "exhausted"
+            if failures >= FAILURES_IN_A_ROW:
+                raise SearchFailed(
+                    f"{failures} trials in a row failed, the last one: {ended.failure}"
+                )
+        return "trials"
+
+    def _trials(self) -> Sequence[FrozenTrial]:
+        return self.study.get_trials(deepcopy=False)
+
+    def _ask(self) -> optuna.Trial:
+        """Ask for the next trial, the sampler reseeded by its number."""
+        listed = self._trials()
+        waiting = [trial.number for trial in listed if trial.state is TrialState.WAITING]
+        number = min(waiting, default=len(listed))
+        self.study.sampler = SAMPLERS[self.config.sampler](
+            derive_seed(self.config.seed, "sampler", number)
+        )
+        self.study.pruner = PRUNERS[self.config.pruner](self.config.recipe.epochs)
+        return self.study.ask()
+
+    def _work(self, trial: optuna.Trial, deadline: float) -> TrialEnded:
+        """Draw, count, then prune or train."""
+        facts = self.config.facts
+        arch, overrides = self.config.space.draw(trial, facts.channels, len(facts.classes))
+        recipe = overrides.apply(self.config.recipe)
+        excess = self._describe(trial, arch, overrides.model_dump_json(exclude_none=True))
+        if excess > 0:
+            return self._prune(trial, Kind.OVER_BUDGET, arch)
+        twin = self._twin(trial, arch, recipe)
+        if twin is not None:
+            trial.set_user_attr("duplicate_of", twin)
+            return self._prune(trial, Kind.DUPLICATE, arch)
+        try:
+            return self._train(trial, arch, recipe, deadline)
+        except TrialFailed as error:
+            return self._fail(trial, str(error))
+
+    def _describe(self, trial: optuna.Trial, arch: Arch, overrides: str) -> int:
+        """Write down what was drawn and what it costs; return the excess over the budget."""
+        size = self.config.data.image_size
+        budget = self.config.budget
+        excess = budget.excess(arch, size)
+        if "excess" in trial.user_attrs:  # taken up again: all of this is written already
+            return excess
+        trial.set_user_attr("arch", arch.to_json())
+        if overrides != "{}":
+            trial.set_user_attr("recipe", overrides)
+        trial.set_user_attr("params", count_params(arch))
+        trial.set_user_attr("macs", count_macs(arch, size))
+        trial.set_constraint(budget.cost, excess / budget.limit)
+        trial.set_user_attr("excess", excess)
+        return excess
+
+    def _twin(self, trial: optuna.Trial, arch: Arch, recipe: Recipe) -> int | None:
+        """Find a trial of the same network and recipe that was trained."""
+        key = f"{arch.digest()}/{recipe.model_dump_json()}"
+        for other in self._trials():
+            if other.number == trial.number or "digest" not in other.user_attrs:
+                continue
+            if other.user_attrs["digest"] == key and kind_of(other) is Kind.TRAINED:
+                return other.number
+        trial.set_user_attr("digest", key)
+        return None
+
+    def _train(
+        self, trial: optuna.Trial, arch: Arch, recipe: Recipe, deadline: float
+    ) -> TrialEnded:
+        """Train, report every epoch, stop where the pruner or the time says so."""
+        reported = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        started, pruned = time.perf_counter(), False
+        for epoch in self.task.train(arch, recipe, trial.number):
+            assert epoch.val_accuracy is not None, "trials are validated"
+            if epoch.number not in reported:
+                trial.report(epoch.val_accuracy, epoch.number)
+            self.watch(EpochEnded(trial.number, epoch.number, recipe.epochs, epoch.val_accuracy))
+            pruned = epoch.number < recipe.epochs and trial.should_prune()
+            if pruned:
+                break
+            if epoch.number < recipe.epochs and time.monotonic() >= deadline:
+                raise _TimeUp
+        seconds = time.perf_counter() - started
+        for name, value in {
+            "val_accuracy": epoch.val_accuracy,
+            "val_loss": epoch.val_loss,
+            "epochs": epoch.number,
+            "seconds": round(seconds, 3),
+        }.items():
+            trial.set_user_attr(name, value)
+        if pruned:
+            self.study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self.study.tell(trial, epoch.val_accuracy)
+        return self._ended(
+            trial,
+            Kind.TRAINED,
+            value=epoch.val_accuracy,
+            arch=arch,
+            seconds=seconds,
+            pruned=pruned,
+        )
+
+    def _prune(self, trial: optuna.Trial, kind: Kind, arch: Arch) -> TrialEnded:
+        self.study.tell(trial, state=TrialState.PRUNED)
+        return self._ended(trial, kind, arch=arch)
+
+    def _fail(self, trial: optuna.Trial, reason: str) -> TrialEnded:
+        trial.set_user_attr("failure", reason)
+        self.study.tell(trial, state=TrialState.FAIL)
+        return self._ended(trial, Kind.FAILED, failure=reason)
+
+    def _ended(
+        self,
+        trial: optuna.Trial,
+        kind: Kind,
+        *,
+        value: float | None = None,
+        arch: Arch | None = None,
+        seconds: float = 0.0,
+        pruned: bool = False,
+        failure: str = "",
+    ) -> TrialEnded:
+        listed = self._trials()
+        return TrialEnded(
+            trial.number,
+            kind,
+            tally(listed),
+            describe_best(listed),
+            value,
+            count_params(arch) if arch else None,
+            str(arch) if arch else "",
+            seconds,
+            pruned,
+            failure,
+        )
+
+    def _take_back_open_trials(self) -> None:
+        """Queue again what a killed search left running: this process holds the study."""
+        left = [t for t in self._trials() if t.state is TrialState.RUNNING]
+        for trial in left:
+            self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+        if left:
+            numbers = ", ".join(str(trial.number) for trial in left)
+            self.watch(Notice(f"taking up again what was interrupted: trial {numbers}"))
+
+    def _put_back(self, trial: optuna.Trial) -> None:
+        self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
+
+def describe_best(trials: Sequence[FrozenTrial]) -> Best | None:
+    """Describe the best trial of a study, if any was completed."""
+    best = best_trial(trials)
+    if best is None or best.value is None:
+        return None
+    attributes = best.user_attrs
+    return Best(best.number, best.value, attributes["params"], json.loads(attributes["arch"]))

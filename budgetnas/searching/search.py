@@ -1,0 +1,345 @@
+"""`search`: from what a user asks to a study with N trained trials."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+
+from budgetnas._version import __version__
+from budgetnas.arch import Budget, count_params
+from budgetnas.data import DataSource
+from budgetnas.data.images import ImageSet
+from budgetnas.data.load import load_train
+from budgetnas.data.splits import Split, describe_split, split
+from budgetnas.errors import InputError
+from budgetnas.events import Estimated, Loading, Notice, Watcher, nobody
+from budgetnas.recipe import Recipe, load_recipe
+from budgetnas.recipe.named import RECIPES
+from budgetnas.searching.estimate import estimate_seconds
+from budgetnas.searching.loop import Loop, Stopped, describe_best
+from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
+from budgetnas.searching.task import Task
+from budgetnas.space import Space
+from budgetnas.study.config import DataFacts, StudyConfig, require_same
+from budgetnas.study.place import config_path, default_name, held, study_folder
+from budgetnas.study.storage import default_url, open_study, redacted
+from budgetnas.study.trials import Best, tally
+from budgetnas.train.numerics import choose_device, choose_numerics, device_title, use_threads
+
+SLOW = 2 * 3600
+"""Seconds beyond which a search on a CPU names what would shorten it."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A study after a search, as `--json` prints it."""
+
+    study: str
+    """The study's name."""
+    storage: str
+    """SQLAlchemy URL of its storage, without a password."""
+    trained: int
+    """Trained trials."""
+    pruned: int
+    """Those of the trained that were stopped early."""
+    over_budget: int
+    """Draws over the budget, never trained."""
+    duplicates: int
+    """Draws of what had been drawn before."""
+    failed: int
+    """Trials that failed for a known reason."""
+    stopped: Stopped
+    """Why the search ended."""
+    best: Best | None
+    """The best completed trial."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+def search(
+    budget: Budget | str | int | None = None,
+    *,
+    trials: int = 100,
+    study: str | None = None,
+    storage: str | None = None,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+    image_size: int | None = None,
+    train_samples: int | None = None,
+    epochs: int | None = None,
+    space: Space | Path | str | None = None,
+    recipe: Recipe | str | None = None,
+    sampler: str | None = None,
+    pruner: str | None = None,
+    device: str = "auto",
+    seed: int | None = None,
+    timeout: float | None = None,
+    watch: Watcher = nobody,
+) -> SearchResult:
+    """Run or resume a study until it has so many trained trials.
+
+    The study is begun on the first call; later calls continue it, and may leave out everything
+    but its name. No architecture over the budget is trained, and no test image is seen.
+
+    Args:
+        budget: The most trainable parameters; needed to begin a study.
+        trials: How many trained trials the study should have in the end.
+        study: Its name; `<dataset>-<budget>` by default.
+        storage: SQLAlchemy URL; a file in the study's folder by default.
+        dataset: Name of the data set; cifar10 by default.
+        data_dir: Where data sets are kept; for `folder`, the folder of images.
+        image_size: Side of an image in pixels; the data set's own by default.
+        train_samples: Train on so many images only, stratified; validation stays whole.
+        epochs: Epochs of a trial, instead of the recipe's.
+        space: What to draw from; the default space by default.
+        recipe: How to train a trial; `short` by default.
+        sampler: A name in `SAMPLERS`; tpe by default.
+        pruner: A name in `PRUNERS`; median by default.
+        device: auto, cpu, cuda or cuda:N.
+        seed: What every random choice is derived from; 0 by default.
+        timeout: Seconds after which the search stops at the next epoch.
+        watch: Told what happens.
+
+    Raises:
+        InputError: If what is asked can't be.
+        SearchFailed: After five failed trials in a row.
+        KeyboardInterrupt: As it came; everything finished is kept.
+    """
+    asked = _Asked(
+        budget=_as_budget(budget),
+        dataset=dataset,
+        data_dir=None if data_dir is None else str(Path(data_dir).expanduser()),
+        image_size=image_size,
+        train_samples=_at_least_one("train_samples", train_samples),
+        epochs=_at_least_one("epochs", epochs),
+        space=Space.from_file(Path(space)) if isinstance(space, str | Path) else space,
+        recipe=load_recipe(recipe) if isinstance(recipe, str) else recipe,
+        # what is named adapts to the images; what the user wrote is taken at its word
+        recipe_adapts=recipe is None or (isinstance(recipe, str) and recipe in RECIPES),
+        sampler=sampler and known("sampler", sampler, dict(SAMPLERS)),
+        pruner=pruner and known("pruner", pruner, dict(PRUNERS)),
+        seed=seed,
+        storage=storage,
+    )
+    _at_least_one("trials", trials)
+    if timeout is not None and not timeout > 0:
+        raise InputError(f"timeout > 0 must hold, got {timeout:g}")
+    name = study or asked.default_name()
+    folder = study_folder(name)
+    began = StudyConfig.read(folder) if config_path(folder).is_file() else None
+    if began:
+        asked.require_same(began)
+        storage = _same_storage(began, storage)
+    elif asked.budget is None:
+        raise InputError(
+            f"--budget is needed to begin a study, {name!r} is not in ./{folder.parent}"
+        )
+    return _run(name, folder, began, asked, storage, trials, timeout, choose_device(device), watch)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the caller asked for; None where nothing was said."""
+
+    budget: Budget | None
+    dataset: str | None
+    data_dir: str | None
+    image_size: int | None
+    train_samples: int | None
+    epochs: int | None
+    space: Space | None
+    recipe: Recipe | None
+    recipe_adapts: bool
+    sampler: str | None
+    pruner: str | None
+    seed: int | None
+    storage: str | None
+
+    def source(self) -> DataSource:
+        return DataSource.choose(self.dataset or "cifar10", self.data_dir, self.image_size)
+
+    def default_name(self) -> str:
+        if self.budget is None:
+            raise InputError("--budget is needed to begin a study, --study to continue one")
+        return default_name(self.source(), self.budget)
+
+    def for_trials(self, channels: int, mirror: bool) -> tuple[Recipe, list[str]]:
+        """The recipe of trials on such images, with notices of what had to change."""
+        recipe = self.recipe or load_recipe("short")
+        if self.epochs is not None:
+            recipe = recipe.changed(epochs=self.epochs)
+        return recipe.adapted(channels, mirror) if self.recipe_adapts else (recipe, [])
+
+    def require_same(self, began: StudyConfig) -> None:
+        """Refuse to continue the study with other options than it began with."""
+        options: dict[str, tuple[object, object]] = {
+            "--budget": (began.budget, self.budget),
+            "--dataset": (began.data.dataset, self.dataset),
+            "--image-size": (began.data.image_size, self.image_size),
+            "--train-samples": (began.train_samples, self.train_samples),
+            "--epochs": (began.recipe.epochs, self.epochs),
+            "--space": (began.space, self.space),
+            "--sampler": (began.sampler, self.sampler),
+            "--pruner": (began.pruner, self.pruner),
+            "--seed": (began.seed, self.seed),
+        }
+        if self.recipe is not None:
+            changed = self.recipe.changed(epochs=self.epochs or began.recipe.epochs)
+            if self.recipe_adapts:
+                changed, _ = changed.adapted(began.facts.channels, began.data.info.mirror)
+            options["--recipe"] = (began.recipe, changed)
+        given = {name: both for name, both in options.items() if both[1] is not None}
+        require_same(began.name, given)
+
+
+def _as_budget(budget: Budget | str | int | None) -> Budget | None:
+    if budget is None or isinstance(budget, Budget):
+        return budget
+    return Budget.from_text(str(budget))
+
+
+def _at_least_one(name: str, value: int | None) -> int | None:
+    if value is not None and value < 1:
+        raise InputError(f"{name} >= 1 must hold, got {value}")
+    return value
+
+
+def _same_storage(began: StudyConfig, storage: str | None) -> str | None:
+    """Return the URL to continue with; a stored one lacks its password."""
+    if storage is not None:
+        stored = began.storage or default_url(study_folder(began.name))
+        require_same(began.name, {"--storage": (stored, redacted(storage))})
+        return storage
+    if began.storage and ":***@" in began.storage:
+        raise InputError(
+            f"study {began.name!r} is in {began.storage}, whose password is not stored: "
+            "give --storage with it"
+        )
+    return began.storage
+
+
+def _run(
+    name: str,
+    folder: Path,
+    began: StudyConfig | None,
+    asked: _Asked,
+    storage: str | None,
+    trials: int,
+    timeout: float | None,
+    device: torch.device,
+    watch: Watcher,
+) -> SearchResult:
+    """Load the data, begin or continue the study, and loop."""
+    source = _moved(began.data, asked.data_dir) if began else asked.source()
+    images = load_train(source, lambda *progress: watch(Loading(*progress)))
+    seed = began.seed if began else asked.seed or 0
+    samples = began.train_samples if began else asked.train_samples
+    parts = _split(images, seed, samples)
+    facts = _facts(images, parts)
+    if began:
+        require_same(name, {"the data": (began.facts, facts)})
+    config = began or _begin(name, asked, source, facts, seed, storage, device, watch)
+    use_threads(config.numerics)
+    task = Task(
+        images.take(parts.train).to(device), images.take(parts.val).to(device),
+        config.numerics, seed,
+    )  # fmt: skip
+    url = storage or default_url(folder)
+    with held(folder):
+        study = open_study(name, url)
+        if not began:
+            config.write(folder)
+        missing = trials - tally(study.get_trials(deepcopy=False)).trained
+        if missing > 0:
+            _tell_estimate(config, task, missing, device, watch)
+        stopped = Loop(study, config, task, watch).run(trials, timeout)
+    return _result(study, name, url, stopped)
+
+
+def _moved(data: DataSource, data_dir: str | None) -> DataSource:
+    """The data of a study, which may have been moved: its fingerprint tells whether it is it."""
+    return data if data_dir is None else data.changed(data_dir=data_dir)
+
+
+def _split(images: ImageSet, seed: int, train_samples: int | None) -> Split:
+    parts = split(images.labels, seed, train_samples)
+    if train_samples is not None and len(parts.train) < train_samples:
+        raise InputError(
+            f"--train-samples may be at most {len(parts.train)}, the training images that "
+            f"are left beside validation, got {train_samples}"
+        )
+    return parts
+
+
+def _facts(images: ImageSet, parts: Split) -> DataFacts:
+    described = describe_split(parts)
+    return DataFacts(
+        channels=images.channels,
+        classes=images.classes,
+        fingerprint=images.fingerprint(),
+        train=described["train"],
+        val=described["val"],
+        split=described["digest"],
+    )
+
+
+def _begin(
+    name: str,
+    asked: _Asked,
+    source: DataSource,
+    facts: DataFacts,
+    seed: int,
+    storage: str | None,
+    device: torch.device,
+    watch: Watcher,
+) -> StudyConfig:
+    """Settle everything that defines a new study."""
+    assert asked.budget is not None
+    recipe, notices = asked.for_trials(facts.channels, source.info.mirror)
+    for notice in notices:
+        watch(Notice(f"recipe: {notice}"))
+    space = asked.space or Space()
+    smallest = space.smallest(facts.channels, len(facts.classes))
+    if asked.budget.excess(smallest, source.image_size) > 0:
+        raise InputError(
+            f"no network of the space fits --budget {asked.budget}: the smallest, {smallest}, "
+            f"has {count_params(smallest):,} parameters"
+        )
+    return StudyConfig(
+        name=name,
+        version=__version__,
+        seed=seed,
+        train_samples=asked.train_samples,
+        sampler=asked.sampler or "tpe",
+        pruner=asked.pruner or "median",
+        storage=redacted(storage) if storage else None,
+        budget=asked.budget,
+        data=source,
+        facts=facts,
+        numerics=choose_numerics(device),
+        recipe=recipe,
+        space=space,
+    )
+
+
+def _tell_estimate(
+    config: StudyConfig, task: Task, missing: int, device: torch.device, watch: Watcher
+) -> None:
+    seconds = estimate_seconds(config, task, missing)
+    slow = device.type == "cpu" and seconds > SLOW
+    watch(Estimated(seconds, missing, device_title(device), slow))
+
+
+def _result(study: optuna.Study, name: str, url: str, stopped: Stopped) -> SearchResult:
+    listed = study.get_trials(deepcopy=False)
+    return SearchResult(
+        study=name,
+        storage=redacted(url),
+        **asdict(tally(listed)),
+        stopped=stopped,
+        best=describe_best(listed),
+    )

@@ -1,0 +1,68 @@
+"""Training one architecture for a trial: all that a trial needs but Optuna."""
+
+import gc
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+
+from budgetnas.arch import Arch
+from budgetnas.data.images import ImageSet, Statistics
+from budgetnas.errors import OutOfMemory
+from budgetnas.recipe import Numerics, Recipe
+from budgetnas.seeds import derive_seed
+from budgetnas.train.engine import Epoch, recipe_statistics, train
+from budgetnas.train.init import initial_model
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What all trials of a study share: images on the device, and the arithmetic."""
+
+    images: ImageSet
+    """What trials train on, on the device."""
+    val: ImageSet
+    """What trials are compared on, on the device."""
+    numerics: Numerics
+    """In which arithmetic."""
+    seed: int
+    """The study's."""
+
+    def train(self, arch: Arch, recipe: Recipe, number: int) -> Iterator[Epoch]:
+        """Train one trial, epoch by epoch.
+
+        Out of memory in the first epoch, it is tried once more with half the batch.
+
+        Args:
+            arch: What to train.
+            recipe: How.
+            number: The trial's, which its seeds are derived from.
+        """
+        statistics = recipe_statistics(recipe, self.images)
+        epochs = self._train(arch, recipe, number, statistics)
+        try:
+            first = next(epochs)
+        except OutOfMemory:
+            if recipe.batch_size == 1:
+                raise
+            _give_memory_back()
+            halved = recipe.changed(batch_size=recipe.batch_size // 2)
+            yield from self._train(arch, halved, number, statistics)
+            return
+        yield first
+        yield from epochs
+
+    def _train(
+        self, arch: Arch, recipe: Recipe, number: int, statistics: Statistics
+    ) -> "Iterator[Epoch]":
+        seed = derive_seed(self.seed, "trial", number)
+        model = initial_model(arch, recipe.init, derive_seed(seed, "init"))
+        return train(
+            model, self.images, recipe, self.numerics, seed, statistics=statistics, val=self.val
+        )
+
+
+def _give_memory_back() -> None:
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,1 @@
+"""A study on disk: its folder, its study.toml, its storage, and what its trials mean."""

@@ -1,0 +1,111 @@
+"""`StudyConfig`, the content of study.toml: everything that defines a study."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from budgetnas.arch import Budget
+from budgetnas.data import DataSource
+from budgetnas.errors import InputError
+from budgetnas.files import write_atomic
+from budgetnas.recipe import Numerics, Recipe
+from budgetnas.space import Space
+from budgetnas.spec import Maybe, Spec, read_toml
+from budgetnas.study.place import config_path
+
+Count = Annotated[int, Field(ge=0)]
+
+
+class DataFacts(Spec):
+    """What the data turned out to be when the study began."""
+
+    channels: Annotated[int, Field(ge=1)]
+    """1 for grey, 3 for colour."""
+    classes: tuple[str, ...]
+    """The classes' names, in the order of the labels."""
+    fingerprint: str
+    """Digest of the training part's images and labels."""
+    train: Count
+    """Images that trials train on."""
+    val: Count
+    """Images that trials are compared on."""
+    split: str
+    """Digest of which images are which."""
+
+
+class StudyConfig(Spec):
+    """What defines a study from its first trial on."""
+
+    name: str
+    """The study's name, in its storage too."""
+    version: str
+    """The version of budgetnas that began it."""
+    seed: Annotated[int, Field(ge=0)]
+    """What every random choice is derived from."""
+    train_samples: Maybe[Annotated[int, Field(ge=1)]] = None
+    """Train on so many images of the training split only."""
+    sampler: str
+    """Which of Optuna's samplers draws."""
+    pruner: str
+    """Which of Optuna's pruners stops hopeless trials."""
+    storage: Maybe[str] = None
+    """SQLAlchemy URL without its password; if absent, study.db beside this file."""
+    budget: Budget
+    """What is never exceeded."""
+    data: DataSource
+    """Which images."""
+    facts: DataFacts
+    """What the images turned out to be."""
+    numerics: Numerics
+    """In which arithmetic trials are trained."""
+    recipe: Recipe
+    """How trials are trained."""
+    space: Space
+    """What trials are drawn from."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the study.toml of a study's folder."""
+        path = config_path(folder)
+        return cls.parse(read_toml(path), str(path))
+
+    def write(self, folder: Path) -> None:
+        """Write study.toml, whole or not at all."""
+        write_atomic(config_path(folder), self.to_toml())
+
+
+def require_same(name: str, options: dict[str, tuple[object, object]]) -> None:
+    """Refuse to continue a study under other conditions.
+
+    Args:
+        name: The study's.
+        options: For each option that was given, what the study began with and what it says now.
+
+    Raises:
+        InputError: With both values of each that differs.
+    """
+    conflicts = [
+        f"{where} was {began}, now {given}"
+        for option, values in options.items()
+        for where, began, given in _differences(option, *map(_plain, values))
+    ]
+    if conflicts:
+        raise InputError(
+            f"study {name!r} can only be continued as it began: {'; '.join(conflicts)} "
+            "(another --study begins another)"
+        )
+
+
+def _plain(value: object) -> object:
+    return value.model_dump(mode="json") if isinstance(value, Spec) else value
+
+
+def _differences(where: str, began: object, given: object) -> Iterator[tuple[str, object, object]]:
+    """Yield (place, began, given) for every value in which two descriptions differ."""
+    if isinstance(began, dict) and isinstance(given, dict):
+        for key in sorted({*began, *given}):
+            yield from _differences(f"{where} {key}", began.get(key), given.get(key))
+    elif began != given:
+        yield where, began, given

@@ -1,0 +1,88 @@
+"""Where a study lives, what it is called, and who is working on it."""
+
+import contextlib
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from budgetnas.arch import Budget
+from budgetnas.data import DataSource
+from budgetnas.errors import InputError
+
+STUDIES = Path("studies")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+
+
+def default_name(source: DataSource, budget: Budget) -> str:
+    """Name a study after its data and budget: `cifar10-5M`, `folder-<basename>-100k`."""
+    title = re.sub(r"[^A-Za-z0-9._-]+", "-", source.title)[:80]
+    return f"{title}-{budget}"
+
+
+def study_folder(name: str) -> Path:
+    """Return the folder of a study.
+
+    Raises:
+        InputError: If the name could be anything but one folder's.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            "a study's name has letters, digits, '.', '_' and '-', at most 100, "
+            f"and begins with a letter or digit, got {name!r}"
+        )
+    return STUDIES / name
+
+
+def config_path(folder: Path) -> Path:
+    """Return the path of the file that defines a study."""
+    return folder / "study.toml"
+
+
+def known_studies() -> list[str]:
+    """List the studies below this folder, the newest first."""
+    found = list(STUDIES.glob("*/study.toml"))
+    return [p.parent.name for p in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
+
+
+def find_study(name: str | None) -> tuple[str, bool]:
+    """Find the study that a command means.
+
+    Returns:
+        Its name, and whether it had to be guessed: the only one, else the newest.
+
+    Raises:
+        InputError: If there is no such study, with those that there are.
+    """
+    known = known_studies()
+    if name is None and known:
+        return known[0], True
+    if name is not None and config_path(study_folder(name)).is_file():
+        return name, False
+    wanted = f"no study {name!r} in ./{STUDIES}" if name else f"no study in ./{STUDIES}"
+    listed = f"known: {', '.join(known)}" if known else "budgetnas search begins one"
+    raise InputError(f"{wanted}; {listed}")
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a study: whoever holds it owns its running trials. The system ends it with the process.
+
+    Raises:
+        InputError: If another process holds it, with its number.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise InputError(
+                f"one search at a time may work on a study, {folder} is held by {holder}"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()}")
+        file.flush()
+        yield

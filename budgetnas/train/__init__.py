@@ -1,0 +1,1 @@
+"""The engine: training and measuring one model. It knows no study and prints nothing."""
