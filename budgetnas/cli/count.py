@@ -30,10 +30,10 @@ def count(
     image_size: ImageSizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the layers, parameters and multiply-adds of an architecture.
+    """Count an architecture: layers, parameters, multiply-adds.
 
     Nothing is built or run: the numbers come from the description. Example:
-    [bold]budgetnas count efficient-resnet --budget 5M[/bold]
+    `budgetnas count efficient-resnet --budget 5M`
     """
     limit = Budget.from_text(budget) if budget is not None else None
     described = _read(arch)

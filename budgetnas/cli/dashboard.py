@@ -14,9 +14,9 @@ def dashboard(
         int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0 for any that is free.")
     ] = 8080,
 ) -> None:
-    """Look at a study's trials in the Optuna dashboard, on 127.0.0.1 only.
+    """Open the Optuna dashboard on a study.
 
-    It has no password and whoever reaches it may change or delete the study: it is for the person
+    It listens on 127.0.0.1 only, has no password and whoever reaches it may change or delete the study: it is for the person
     at this machine. Requests that other web pages might send are refused.
     """
     from budgetnas.dashboard import serve

@@ -18,7 +18,7 @@ app = typer.Typer(
     name="budgetnas",
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -35,9 +35,8 @@ def budgetnas(
     """Neural architecture search under a parameter budget.
 
     Finds the most accurate image classifier of at most so many parameters, retrains it in full,
-    and tests it once. Begin with [bold]budgetnas search --budget 5e6[/bold], go on with
-    [bold]budgetnas retrain best[/bold], and look at the trials in [bold]budgetnas
-    dashboard[/bold]. A budget counts trainable parameters and reads 5e6, 5M, 500k or 5_000_000.
+    and tests it once. Begin with `budgetnas search --budget 5e6`, go on with
+    `budgetnas retrain best`, and look at the trials in `budgetnas dashboard`. A budget counts trainable parameters and reads 5e6, 5M, 500k or 5_000_000.
     """
     if version:
         import budgetnas as package
@@ -52,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     0: done. 1: something broke. 2: the user's input can't be, one line says why. 130: interrupted.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         return int(app(args=arguments, prog_name="budgetnas", standalone_mode=False) or 0)
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of typer's usage errors
             raise
-        return _complain(_usage_message(error), 2)
+        return _complain(_usage_message(error, arguments), 2)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
@@ -75,16 +75,27 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
-def _usage_message(error: Any) -> str:
+def _usage_message(error: Any, arguments: list[str]) -> str:
     """Put a usage error on one line, with what is known where a name is not."""
     message = error.format_message()
     context = getattr(error, "ctx", None)
     if context is None:
         return str(message)
+    given = _given(getattr(error, "param", None), arguments)
     if type(error).__name__ == "NoSuchOption":
         options = [name for parameter in context.command.params for name in parameter.opts]
         known = ", ".join(name for name in options if name.startswith("--"))
         return f"{context.info_name}: {message.rstrip('.')}; known: {known}"
     if message.startswith("No such command"):
         return f"{message.rstrip('.')}; known: {', '.join(context.command.commands)}"
-    return f"{context.info_name}: {message}" if context.parent else str(message)
+    where = f"{context.info_name}: " if context.parent else ""
+    return where + message.rstrip(".") + (f", got {given!r}" if given is not None else "")
+
+
+def _given(parameter: Any, arguments: list[str]) -> str | None:
+    """Find what was typed for an option."""
+    for place, word in enumerate(arguments):
+        option, equals, value = word.partition("=")
+        if option in getattr(parameter, "opts", ()):
+            return value if equals else next(iter(arguments[place + 1 :]), None)
+    return None

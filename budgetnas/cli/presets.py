@@ -3,12 +3,12 @@
 import typer
 
 from budgetnas.arch import PRESETS, count_macs, count_params
-from budgetnas.recipe import RECIPES
 
 
 def presets() -> None:
     """List the named architectures and recipes."""
     from budgetnas.cli.console import print_table
+    from budgetnas.recipe import RECIPES
 
     print_table(
         ["Architecture", ">Params", ">MACs at 32x32", "Description"],

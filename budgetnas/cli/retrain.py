@@ -43,11 +43,11 @@ def retrain(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
-    """Retrain an architecture on all training images, and open the test set once.
+    """Retrain an architecture in full, and test it once.
 
-    Data and seed are the study's unless given; the recipe is [bold]full[/bold]. Everything about
+    Trains on all training images and opens the test set after the last epoch. Data and seed are the study's unless given; the recipe is `full`. Everything about
     the run is written to its folder, after every epoch. Example:
-    [bold]budgetnas retrain best --epochs 100[/bold]
+    `budgetnas retrain best --epochs 100`
     """
     from budgetnas.cli.watch import RetrainWatch
     from budgetnas.retraining.retrain import retrain as run

@@ -68,11 +68,11 @@ def search(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Search for the most accurate network under a parameter budget.
+    """Search for the best network under a parameter budget.
 
     Draws architectures, counts them, and trains those that fit for a few epochs. The same command
     again continues where it stopped, up to N trained trials. No test image is looked at. Example:
-    [bold]budgetnas search --budget 100k --dataset digits --trials 20[/bold]
+    `budgetnas search --budget 100k --dataset digits --trials 20`
     """  # fmt: skip
     from budgetnas.cli.watch import SearchWatch
     from budgetnas.searching.search import search as run

@@ -18,8 +18,8 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
 
 # add yours here: a pruner from the number of epochs of a trial
 PRUNERS: dict[str, Callable[[int], BasePruner]] = {
-    # For about 100 trials: once ten have finished, and after a third of the epochs.
-    "median": lambda epochs: MedianPruner(n_startup_trials=10, n_warmup_steps=max(1, epochs // 3)),
+    # For about 100 trials: once ten have finished, in the second half of a trial.
+    "median": lambda epochs: MedianPruner(n_startup_trials=10, n_warmup_steps=epochs // 2),
     "halving": lambda epochs: SuccessiveHalvingPruner(
         min_resource=max(1, epochs // 9), reduction_factor=3
     ),

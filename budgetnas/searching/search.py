@@ -300,8 +300,6 @@ def _begin(
     """Settle everything that defines a new study."""
     assert asked.budget is not None
     recipe, notices = asked.for_trials(facts.channels, source.info.mirror)
-    for notice in notices:
-        watch(Notice(f"recipe: {notice}"))
     space = asked.space or Space()
     smallest = space.smallest(facts.channels, len(facts.classes))
     if asked.budget.excess(smallest, source.image_size) > 0:
@@ -309,6 +307,8 @@ def _begin(
             f"no network of the space fits --budget {asked.budget}: the smallest, {smallest}, "
             f"has {count_params(smallest):,} parameters"
         )
+    for notice in notices:
+        watch(Notice(f"recipe: {notice}"))
     return StudyConfig(
         name=name,
         version=__version__,
