@@ -166,7 +166,7 @@ def _stem(arch: Arch) -> Iterator[tuple[str, Layer]]:
             yield "stem.norm", Norm(arch.stem_width)
         yield "stem.act", Act()
     if arch.se and arch.se.where == "stem":
-        yield "stem.se", SqueezeExcite(arch.stem_width, arch.se.reduction)
+        yield "stem.se", SqueezeExcite.reduced(arch.stem_width, arch.se.reduction)
 
 
 def _stage(arch: Arch, index: int, w_in: int) -> Iterator[tuple[str, Layer]]:

@@ -50,7 +50,7 @@ class Style:
     def gate(self, width: int) -> Iterator[tuple[str, Layer]]:
         """A squeeze-and-excitation gate where there is one."""
         if self.se_reduction is not None:
-            yield "se", SqueezeExcite(width, self.se_reduction)
+            yield "se", SqueezeExcite.reduced(width, self.se_reduction)
 
     def drop(self) -> Iterator[tuple[str, Layer]]:
         """A dropout layer where there is one."""

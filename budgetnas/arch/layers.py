@@ -8,7 +8,7 @@ Add yours here: a class, its place in `Layer`, and a case in `budgetnas.model.bu
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 Shape: TypeAlias = tuple[int, int, int]
 """Channels, height, width of one image's feature map."""
@@ -134,22 +134,27 @@ class SqueezeExcite(_Composite):
     """A gate per channel computed from the channels' means (Hu et al., 2018)."""
 
     width: int
-    reduction: int
+    mid: int
+
+    @classmethod
+    def reduced(cls, width: int, reduction: int) -> Self:
+        """The gate whose middle is narrower by a factor, but has at least one channel."""
+        return cls(width, max(1, width // reduction))
 
     @property
     def reduce(self) -> Conv:
         """The squeeze: a biased 1x1 convolution to the mid width."""
-        return Conv(self.width, max(1, self.width // self.reduction), 1, bias=True)
+        return Conv(self.width, self.mid, 1, bias=True)
 
     @property
     def expand(self) -> Conv:
         """The excitation: a biased 1x1 convolution back to the full width."""
-        return Conv(self.reduce.w_out, self.width, 1, bias=True)
+        return Conv(self.mid, self.width, 1, bias=True)
 
     def leaves(self, name: str, shape: Shape) -> Iterator[tuple[str, "Leaf", Shape]]:
         """Yield the two convolutions, which see one value a channel."""
         yield f"{name}.reduce", self.reduce, (self.width, 1, 1)
-        yield f"{name}.expand", self.expand, (self.reduce.w_out, 1, 1)
+        yield f"{name}.expand", self.expand, (self.mid, 1, 1)
 
     def output(self, shape: Shape) -> Shape:
         """The output's shape: a gate changes none."""

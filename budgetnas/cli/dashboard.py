@@ -16,7 +16,8 @@ def dashboard(
 ) -> None:
     """Open the Optuna dashboard on a study.
 
-    It listens on 127.0.0.1 only, has no password and whoever reaches it may change or delete the study: it is for the person
+    It listens on 127.0.0.1 only, has no password and whoever reaches it may change or delete
+    the study: it is for the person
     at this machine. Requests that other web pages might send are refused.
     """
     from budgetnas.dashboard import serve

@@ -36,7 +36,8 @@ def budgetnas(
 
     Finds the most accurate image classifier of at most so many parameters, retrains it in full,
     and tests it once. Begin with `budgetnas search --budget 5e6`, go on with
-    `budgetnas retrain best`, and look at the trials in `budgetnas dashboard`. A budget counts trainable parameters and reads 5e6, 5M, 500k or 5_000_000.
+    `budgetnas retrain best`, and look at the trials in `budgetnas dashboard`. A budget counts
+    trainable parameters and reads 5e6, 5M, 500k or 5_000_000.
     """
     if version:
         import budgetnas as package
@@ -77,19 +78,24 @@ def _complain(message: str, status: int) -> int:
 
 def _usage_message(error: Any, arguments: list[str]) -> str:
     """Put a usage error on one line, with what is known where a name is not."""
-    message = error.format_message()
+    message = str(error.format_message())
     context = getattr(error, "ctx", None)
     if context is None:
-        return str(message)
+        return message
     given = _given(getattr(error, "param", None), arguments)
     if type(error).__name__ == "NoSuchOption":
         options = [name for parameter in context.command.params for name in parameter.opts]
         known = ", ".join(name for name in options if name.startswith("--"))
-        return f"{context.info_name}: {message.rstrip('.')}; known: {known}"
+        return f"{context.info_name}: {_and(message)} known: {known}"
     if message.startswith("No such command"):
-        return f"{message.rstrip('.')}; known: {', '.join(context.command.commands)}"
+        return f"{_and(message)} known: {', '.join(context.command.commands)}"
     where = f"{context.info_name}: " if context.parent else ""
     return where + message.rstrip(".") + (f", got {given!r}" if given is not None else "")
+
+
+def _and(message: str) -> str:
+    """End a sentence so that another can follow it."""
+    return message if message.endswith("?") else f"{message.rstrip('.')};"
 
 
 def _given(parameter: Any, arguments: list[str]) -> str | None:

@@ -45,7 +45,8 @@ def retrain(
 ) -> None:
     """Retrain an architecture in full, and test it once.
 
-    Trains on all training images and opens the test set after the last epoch. Data and seed are the study's unless given; the recipe is `full`. Everything about
+    Trains on all training images and opens the test set after the last epoch. Data and seed
+    are the study's unless given; the recipe is `full`. Everything about
     the run is written to its folder, after every epoch. Example:
     `budgetnas retrain best --epochs 100`
     """

@@ -76,7 +76,7 @@ class _Watch:
         """Move the bar; without a terminal, print a line now and then."""
         self._bar.update(self._task, description=what, completed=done, total=total, note=note)
         if not self.console.is_terminal and time.monotonic() - self._last_line > EVERY:
-            self.say(f"{what}: {done:,.0f} of {total:,.0f} {note}".rstrip())
+            self.say(f"{what}: {note}" if note else f"{what}: {done:,} of {total:,}")
 
     def common(self, event: Event) -> None:
         """Show what searches and retrainings have in common."""
@@ -108,7 +108,9 @@ class SearchWatch(_Watch):
                 self._estimated(event)
             case EpochEnded(trial=trial, epoch=epoch, epochs=epochs):
                 done = self._trained + epoch / epochs
-                self.show(f"trial {trial}", done, self._trials, self._note)
+                self.show(
+                    f"trial {trial}, epoch {epoch} of {epochs}", done, self._trials, self._note
+                )
             case TrialEnded():
                 self._ended(event)
             case _:
@@ -185,7 +187,7 @@ class RetrainWatch(_Watch):
         self._here.append(event.seconds)
         left = (event.epochs - event.epoch) * sum(self._here) / len(self._here)
         self.show(
-            f"epoch {event.epoch}", event.epoch, event.epochs,
+            f"epoch {event.epoch} of {event.epochs}", event.epoch, event.epochs,
             f"loss {event.train_loss:.3f}, {event.train_accuracy:.2%} of augmented images right, "
             f"{describe_duration(left)} left",
         )  # fmt: skip

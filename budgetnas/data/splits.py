@@ -61,10 +61,11 @@ def _by_class(labels: Tensor, order: Tensor) -> list[Tensor]:
 def _subset(classes: list[Tensor], total: int) -> list[Tensor]:
     """Keep `total` images, each class its share of them and at least one."""
     available = sum(map(len, classes))
+    total = min(total, available)
     kept, taken, seen = [], 0, 0
     for members in classes:
         seen += len(members)
-        share = max(1, min(total * seen // available, available) - taken)
+        share = max(1, total * seen // available - taken)
         kept.append(members[:share])
         taken += share
     return kept

@@ -72,14 +72,14 @@ def read(source: DataSource, part: Part, progress: Progress) -> ImageSet:
     progress(f"reading {source.dataset}", 1, 1)
     return ImageSet(
         torch.from_numpy(np.array(fit(images, source.image_size))),
-        torch.from_numpy(np.array(labels, dtype=np.int64)),
+        torch.as_tensor(labels, dtype=torch.int64),
         tuple(map(str, getattr(found, "classes", range(10)))),
     )
 
 
 def _arrays(found: Any) -> tuple[Any, Any]:
     """Images as uint8 [n, h, w, c] and labels, whichever way torchvision keeps them."""
-    images = np.asarray(found.data)
+    images = found.data.numpy() if isinstance(found.data, torch.Tensor) else found.data
     labels = found.targets if hasattr(found, "targets") else found.labels
     if images.ndim == 3:
         return images[..., None], labels

@@ -370,7 +370,7 @@ class _Retraining:
             epochs=config.recipe.epochs,
             seconds=round(seconds, 3),
             device=device_title(self.device),
-            arch=arch.model_dump(),
+            arch=arch.model_dump(mode="json"),
         )
         write_json(self.folder / "result.json", result.as_json())
         return result

@@ -51,7 +51,8 @@ class Loop:
         deadline = time.monotonic() + timeout if timeout is not None else float("inf")
         self._take_back_open_trials()
         rejected = failures = 0
-        while tally(self._trials()).trained < trials:
+        trained = tally(self._trials()).trained
+        while trained < trials:
             if time.monotonic() >= deadline:
                 return "timeout"
             trial = self._ask()
@@ -67,6 +68,7 @@ class Loop:
                 self._fail(trial, f"{type(error).__name__}: {error}")
                 raise
             self.watch(ended)
+            trained = ended.tally.trained
             match ended.kind:
                 case Kind.TRAINED:
                     rejected = failures = 0

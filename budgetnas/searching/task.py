@@ -13,6 +13,7 @@ from budgetnas.recipe import Numerics, Recipe
 from budgetnas.seeds import derive_seed
 from budgetnas.train.engine import Epoch, recipe_statistics, train
 from budgetnas.train.init import initial_model
+from budgetnas.train.memory import memory_guard
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,10 +55,11 @@ class Task:
 
     def _train(
         self, arch: Arch, recipe: Recipe, number: int, statistics: Statistics
-    ) -> "Iterator[Epoch]":
+    ) -> Iterator[Epoch]:
         seed = derive_seed(self.seed, "trial", number)
-        model = initial_model(arch, recipe.init, derive_seed(seed, "init"))
-        return train(
+        with memory_guard("the network"):
+            model = initial_model(arch, recipe.init, derive_seed(seed, "init"))
+        yield from train(
             model, self.images, recipe, self.numerics, seed, statistics=statistics, val=self.val
         )
 

@@ -107,9 +107,10 @@ def train(
         OutOfMemory: If a step does not fit.
         InputError: If the recipe's schedule can't run for so long.
     """
-    run = _Run(model, images, recipe, numerics, seed, statistics, val)
-    if state is not None:
-        run.load(state)
+    with memory_guard("the network and its optimizer"):
+        run = _Run(model, images, recipe, numerics, seed, statistics, val)
+        if state is not None:
+            run.load(state)
     while run.epochs_done < recipe.epochs:
         with memory_guard(f"training with a batch of {run.batch_size} images"):
             epoch = run.epoch()

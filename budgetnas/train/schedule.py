@@ -96,12 +96,11 @@ def _run(recipe: Recipe, schedule: TorchSchedule, moves: int) -> tuple[list[floa
         # The dummy never steps, which torch would warn of at every move.
         warnings.simplefilter("ignore")
         scheduler = build_scheduler(schedule, optimizer, moves)
-        for move in range(moves):
+        for _ in range(moves):
             group = optimizer.param_groups[0]
             lr.append(float(group["lr"]))
             momentum.append(float(group["momentum"] if "momentum" in group else group["betas"][0]))
-            if move < moves - 1:
-                scheduler.step()
+            scheduler.step()
     return lr, momentum
 
 

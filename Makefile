@@ -1,0 +1,42 @@
+# Every target does its own set-up on a fresh machine: a virtual environment in .venv, the install,
+# then the job.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint format clean
+
+demo: .venv/installed ## a search on embedded digits, the winner retrained and tested
+	$(BIN)/budgetnas search --budget 100k --dataset digits --trials 20 --epochs 10
+	$(BIN)/budgetnas retrain best --study digits-100k --epochs 60
+
+test: .venv/installed-dev ## all tests
+	$(BIN)/pytest -n 2 --dist worksteal
+
+lint: .venv/installed-dev ## what else guards the house: style, types, the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv
+
+.venv/pip:
+	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and 'Python 3.11 to 3.13 is needed, got ' + sys.version.split()[0] + ': make PYTHON=python3.12 ...')"
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	touch $@
+
+.venv/installed: .venv/pip pyproject.toml
+	@echo "Installing into .venv (torch is large: a minute or two) ..."
+	$(BIN)/python -m pip install --quiet --editable ".[dashboard]"
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@

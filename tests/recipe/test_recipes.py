@@ -1,0 +1,117 @@
+"""Recipes: the papers' settings, files that change any field, and what they refuse."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from budgetnas.errors import InputError
+from budgetnas.recipe import RECIPES, Recipe, load_recipe
+from budgetnas.recipe.images import Crop, Cutout, FixedStatistics, Flip, Rotate, TrainingStatistics
+from budgetnas.recipe.optimizer import SGD, ClipValue
+from budgetnas.recipe.schedule import CosineAnnealingLR, CyclicLR
+from budgetnas.train.schedule import schedule_table
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_named_recipes_survive_toml_and_have_a_schedule(name: str) -> None:
+    recipe = RECIPES[name]
+    assert Recipe.parse(tomllib.loads(recipe.to_toml()), name) == recipe
+    table = schedule_table(recipe, 10)
+    assert len(table.lr) == 10 * recipe.epochs
+    assert all(rate > 0 for rate in table.lr)
+
+
+def test_the_first_papers_program() -> None:
+    recipe = RECIPES["efficient-resnets"]
+    assert recipe.optimizer == SGD(
+        lr=0.1, momentum=0.9, nesterov=False, weight_decay=5e-4, decay_norm_and_bias=True
+    )
+    assert (recipe.epochs, recipe.batch_size) == (200, 128)
+    assert recipe.schedule == CosineAnnealingLR()
+    assert recipe.clip == ClipValue(limit=0.1)
+    assert recipe.lookahead is not None
+    assert (recipe.lookahead.k, recipe.lookahead.alpha, recipe.lookahead.evaluate) == (
+        5,
+        0.5,
+        "fast",
+    )
+    assert recipe.augment == (Crop(padding=4), Flip())
+
+
+def test_the_second_papers_settings() -> None:
+    recipe = RECIPES["modified-resnet"]
+    assert recipe.optimizer == SGD(lr=0.01, momentum=0.9, nesterov=True)
+    assert recipe.epochs == 30
+    assert isinstance(recipe.schedule, CyclicLR)
+    assert (recipe.schedule.base_lr, recipe.schedule.max_lr) == (1e-6, 1e-2)
+    assert set(recipe.augment) == {Rotate(degrees=5), Flip(), Crop(padding=2)}
+
+
+def write(text: str) -> str:
+    Path("r.toml").write_text(text)
+    return "r.toml"
+
+
+def test_a_file_changes_any_field() -> None:
+    recipe = load_recipe(
+        write(
+            'base = "full"\nepochs = 3\nlookahead = "none"\naugment = []\n'
+            'clip = { name = "norm", limit = 2 }\nschedule = { name = "StepLR", step_size = 2 }\n'
+            "[optimizer]\nlr = 0.05\n"
+        )
+    )
+    full = RECIPES["full"]
+    assert recipe.optimizer == full.optimizer.changed(lr=0.05)
+    assert (recipe.epochs, recipe.lookahead, recipe.augment) == (3, None, ())
+    assert recipe.schedule.name == "StepLR"
+    assert recipe.label_smoothing == full.label_smoothing
+
+
+def test_another_optimizer_starts_from_its_own_values() -> None:
+    recipe = load_recipe(write('[optimizer]\nname = "adamw"\nlr = 0.001\n'))
+    assert recipe.optimizer.name == "adamw"
+    assert recipe.optimizer.weight_decay == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs = 0", "epochs: must be greater than or equal to 1, got 0"),
+        ("epoch = 1", "epoch: unknown key, known: augment, batch_size, clip, epochs"),
+        ('base = "best"', "base: unknown recipe 'best', known: short, full"),
+        ("base = []", "base: unknown recipe []"),
+        ('optimizer = { name = "lion", lr = 1 }', "unknown name 'lion', known: sgd, adam, adamw"),
+        ("optimizer = { lr = -1 }", "lr: must be greater than 0, got -1"),
+        ("optimizer = { betas = 1 }", "betas: unknown key, known: decay_norm_and_bias, lr"),
+        ('schedule = { name = "ReduceLROnPlateau" }', "unknown name 'ReduceLROnPlateau', known:"),
+        ('init = { name = "lecun" }', "known: default, xavier_uniform, xavier_normal"),
+        ('augment = [{ name = "mixup" }]', "known: crop, flip, rotate, cutout"),
+        ("label_smoothing = 1.0", "label_smoothing: must be less than 1, got 1.0"),
+        ("clip = 1", "clip: "),
+        ("epochs = 'x", "not valid TOML"),
+    ],
+)
+def test_what_a_file_can_not_say(text: str, message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_recipe(write(text))
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("r.toml: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["best", "", "no/such.toml", "."])
+def test_unknown_recipes(name: str) -> None:
+    with pytest.raises(InputError):
+        load_recipe(name)
+
+
+def test_named_recipes_adapt_to_the_images() -> None:
+    recipe, notices = RECIPES["efficient-resnets"].adapted(channels=1, mirror=False)
+    assert recipe.augment == (Crop(padding=4),)
+    assert recipe.normalize == TrainingStatistics()
+    assert len(notices) == 2
+    same, nothing = RECIPES["full"].adapted(channels=3, mirror=True)
+    assert (same, nothing) == (RECIPES["full"], [])
+    assert Cutout() in same.augment
+    assert isinstance(RECIPES["efficient-resnets"].normalize, FixedStatistics)

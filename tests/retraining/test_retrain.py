@@ -1,0 +1,264 @@
+"""Retraining for real: what it trains, what it writes, and that a resumed run is the same run."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from budgetnas.arch import PRESETS, Arch
+from budgetnas.data import DataSource
+from budgetnas.data.heldout import LOG, open_test
+from budgetnas.errors import Diverged, InputError
+from budgetnas.events import Event, Notice, RunEpochEnded
+from budgetnas.recipe import RECIPES
+from budgetnas.retraining.checkpoint import read_tensors, write_tensors
+from budgetnas.retraining.retrain import RunResult, retrain
+from budgetnas.retraining.run import RunConfig, load_run
+from budgetnas.searching.search import search
+from budgetnas.space import Space
+
+SMALL = Space.parse(
+    {"arch": {"stages": 2, "width": [8, 16], "depth": 1}, "recipe": {"lr": [0.05, 0.1]}}, "test"
+)
+FILES = {
+    "run.json", "arch.json", "recipe.toml", "environment.json", "metrics.csv", "result.json",
+    "checkpoint.safetensors", "weights.safetensors",
+    "predictions.csv", "confusion.csv", "per_class.csv",
+}  # fmt: skip
+
+
+def preset(**options: Any) -> RunResult:
+    return retrain("modified-resnet-small", dataset="digits", **{"epochs": 2, **options})
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def notices_of(action: Callable[..., RunResult], **options: Any) -> tuple[RunResult, list[str]]:
+    notices: list[str] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Notice):
+            notices.append(event.text)
+
+    return action(**options, watch=watch), notices
+
+
+@pytest.fixture
+def study() -> str:
+    return search(
+        "20k", trials=2, dataset="digits", epochs=1, space=SMALL, train_samples=300
+    ).study
+
+
+def test_a_run_folder_holds_everything() -> None:
+    result = preset(epochs=3)
+    folder = Path(result.run)
+    assert folder.parent == Path("runs")
+    assert {path.name for path in folder.iterdir()} == FILES
+    assert json.loads((folder / "result.json").read_text()) == result.as_json()
+    metrics = read_csv(folder / "metrics.csv")
+    assert [row["epoch"] for row in metrics] == ["1", "2", "3"]
+    confusion = np.loadtxt(folder / "confusion.csv", delimiter=",", skiprows=1)[:, 1:]
+    assert confusion.sum() == result.test_images == 354
+    assert np.trace(confusion) / 354 == pytest.approx(result.test_accuracy)
+    per_class = read_csv(folder / "per_class.csv")
+    assert [row["class"] for row in per_class] == list("0123456789")
+    assert sum(int(row["images"]) for row in per_class) == 354
+    environment = json.loads((folder / "environment.json").read_text())
+    assert environment["packages"]["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_best_is_the_studys_best_with_its_drawn_recipe(study: str) -> None:
+    notices: list[str] = []
+    result = retrain(
+        epochs=2, watch=lambda e: notices.append(e.text) if isinstance(e, Notice) else None
+    )
+    config = RunConfig.read(Path(result.run))
+    assert Path(result.run).parent == Path("studies") / study / "runs"
+    assert (result.study, config.study, config.target) == (study, study, "best")
+    assert config.recipe.optimizer.lr in (0.05, 0.1)
+    assert any(f"as drawn by trial {result.trial}: lr " in notice for notice in notices)
+    assert f"study {study}" in notices
+    again = retrain(str(result.trial), study=study, epochs=2)
+    assert again.arch == result.arch
+    assert again.test_accuracy == result.test_accuracy
+
+
+def test_it_trains_on_train_and_val(study: str) -> None:
+    sizes = []
+    retrain(epochs=1, watch=lambda event: sizes.append(getattr(event, "images", None)))
+    assert 1443 in sizes, "neither validation nor --train-samples is left out"
+
+
+def test_the_test_set_is_opened_once_after_the_last_epoch(study: str) -> None:
+    log = Path("studies") / study / LOG
+    opened_during_training = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, RunEpochEnded):
+            opened_during_training.append(log.exists())
+
+    first = retrain(epochs=2, watch=watch)
+    assert opened_during_training == [False, False]
+    (line,) = log.read_text().splitlines()
+    assert json.loads(line)["run"] == first.run
+    assert (first.test_openings, retrain(epochs=1).test_openings) == (1, 2)
+
+
+def weights(folder: str | Path) -> dict[str, torch.Tensor]:
+    return load_file(Path(folder) / "weights.safetensors")
+
+
+def interrupted_after(epoch: int, **options: Any) -> None:
+    def watch(event: Event) -> None:
+        if isinstance(event, RunEpochEnded) and event.epoch == epoch:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        preset(**options, watch=watch)
+
+
+def test_a_resumed_run_is_the_uninterrupted_one() -> None:
+    whole = preset(epochs=4, out="whole")
+    interrupted_after(2, epochs=4, out="pieces")
+    assert not Path("pieces/result.json").exists()
+    resumed = preset(epochs=4, out="pieces", resume=True)
+    first, second = weights("whole"), weights("pieces")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert (resumed.test_accuracy, resumed.test_loss) == (whole.test_accuracy, whole.test_loss)
+    assert preset(out="pieces", resume=True, epochs=4) == resumed, "finished: nothing to do"
+
+
+def test_resume_finds_the_newest_unfinished_run_of_the_target() -> None:
+    with pytest.raises(InputError, match="no unfinished run of 'modified-resnet-small'"):
+        preset(resume=True)
+    interrupted_after(1)
+    (folder,) = {path.parent for path in Path("runs").glob("*/run.json")}
+    assert preset(resume=True).run == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epochs": 5}, "--epochs was 2, now 5"),
+        ({"seed": 5}, "--seed was 0, now 5"),
+        ({"image_size": 9}, "--image-size was 8, now 9"),
+    ],
+)
+def test_a_run_is_resumed_as_it_began(options: dict[str, Any], message: str) -> None:
+    interrupted_after(1, out="run")
+    with pytest.raises(InputError, match=message):
+        preset(out="run", resume=True, **options)
+
+
+def test_the_seed_decides() -> None:
+    results = [preset(seed=seed, out=f"{index}").run for index, seed in enumerate((0, 0, 1))]
+    first, same, other = map(weights, results)
+    assert all(torch.equal(first[name], same[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+def test_a_finished_run_is_loaded_for_use() -> None:
+    result = preset(epochs=8)
+    model, preprocess = load_run(result.run)
+    test = open_test(DataSource.choose("digits"), 1, Path("elsewhere"), "a test")
+    right = 0
+    for image, label in zip(test.images, test.labels.tolist(), strict=True):
+        inputs = preprocess(Image.fromarray(image[..., 0].numpy()))
+        assert inputs.shape == (1, 1, 8, 8)
+        with torch.no_grad():
+            right += int(model(inputs).argmax(1).item() == label)
+    # trained in bfloat16 where the processor has it, here evaluated in float32
+    assert right / len(test) == pytest.approx(result.test_accuracy, abs=0.01)
+    colour = Image.new("RGB", (31, 40))
+    assert preprocess(colour).shape == (1, 1, 8, 8)
+
+
+def test_presets_adapt_and_arch_files_do_not() -> None:
+    result, notices = notices_of(preset)
+    assert result.arch["in_channels"] == 1
+    assert any("adapted to the data: in_channels=1, num_classes=10" in n for n in notices)
+    Path("net.json").write_text(PRESETS["modified-resnet-small"].to_json())
+    with pytest.raises(
+        InputError, match=r"net.json: the arch must fit the data, which needs in_ch"
+    ):
+        retrain("net.json", dataset="digits", epochs=1)
+    Path("net.json").write_text(Arch.model_validate(result.arch).to_json())
+    assert retrain("net.json", dataset="digits", epochs=1).params == result.params
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_named_recipe_runs(name: str) -> None:
+    assert preset(recipe=name, epochs=1).epochs == 1
+
+
+def test_a_recipe_file_is_taken_at_its_word() -> None:
+    Path("r.toml").write_text("batch_size = 500\nepochs = 1\n")
+    result = preset(recipe="r.toml", epochs=None)
+    recipe = RunConfig.read(Path(result.run)).recipe
+    assert (recipe.epochs, recipe.batch_size) == (1, 500)
+    assert recipe.augment == RECIPES["short"].augment, "flips too: the user wrote it"
+    Path("r.toml").write_text('base = "efficient-resnets"\nepochs = 1\n')
+    with pytest.raises(InputError, match="the recipe normalises 3 channels, the images have 1"):
+        preset(recipe="r.toml", epochs=None)
+
+
+def test_a_diverging_run_says_so() -> None:
+    Path("net.json").write_text(
+        '{"block": "basic", "stem_width": 8, "stages": [{"width": 8, "depth": 1}], "norm": "none",'
+        ' "in_channels": 1}'
+    )
+    Path("r.toml").write_text("epochs = 2\noptimizer = { lr = 1e6 }\naugment = []\n")
+    with pytest.raises(Diverged, match="must stay finite"):
+        retrain("net.json", dataset="digits", recipe="r.toml")
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "message"),
+    [
+        ("best", {}, "no study in ./studies"),
+        ("resnet19", {}, "unknown target 'resnet19', known: best, a trial's number, an arch file"),
+        ("no.json", {}, "no.json: can't be read: No such file"),
+        ("resnet18", {"study": "lost"}, "no study 'lost'"),
+        ("resnet18", {"epochs": 0}, "epochs >= 1 must hold, got 0"),
+        ("resnet18", {"dataset": "digits", "out": "full"}, "--out must be a new or empty folder"),
+        ("resnet18", {"out": "none", "resume": True}, "none/run.json: can't be read"),
+    ],
+)
+def test_what_can_not_be(target: str, options: dict[str, Any], message: str) -> None:
+    Path("full").mkdir()
+    Path("full/file").write_text("")
+    with pytest.raises(InputError) as caught:
+        retrain(target, **options)
+    assert message in str(caught.value)
+
+
+def test_trials_that_can_not_be_retrained() -> None:
+    space = SMALL.changed(arch=SMALL.arch.changed(width=(8, 256)))
+    found = search(
+        "20k", trials=1, dataset="digits", epochs=1, space=space, sampler="random", seed=1
+    )
+    assert found.over_budget > 0
+    with pytest.raises(
+        InputError, match="trial 0 of study 'digits-20k' is over the budget 20k by"
+    ):
+        retrain("0")
+    with pytest.raises(InputError, match="has trials 0 to "):
+        retrain("99")
+
+
+def test_damaged_tensors_are_named() -> None:
+    write_tensors(Path("t"), {"a": torch.arange(5)})
+    assert torch.equal(read_tensors(Path("t"))["a"], torch.arange(5))
+    Path("t").write_bytes(Path("t").read_bytes()[:-8])
+    with pytest.raises(InputError, match="t: damaged"):
+        read_tensors(Path("t"))

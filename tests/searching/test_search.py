@@ -1,0 +1,297 @@
+"""Searches for real: digits, Optuna, SQLite. The contract of trials, resumption, refusals."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from budgetnas.arch import Arch, Budget, count_macs, count_params
+from budgetnas.errors import InputError, SearchFailed
+from budgetnas.events import EpochEnded, Event, Notice, TrialEnded
+from budgetnas.searching import loop
+from budgetnas.searching.samplers import PRUNERS, SAMPLERS
+from budgetnas.searching.search import SearchResult, search
+from budgetnas.space import Space
+from budgetnas.study.config import StudyConfig
+from budgetnas.study.trials import Kind, kind_of
+from budgetnas.train import engine
+
+SMALL = Space.parse(
+    {"arch": {"stages": [1, 2], "width": {"low": 4, "high": 32, "step": 4}, "depth": [1, 2]}}, "t"
+)
+
+
+def run(trials: int = 3, **options: Any) -> SearchResult:
+    given: dict[str, Any] = {"dataset": "digits", "epochs": 2, "space": SMALL, **options}
+    return search(given.pop("budget", "12k"), trials=trials, **given)
+
+
+def load(name: str) -> optuna.Study:
+    return optuna.load_study(study_name=name, storage=f"sqlite:///studies/{name}/study.db")
+
+
+def trials_of(result: SearchResult) -> list[optuna.trial.FrozenTrial]:
+    return optuna.load_study(study_name=result.study, storage=result.storage).trials
+
+
+def test_the_contract_of_trials() -> None:
+    result = run(trials=12)
+    listed = trials_of(result)
+    kinds = [kind_of(each) for each in listed]
+    assert result.study == "digits-12k"
+    assert (result.trained, result.stopped) == (12, "trials")
+    assert kinds.count(Kind.TRAINED) == 12
+    assert result.over_budget == kinds.count(Kind.OVER_BUDGET) > 0
+    for each, kind in zip(listed, kinds, strict=True):
+        arch = Arch.from_json(each.user_attrs["arch"])
+        assert each.user_attrs["params"] == count_params(arch)
+        assert each.user_attrs["macs"] == count_macs(arch, 8)
+        assert each.user_attrs["excess"] == count_params(arch) - 12_000
+        constraint = each.system_attrs["constraints:params"]
+        assert constraint == pytest.approx(count_params(arch) / 12_000 - 1)
+        if kind is Kind.OVER_BUDGET:
+            assert each.state is TrialState.PRUNED
+            assert constraint > 0
+            assert not each.intermediate_values
+        if kind is Kind.TRAINED:
+            assert constraint <= 0
+            assert {"val_accuracy", "val_loss", "epochs", "seconds"} <= set(each.user_attrs)
+            assert each.user_attrs["epochs"] == len(each.intermediate_values)
+        if each.state is TrialState.COMPLETE:
+            assert each.value == each.user_attrs["val_accuracy"] == each.intermediate_values[2]
+    assert result.best is not None
+    best = listed[result.best.number]
+    assert best.value == result.best.value == max(t.value for t in listed if t.value is not None)
+    assert result.best.arch == json.loads(best.user_attrs["arch"])
+
+
+def test_the_same_call_continues_to_n_then_does_nothing() -> None:
+    assert run(trials=2).trained == 2
+    again = run(trials=4)
+    assert (again.trained, again.stopped) == (4, "trials")
+    before = trials_of(again)
+    assert run(trials=4) == again
+    assert run(trials=1) == again
+    assert trials_of(again) == before
+    assert search(study="digits-12k", trials=5).trained == 5
+
+
+def replay(result: SearchResult) -> list[tuple[Any, ...]]:
+    return [
+        (t.number, t.state, t.params, t.value, t.intermediate_values) for t in trials_of(result)
+    ]
+
+
+def test_a_study_in_pieces_is_the_study_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = replay(run(trials=14, study="whole"))
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 1 and event.trial not in seen:
+            seen.add(event.trial)
+            raise KeyboardInterrupt
+
+    seen: set[int] = set()
+    for _ in range(100):
+        try:
+            result = run(trials=14, study="pieces", watch=interrupt)
+        except KeyboardInterrupt:
+            continue
+        break
+    assert len(seen) == 14, "every trained trial was interrupted once"
+    assert replay(result) == whole
+
+
+def test_an_interrupted_trial_waits_and_what_was_killed_is_taken_up_again() -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(watch=interrupt)
+    study = optuna.load_study(
+        study_name="digits-12k", storage="sqlite:///studies/digits-12k/study.db"
+    )
+    waiting = [t.number for t in study.trials if t.state is TrialState.WAITING]
+    assert len(waiting) == 1
+    study.ask()  # as a killed search leaves it
+    notices: list[str] = []
+    result = run(
+        watch=lambda event: notices.append(event.text) if isinstance(event, Notice) else None
+    )
+    assert f"taking up again what was interrupted: trial {waiting[0]}" in notices
+    assert {t.state for t in trials_of(result)} <= {TrialState.COMPLETE, TrialState.PRUNED}
+
+
+def test_duplicates_are_never_trained_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loop.REJECTED_IN_A_ROW == 1_000
+    monkeypatch.setattr(loop, "REJECTED_IN_A_ROW", 100)  # thousand draws take a minute
+    tiny = Space.parse(
+        # only the first stage's unused shortcut kernel differs: one network
+        {"arch": {"stages": 1, "width": 8, "depth": 1, "block": "basic", "se": "none",
+                  "shortcut_kernel": [1, 3, 5, 7, 9]}}, "test",
+    )  # fmt: skip
+    result = run(trials=3, space=tiny, sampler="random")
+    assert (result.trained, result.stopped) == (1, "exhausted")
+    assert result.duplicates == 100
+    assert {t.user_attrs.get("duplicate_of") for t in trials_of(result)} == {None, 0}
+
+
+def test_a_budget_below_the_smallest_states_the_smallest() -> None:
+    with pytest.raises(InputError, match=r"no network of the space fits --budget 100: "):
+        run(budget=100)
+    assert not list(Path("studies").glob("*/study.toml"))
+
+
+def test_timeout() -> None:
+    result = run(trials=1000, timeout=1.5)
+    assert result.stopped == "timeout"
+    assert result.trained < 1000
+    assert all(t.state is not TrialState.RUNNING for t in trials_of(result))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_every_sampler_with_every_pruner(sampler: str, pruner: str) -> None:
+    result = run(trials=3, sampler=sampler, pruner=pruner, epochs=1, budget="100k")
+    assert result.trained == 3
+    assert result.best is not None
+
+
+def diverging() -> dict[str, Any]:
+    space = SMALL.changed(
+        arch=SMALL.arch.changed(norm="none"),
+        recipe=SMALL.recipe.changed(lr=1e6),
+    )
+    return {"space": space, "budget": "100k"}
+
+
+def test_five_failures_in_a_row_end_the_search() -> None:
+    failures: list[str] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, TrialEnded) and event.kind is Kind.FAILED:
+            failures.append(event.failure)
+
+    with pytest.raises(SearchFailed, match="5 trials in a row failed, the last one: the training"):
+        run(**diverging(), watch=watch)
+    assert len(failures) == 5
+    study = optuna.load_study(
+        study_name="digits-100k", storage="sqlite:///studies/digits-100k/study.db"
+    )
+    failed = [t for t in study.trials if t.state is TrialState.FAIL]
+    assert [t.user_attrs["failure"] for t in failed] == failures
+
+
+def test_a_nan_fails_its_trial_and_the_study_goes_on() -> None:
+    space = diverging()["space"]
+    mixed = space.changed(recipe=space.recipe.changed(lr=(1e6, 0.05)))
+    result = run(trials=3, space=mixed, budget="100k", sampler="random")
+    assert result.trained == 3
+    assert result.failed > 0
+    assert trials_of(result)[result.best.number if result.best else 0].state is TrialState.COMPLETE
+
+
+def test_out_of_memory_is_tried_once_with_half_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's own recognition of it is tested in a process that really has none left."""
+    from budgetnas.errors import OutOfMemory
+
+    real, batches = engine.train, []
+
+    def train(model: Any, images: Any, recipe: Any, *rest: Any, **named: Any) -> Any:
+        batches.append(recipe.batch_size)
+        if recipe.batch_size > limit:
+            raise OutOfMemory("out of memory: a test")
+        yield from real(model, images, recipe, *rest, **named)
+
+    monkeypatch.setattr("budgetnas.searching.task.train", train)
+    limit = 64
+    assert run(trials=1, budget="100k").failed == 0
+    assert batches == [128, 64]
+    limit = 32
+    with pytest.raises(SearchFailed, match="out of memory"):
+        run(trials=2, budget="100k", study="other")
+
+
+def test_an_unknown_error_stops_the_study_and_is_written_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("what nobody expected")
+
+    monkeypatch.setattr("budgetnas.searching.task.train", broken)
+    with pytest.raises(ZeroDivisionError):
+        run(budget="100k")
+    study = optuna.load_study(
+        study_name="digits-100k", storage="sqlite:///studies/digits-100k/study.db"
+    )
+    assert study.trials[-1].user_attrs["failure"] == "ZeroDivisionError: what nobody expected"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"budget": "13k", "study": "digits-12k"}, "--budget limit was 12000, now 13000"),
+        ({"epochs": 3}, "--epochs was 2, now 3"),
+        ({"seed": 1}, "--seed was 0, now 1"),
+        ({"sampler": "random"}, "--sampler was tpe, now random"),
+        ({"pruner": "none"}, "--pruner was median, now none"),
+        ({"train_samples": 100}, "--train-samples was None, now 100"),
+        ({"recipe": "full"}, "--recipe label_smoothing was 0.0, now 0.1"),
+        ({"space": Space()}, "--space arch stages was"),
+        ({"storage": "sqlite:///other.db"}, "--storage was sqlite:///"),
+        ({"dataset": "cifar10", "study": "digits-12k"}, "--dataset was digits, now cifar10"),
+        ({"image_size": 16}, "--image-size was 8, now 16"),
+    ],
+)
+def test_a_conflicting_option_shows_both_values(options: dict[str, Any], message: str) -> None:
+    run(trials=1)
+    before = Path("studies/digits-12k/study.toml").read_text()
+    with pytest.raises(InputError) as caught:
+        run(trials=2, **options)
+    assert message in str(caught.value)
+    assert "can only be continued as it began" in str(caught.value)
+    assert Path("studies/digits-12k/study.toml").read_text() == before
+
+
+def test_the_same_options_do_not_conflict() -> None:
+    options: dict[str, Any] = {
+        "recipe": "short", "sampler": "tpe", "pruner": "median", "seed": 0, "image_size": 8,
+    }  # fmt: skip
+    run(trials=1, **options)
+    assert run(trials=2, **options).trained == 2
+    assert run(trials=3).trained == 3
+
+
+def test_study_toml_defines_the_study() -> None:
+    run(trials=1, train_samples=500, seed=7)
+    config = StudyConfig.read(Path("studies/digits-12k"))
+    assert config.budget == Budget.from_text("12k")
+    assert (config.facts.train, config.facts.val) == (500, 145)
+    assert (config.seed, config.recipe.epochs, config.space) == (7, 2, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trials": 0}, "trials >= 1 must hold, got 0"),
+        ({"timeout": 0}, "timeout > 0 must hold, got 0"),
+        ({"epochs": 0}, "epochs >= 1 must hold, got 0"),
+        ({"train_samples": 5000}, "--train-samples may be at most 1298"),
+        ({"sampler": "best"}, "unknown sampler 'best', known: tpe, random, gp, nsga2"),
+        ({"pruner": "best"}, "unknown pruner 'best', known: median, halving, none"),
+        ({"device": "tpu"}, "--device must be one of auto, cpu"),
+        ({"study": "a/b"}, "a study's name has letters"),
+        ({"storage": "nonsense"}, "--storage must be an SQLAlchemy URL"),
+        ({"storage": "sqlite:////no/such/folder/x.db"}, "can't be opened"),
+        ({"storage": "postgresql://u:secret@127.0.0.1:9/x"}, "postgresql://u:***@127.0.0.1:9/x"),
+    ],
+)
+def test_what_can_not_be(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        run(**options)
+    assert message in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert not list(Path("studies").glob("*/study.toml"))

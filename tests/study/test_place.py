@@ -1,0 +1,65 @@
+"""Where studies live, what they are called, and who holds them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from budgetnas.arch import Budget
+from budgetnas.data import DataSource
+from budgetnas.errors import InputError
+from budgetnas.study.place import default_name, find_study, held, study_folder
+
+
+@pytest.mark.parametrize(
+    ("source", "budget", "name"),
+    [
+        (DataSource.choose("cifar10"), "5e6", "cifar10-5M"),
+        (DataSource.choose("digits"), "78500", "digits-78500"),
+        (DataSource.choose("folder", "my birds!"), "100k", "folder-my-birds--100k"),
+    ],
+)
+def test_default_names(source: DataSource, budget: str, name: str) -> None:
+    assert default_name(source, Budget.from_text(budget)) == name
+    assert study_folder(name) == Path("studies") / name
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/etc", "a/b", ".a", "a b", "a\n", "é"])
+def test_names_that_could_leave_the_folder(name: str) -> None:
+    with pytest.raises(InputError, match="a study's name has letters"):
+        study_folder(name)
+
+
+def begin(name: str, age: int) -> None:
+    path = Path("studies") / name / "study.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("")
+    os.utime(path, (1_000_000 - age, 1_000_000 - age))
+
+
+def test_the_only_one_else_the_newest() -> None:
+    with pytest.raises(InputError, match=r"no study in \./studies; budgetnas search begins one"):
+        find_study(None)
+    begin("old", 10)
+    assert find_study(None) == ("old", True)
+    begin("new", 0)
+    assert find_study(None) == ("new", True)
+    assert find_study("old") == ("old", False)
+    with pytest.raises(InputError, match=r"no study 'lost' in \./studies; known: new, old"):
+        find_study("lost")
+
+
+def test_one_process_at_a_time() -> None:
+    folder = Path("studies/one").resolve()
+    code = (
+        "from pathlib import Path; from budgetnas.study.place import held\n"
+        f"with held(Path({str(folder)!r})): pass"
+    )
+    with held(folder):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        assert f"is held by process {os.getpid()}" in done.stderr
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

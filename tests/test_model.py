@@ -1,0 +1,113 @@
+"""The model is the description: counted by torch, run through hooks."""
+
+import random
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from budgetnas.arch import PRESETS, Arch, count_macs, count_params, layer_table
+from budgetnas.model import build_model
+from tests.archs import random_arch
+
+
+def torch_params(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def hooked_macs(model: nn.Module, arch: Arch, size: int) -> int:
+    """Multiply-adds of one image, as hooks on convolutions and linear layers see them."""
+    total = 0
+
+    def see(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        if isinstance(module, nn.Conv2d):
+            per_output = module.in_channels * module.kernel_size[0] * module.kernel_size[1]
+            total += output.numel() * per_output
+        elif isinstance(module, nn.Linear):
+            total += output.numel() * module.in_features
+
+    for module in model.modules():
+        module.register_forward_hook(see)
+    model.eval()
+    model(torch.empty(1, arch.in_channels, size, size, device="meta"))
+    return total
+
+
+def test_counter_equals_torch_on_1000_random_archs() -> None:
+    rng = random.Random(2026)
+    for _ in range(1_000):
+        arch, size = random_arch(rng), rng.choice([1, 8, 28, 32, 33])
+        with torch.device("meta"):
+            model = build_model(arch)
+        assert torch_params(model) == count_params(arch), arch
+        assert hooked_macs(model, arch, size) == count_macs(arch, size), (arch, size)
+
+
+def test_rows_are_named_as_in_the_state_dict() -> None:
+    rng = random.Random(1)
+    for _ in range(50):
+        arch = random_arch(rng)
+        state = build_model(arch).state_dict()
+        owners = {name.rpartition(".")[0] for name in state}
+        rows = [row for row in layer_table(arch) if row.params]
+        assert {row.name for row in rows} == owners
+        for row in rows:
+            sizes = [
+                v.numel()
+                for n, v in state.items()
+                if n in (f"{row.name}.weight", f"{row.name}.bias")
+            ]
+            assert sum(sizes) == row.params  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_maps_images_to_logits(name: str) -> None:
+    arch = PRESETS[name].adapted(in_channels=1, num_classes=7)
+    with torch.no_grad():
+        logits = build_model(arch).eval()(torch.randn(2, 1, 16, 16))
+    assert logits.shape == (2, 7)
+    assert logits.isfinite().all()
+
+
+def test_preactivated_identity_adds_the_raw_input() -> None:
+    """With a branch of zeros, an identity block is the identity, negative values included."""
+    arch = Arch.parse(
+        {"block": "preact", "stem_width": 4, "stages": [{"width": 4, "depth": 1}]}, "test"
+    )
+    block = build_model(arch).get_submodule("stages.0.0").eval()
+    for parameter in block.get_submodule("branch").parameters():
+        nn.init.zeros_(parameter)
+    x = torch.randn(2, 4, 8, 8)
+    assert torch.equal(block(x.clone()), x)
+
+
+def test_original_block_adds_before_the_activation() -> None:
+    """With a branch of zeros, an original identity block is a ReLU."""
+    arch = Arch.parse(
+        {"block": "basic", "stem_width": 4, "stages": [{"width": 4, "depth": 1}]}, "test"
+    )
+    block = build_model(arch).get_submodule("stages.0.0").eval()
+    for parameter in block.get_submodule("branch").parameters():
+        nn.init.zeros_(parameter)
+    x = torch.randn(2, 4, 8, 8)
+    assert torch.equal(block(x.clone()), x.relu())
+
+
+def test_gate_scales_channels() -> None:
+    arch = Arch.parse(
+        {"block": "basic", "stem_width": 8, "se": {"where": "stem", "reduction": 4},
+         "stages": [{"width": 8, "depth": 1}]}, "test",
+    )  # fmt: skip
+    gate = build_model(arch).get_submodule("stem.se")
+    x = torch.rand(3, 8, 5, 5) + 1
+    ratio = gate(x) / x
+    assert torch.allclose(ratio, ratio[:, :, :1, :1].expand_as(ratio))
+    assert ((ratio > 0) & (ratio < 1)).all()
+
+
+def test_dropout_sits_after_each_block_and_before_the_linear_layer() -> None:
+    arch = PRESETS["modified-resnet-small"].changed(dropout=0.3)
+    names = [n for n, m in build_model(arch).named_modules() if isinstance(m, nn.Dropout)]
+    blocks = [f"stages.{stage}.0.post.dropout" for stage in range(3)]
+    assert names == [*blocks, "head.dropout"]
