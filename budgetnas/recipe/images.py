@@ -1,8 +1,8 @@
 """What happens to images on their way into the network: augmentation and normalisation."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from budgetnas.spec import Maybe, Spec
 
@@ -55,6 +55,15 @@ class FixedStatistics(Spec):
     name: Literal["fixed"] = "fixed"
     mean: Annotated[tuple[float, ...], Field(min_length=1)]
     std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        if len(self.mean) != len(self.std):
+            raise ValueError(
+                f"a mean and a std for each channel are needed, got {len(self.mean)} "
+                f"and {len(self.std)}"
+            )
+        return self
 
 
 class NoStatistics(Spec):

@@ -229,11 +229,6 @@ def _begin(
         if text:
             watch(Notice(text))
     statistics = recipe_statistics(recipe, images)
-    if len(statistics.mean) != images.channels:
-        raise InputError(
-            f"the recipe normalises {len(statistics.mean)} channels, "
-            f"the images have {images.channels}"
-        )
     seed = asked.seed if asked.seed is not None else origin.config.seed if origin else 0
     config = RunConfig(
         target=asked.target,

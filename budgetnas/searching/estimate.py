@@ -10,12 +10,13 @@ from budgetnas.searching.task import Task
 from budgetnas.seeds import derive_seed
 from budgetnas.space import RandomSuggester
 from budgetnas.study.config import StudyConfig
-from budgetnas.train.engine import recipe_statistics, train
+from budgetnas.train.engine import train
 from budgetnas.train.init import initial_model
 
 CANDIDATES = 20
-SAMPLE = 4
-"""Steps that are timed, of half the usual batch at most."""
+STEPS = 3
+LARGEST_BATCH = 128
+"""So many steps are timed, of at most so many images: seconds even for large networks."""
 
 
 def estimate_seconds(config: StudyConfig, task: Task, trials: int) -> float:
@@ -26,13 +27,13 @@ def estimate_seconds(config: StudyConfig, task: Task, trials: int) -> float:
     """
     recipe = config.recipe
     arch = _middling(config)
-    batch = min(recipe.batch_size, len(task.images), 64)
-    sample = task.images.take(torch.arange(min(batch * SAMPLE, len(task.images))))
-    timed = recipe.changed(epochs=2, batch_size=batch, schedule=Cosine())
+    batch = min(recipe.batch_size, len(task.images), LARGEST_BATCH)
+    sample = task.images.take(torch.arange(min(batch * STEPS, len(task.images))))
+    gentle = recipe.optimizer.changed(lr=1e-6)  # what is timed must not diverge
+    timed = recipe.changed(epochs=2, batch_size=batch, schedule=Cosine(), optimizer=gentle)
     model = initial_model(arch, recipe.init, derive_seed(config.seed, "estimate"))
-    statistics = recipe_statistics(recipe, task.images)
     # the first of the two epochs warms up
-    epochs = train(model, sample, timed, task.numerics, 0, statistics=statistics)
+    epochs = train(model, sample, timed, task.numerics, 0, statistics=task.statistics)
     seconds = min(epoch.seconds for epoch in islice(epochs, 2))
     images = len(task.images) + len(task.val) / 3
     return seconds / len(sample) * images * recipe.epochs * trials

@@ -13,7 +13,7 @@ from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.data.splits import Split, describe_split, split
-from budgetnas.errors import InputError
+from budgetnas.errors import InputError, OutOfMemory
 from budgetnas.events import Estimated, Loading, Notice, Watcher, nobody
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.recipe.named import RECIPES
@@ -26,6 +26,7 @@ from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.place import config_path, default_name, held, study_folder
 from budgetnas.study.storage import default_url, open_study, redacted
 from budgetnas.study.trials import Best, tally
+from budgetnas.train.engine import recipe_statistics
 from budgetnas.train.numerics import choose_device, choose_numerics, device_title, use_threads
 
 SLOW = 2 * 3600
@@ -244,10 +245,9 @@ def _run(
         require_same(name, {"the data": (began.facts, facts)})
     config = began or _begin(name, asked, source, facts, seed, storage, device, watch)
     use_threads(config.numerics)
-    task = Task(
-        images.take(parts.train).to(device), images.take(parts.val).to(device),
-        config.numerics, seed,
-    )  # fmt: skip
+    train, val = images.take(parts.train), images.take(parts.val)
+    statistics = recipe_statistics(config.recipe, train)
+    task = Task(train.to(device), val.to(device), statistics, config.numerics, seed)
     url = storage or default_url(folder)
     with held(folder):
         study = open_study(name, url)
@@ -329,7 +329,10 @@ def _begin(
 def _tell_estimate(
     config: StudyConfig, task: Task, missing: int, device: torch.device, watch: Watcher
 ) -> None:
-    seconds = estimate_seconds(config, task, missing)
+    try:
+        seconds = estimate_seconds(config, task, missing)
+    except OutOfMemory:
+        return  # trials, which may halve their batch, will say what does not fit
     slow = device.type == "cpu" and seconds > SLOW
     watch(Estimated(seconds, missing, device_title(device), slow))
 

@@ -11,7 +11,7 @@ from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.errors import OutOfMemory
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.seeds import derive_seed
-from budgetnas.train.engine import Epoch, recipe_statistics, train
+from budgetnas.train.engine import Epoch, train
 from budgetnas.train.init import initial_model
 from budgetnas.train.memory import memory_guard
 
@@ -24,6 +24,8 @@ class Task:
     """What trials train on, on the device."""
     val: ImageSet
     """What trials are compared on, on the device."""
+    statistics: Statistics
+    """What images are normalised by."""
     numerics: Numerics
     """In which arithmetic."""
     seed: int
@@ -39,8 +41,7 @@ class Task:
             recipe: How.
             number: The trial's, which its seeds are derived from.
         """
-        statistics = recipe_statistics(recipe, self.images)
-        epochs = self._train(arch, recipe, number, statistics)
+        epochs = self._train(arch, recipe, number)
         try:
             first = next(epochs)
         except OutOfMemory:
@@ -48,20 +49,19 @@ class Task:
                 raise
             _give_memory_back()
             halved = recipe.changed(batch_size=recipe.batch_size // 2)
-            yield from self._train(arch, halved, number, statistics)
+            yield from self._train(arch, halved, number)
             return
         yield first
         yield from epochs
 
-    def _train(
-        self, arch: Arch, recipe: Recipe, number: int, statistics: Statistics
-    ) -> Iterator[Epoch]:
+    def _train(self, arch: Arch, recipe: Recipe, number: int) -> Iterator[Epoch]:
         seed = derive_seed(self.seed, "trial", number)
         with memory_guard("the network"):
             model = initial_model(arch, recipe.init, derive_seed(seed, "init"))
         yield from train(
-            model, self.images, recipe, self.numerics, seed, statistics=statistics, val=self.val
-        )
+            model, self.images, recipe, self.numerics, seed,
+            statistics=self.statistics, val=self.val,
+        )  # fmt: skip
 
 
 def _give_memory_back() -> None:

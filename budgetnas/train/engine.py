@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from budgetnas.data.images import ImageSet, Statistics, measure_statistics
-from budgetnas.errors import Diverged
+from budgetnas.errors import Diverged, InputError
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.images import FixedStatistics, NoStatistics, TrainingStatistics
 from budgetnas.seeds import derive_seed
@@ -66,11 +66,20 @@ class Epoch:
 
 
 def recipe_statistics(recipe: Recipe, images: ImageSet) -> Statistics:
-    """Say what images are normalised by: what the recipe fixes, or measured on these images."""
+    """Say what images are normalised by: what the recipe fixes, or measured on these images.
+
+    Raises:
+        InputError: If the recipe fixes it for another number of channels.
+    """
     match recipe.normalize:
         case TrainingStatistics():
             return measure_statistics(images.images)
         case FixedStatistics(mean=mean, std=std):
+            if len(mean) != images.channels:
+                raise InputError(
+                    f"the recipe normalises {len(mean)} channels, "
+                    f"the images have {images.channels}"
+                )
             return Statistics(mean, std)
         case NoStatistics():
             return Statistics((0.0,) * images.channels, (1.0,) * images.channels)
