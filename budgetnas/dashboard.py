@@ -6,9 +6,9 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from budgetnas.errors import InputError
-from budgetnas.study.config import StudyConfig
+from budgetnas.study.config import StudyConfig, storage_url
 from budgetnas.study.place import find_study, study_folder
-from budgetnas.study.storage import default_url, load_study, open_storage
+from budgetnas.study.storage import load_study, open_storage
 
 HOST = "127.0.0.1"
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -37,7 +37,7 @@ def serve(study: str | None, storage: str | None, port: int, say: Callable[[str]
     """
     name, _ = find_study(study)
     folder = study_folder(name)
-    url = storage or StudyConfig.read(folder).storage or default_url(folder)
+    url = storage_url(StudyConfig.read(folder), folder, storage)
     loaded = load_study(name, url)
     application = guard_host(_application(url))
     try:

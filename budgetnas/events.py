@@ -25,6 +25,16 @@ class Loading:
 
 
 @dataclass(frozen=True)
+class SearchStarted:
+    """A search begins or continues."""
+
+    study: str
+    tally: Tally
+    trials: int
+    """Trained trials that the study shall have."""
+
+
+@dataclass(frozen=True)
 class Estimated:
     """How long the search will take here, by a few timed steps."""
 
@@ -98,6 +108,7 @@ class TestOpened:
 Event: TypeAlias = (
     Notice
     | Loading
+    | SearchStarted
     | Estimated
     | EpochEnded
     | TrialEnded

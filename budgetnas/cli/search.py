@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,12 +97,15 @@ def search(
 
 def _again() -> str:
     """The command that continues: the same once more."""
-    import sys
+    words = [_without_password(word) for word in sys.argv[1:]]
+    return shlex.join(["budgetnas", *words])
 
+
+def _without_password(word: str) -> str:
     from budgetnas.study.storage import redacted
 
-    words = ["budgetnas", *sys.argv[1:]]
-    return shlex.join(redacted(word) if "://" in word else word for word in words)
+    option, equals, url = word.rpartition("=") if word.startswith("--storage=") else ("", "", word)
+    return f"{option}{equals}{redacted(url)}" if "://" in url else word
 
 
 def _print_result(result: "SearchResult", trials: int) -> None:

@@ -16,6 +16,7 @@ from budgetnas.events import (
     Notice,
     RunEpochEnded,
     RunStarted,
+    SearchStarted,
     TestOpened,
     TrialEnded,
 )
@@ -104,6 +105,8 @@ class SearchWatch(_Watch):
     def __call__(self, event: Event) -> None:
         """Show an event."""
         match event:
+            case SearchStarted():
+                self._started(event)
             case Estimated():
                 self._estimated(event)
             case EpochEnded(trial=trial, epoch=epoch, epochs=epochs):
@@ -115,6 +118,11 @@ class SearchWatch(_Watch):
                 self._ended(event)
             case _:
                 self.common(event)
+
+    def _started(self, event: SearchStarted) -> None:
+        self._trained = event.tally.trained
+        if self._trained:
+            self.say(f"study {event.study} has {self._trained} of {event.trials} trained trials")
 
     def _estimated(self, event: Estimated) -> None:
         self.say(

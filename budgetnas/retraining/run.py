@@ -18,7 +18,7 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -87,6 +87,44 @@ class RunConfig(Spec):
         write_atomic(folder / "run.json", self.model_dump_json(indent=2) + "\n")
         write_atomic(folder / "arch.json", self.arch.to_json() + "\n")
         write_atomic(folder / "recipe.toml", self.recipe.to_toml())
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished retraining, as `--json` prints it."""
+
+    run: str
+    """The run's folder."""
+    target: str
+    """What was asked to be retrained."""
+    study: str | None
+    """The study it comes from."""
+    trial: int | None
+    """The study's trial it comes from."""
+    params: int
+    """Trainable parameters."""
+    macs: int
+    """Multiply-adds for one image."""
+    test_accuracy: float
+    """Share right on the test part, in [0, 1], after the last epoch."""
+    test_loss: float
+    """Mean cross-entropy on the test part."""
+    test_images: int
+    """Size of the test part."""
+    test_openings: int
+    """How often this study's test part has been opened, this run included."""
+    epochs: int
+    """Epochs trained."""
+    seconds: float
+    """Time of all epochs together."""
+    device: str
+    """Where it was trained."""
+    arch: dict[str, Any]
+    """The architecture, as its JSON."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
 
 
 def environment(device: str) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from budgetnas.arch import PRESETS, Arch
 from budgetnas.errors import InputError
 from budgetnas.space import Overrides
 from budgetnas.spec import parse_json
-from budgetnas.study.config import StudyConfig
+from budgetnas.study.config import StudyConfig, storage_url
 from budgetnas.study.place import find_study, study_folder
-from budgetnas.study.storage import default_url, load_study
+from budgetnas.study.storage import load_study
 from budgetnas.study.trials import best_trial
 
 
@@ -76,7 +76,7 @@ def find_target(target: str, study: StudyTarget | None, storage: str | None) -> 
 
 
 def _find_trial(target: str, study: StudyTarget, storage: str | None) -> FrozenTrial:
-    url = storage or study.config.storage or default_url(study.folder)
+    url = storage_url(study.config, study.folder, storage)
     trials = load_study(study.name, url).get_trials(deepcopy=False)
     if target == "best":
         best = best_trial(trials)

@@ -14,22 +14,23 @@ from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.data.splits import Split, describe_split, split
 from budgetnas.errors import InputError, OutOfMemory
-from budgetnas.events import Estimated, Loading, Notice, Watcher, nobody
+from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher, nobody
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.recipe.named import RECIPES
 from budgetnas.searching.estimate import estimate_seconds
 from budgetnas.searching.loop import Loop, Stopped, describe_best
+from budgetnas.searching.request import SearchRequest, as_budget, at_least_one
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
 from budgetnas.searching.task import Task
 from budgetnas.space import Space
-from budgetnas.study.config import DataFacts, StudyConfig, require_same
-from budgetnas.study.place import config_path, default_name, held, study_folder
-from budgetnas.study.storage import default_url, open_study, redacted
+from budgetnas.study.config import DataFacts, StudyConfig, require_same, storage_url
+from budgetnas.study.place import config_path, held, study_folder
+from budgetnas.study.storage import default_url, open_storage, open_study, redacted
 from budgetnas.study.trials import Best, tally
 from budgetnas.train.engine import recipe_statistics
 from budgetnas.train.numerics import choose_device, choose_numerics, device_title, use_threads
 
-SLOW = 2 * 3600
+SLOW = 3600
 """Seconds beyond which a search on a CPU names what would shorten it."""
 
 
@@ -110,13 +111,13 @@ def search(
         SearchFailed: After five failed trials in a row.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
-    asked = _Asked(
-        budget=_as_budget(budget),
+    asked = SearchRequest(
+        budget=as_budget(budget),
         dataset=dataset,
         data_dir=None if data_dir is None else str(Path(data_dir).expanduser()),
         image_size=image_size,
-        train_samples=_at_least_one("train_samples", train_samples),
-        epochs=_at_least_one("epochs", epochs),
+        train_samples=at_least_one("train_samples", train_samples),
+        epochs=at_least_one("epochs", epochs),
         space=Space.from_file(Path(space)) if isinstance(space, str | Path) else space,
         recipe=load_recipe(recipe) if isinstance(recipe, str) else recipe,
         # what is named adapts to the images; what the user wrote is taken at its word
@@ -126,7 +127,7 @@ def search(
         seed=seed,
         storage=storage,
     )
-    _at_least_one("trials", trials)
+    at_least_one("trials", trials)
     if timeout is not None and not timeout > 0:
         raise InputError(f"timeout > 0 must hold, got {timeout:g}")
     name = study or asked.default_name()
@@ -134,100 +135,20 @@ def search(
     began = StudyConfig.read(folder) if config_path(folder).is_file() else None
     if began:
         asked.require_same(began)
-        storage = _same_storage(began, storage)
-    elif asked.budget is None:
-        raise InputError(
-            f"--budget is needed to begin a study, {name!r} is not in ./{folder.parent}"
-        )
-    return _run(name, folder, began, asked, storage, trials, timeout, choose_device(device), watch)
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What the caller asked for; None where nothing was said."""
-
-    budget: Budget | None
-    dataset: str | None
-    data_dir: str | None
-    image_size: int | None
-    train_samples: int | None
-    epochs: int | None
-    space: Space | None
-    recipe: Recipe | None
-    recipe_adapts: bool
-    sampler: str | None
-    pruner: str | None
-    seed: int | None
-    storage: str | None
-
-    def source(self) -> DataSource:
-        return DataSource.choose(self.dataset or "cifar10", self.data_dir, self.image_size)
-
-    def default_name(self) -> str:
-        if self.budget is None:
-            raise InputError("--budget is needed to begin a study, --study to continue one")
-        return default_name(self.source(), self.budget)
-
-    def for_trials(self, channels: int, mirror: bool) -> tuple[Recipe, list[str]]:
-        """The recipe of trials on such images, with notices of what had to change."""
-        recipe = self.recipe or load_recipe("short")
-        if self.epochs is not None:
-            recipe = recipe.changed(epochs=self.epochs)
-        return recipe.adapted(channels, mirror) if self.recipe_adapts else (recipe, [])
-
-    def require_same(self, began: StudyConfig) -> None:
-        """Refuse to continue the study with other options than it began with."""
-        options: dict[str, tuple[object, object]] = {
-            "--budget": (began.budget, self.budget),
-            "--dataset": (began.data.dataset, self.dataset),
-            "--image-size": (began.data.image_size, self.image_size),
-            "--train-samples": (began.train_samples, self.train_samples),
-            "--epochs": (began.recipe.epochs, self.epochs),
-            "--space": (began.space, self.space),
-            "--sampler": (began.sampler, self.sampler),
-            "--pruner": (began.pruner, self.pruner),
-            "--seed": (began.seed, self.seed),
-        }
-        if self.recipe is not None:
-            changed = self.recipe.changed(epochs=self.epochs or began.recipe.epochs)
-            if self.recipe_adapts:
-                changed, _ = changed.adapted(began.facts.channels, began.data.info.mirror)
-            options["--recipe"] = (began.recipe, changed)
-        given = {name: both for name, both in options.items() if both[1] is not None}
-        require_same(began.name, given)
-
-
-def _as_budget(budget: Budget | str | int | None) -> Budget | None:
-    if budget is None or isinstance(budget, Budget):
-        return budget
-    return Budget.from_text(str(budget))
-
-
-def _at_least_one(name: str, value: int | None) -> int | None:
-    if value is not None and value < 1:
-        raise InputError(f"{name} >= 1 must hold, got {value}")
-    return value
-
-
-def _same_storage(began: StudyConfig, storage: str | None) -> str | None:
-    """Return the URL to continue with; a stored one lacks its password."""
-    if storage is not None:
-        stored = began.storage or default_url(study_folder(began.name))
-        require_same(began.name, {"--storage": (stored, redacted(storage))})
-        return storage
-    if began.storage and ":***@" in began.storage:
-        raise InputError(
-            f"study {began.name!r} is in {began.storage}, whose password is not stored: "
-            "give --storage with it"
-        )
-    return began.storage
+        storage = storage_url(began, folder, storage)
+    else:
+        _require_possible(asked, folder)
+    where = choose_device(device)
+    if storage:
+        open_storage(storage)  # what is wrong with it should be said before images are read
+    return _run(name, folder, began, asked, storage, trials, timeout, where, watch)
 
 
 def _run(
     name: str,
     folder: Path,
     began: StudyConfig | None,
-    asked: _Asked,
+    asked: SearchRequest,
     storage: str | None,
     trials: int,
     timeout: float | None,
@@ -251,11 +172,17 @@ def _run(
     url = storage or default_url(folder)
     with held(folder):
         study = open_study(name, url)
-        if not began:
-            config.write(folder)
-        missing = trials - tally(study.get_trials(deepcopy=False)).trained
-        if missing > 0:
-            _tell_estimate(config, task, missing, device, watch)
+        listed = study.get_trials(deepcopy=False)
+        if listed and not began:
+            raise InputError(
+                f"the storage {redacted(url)} has a study {name!r} already, but its "
+                f"{config_path(folder)} is missing: give another --study"
+            )
+        counted = tally(listed)
+        watch(SearchStarted(name, counted, trials))
+        if counted.trained < trials:
+            _tell_estimate(config, task, trials - counted.trained, device, watch)
+        config.write(folder)
         stopped = Loop(study, config, task, watch).run(trials, timeout)
     return _result(study, name, url, stopped)
 
@@ -263,6 +190,29 @@ def _run(
 def _moved(data: DataSource, data_dir: str | None) -> DataSource:
     """The data of a study, which may have been moved: its fingerprint tells whether it is it."""
     return data if data_dir is None else data.changed(data_dir=data_dir)
+
+
+def _require_fit(
+    budget: Budget, space: Space, source: DataSource, channels: int, num_classes: int
+) -> None:
+    """Refuse a budget below the smallest network of the space, stating the smallest."""
+    smallest = space.smallest(channels, num_classes)
+    if budget.excess(smallest, source.image_size) > 0:
+        raise InputError(
+            f"no network of the space fits --budget {budget}: the smallest, {smallest}, "
+            f"has {count_params(smallest):,} parameters"
+        )
+
+
+def _require_possible(asked: SearchRequest, folder: Path) -> None:
+    """Refuse, before any image is read, to begin what can't be."""
+    if asked.budget is None:
+        raise InputError(f"--budget is needed to begin a study, there is no ./{folder} yet")
+    source = asked.source()
+    info = source.info
+    if info.channels and info.num_classes:  # else only the images tell
+        space = asked.space or Space()
+        _require_fit(asked.budget, space, source, info.channels, info.num_classes)
 
 
 def _split(images: ImageSet, seed: int, train_samples: int | None) -> Split:
@@ -289,7 +239,7 @@ def _facts(images: ImageSet, parts: Split) -> DataFacts:
 
 def _begin(
     name: str,
-    asked: _Asked,
+    asked: SearchRequest,
     source: DataSource,
     facts: DataFacts,
     seed: int,
@@ -301,12 +251,7 @@ def _begin(
     assert asked.budget is not None
     recipe, notices = asked.for_trials(facts.channels, source.info.mirror)
     space = asked.space or Space()
-    smallest = space.smallest(facts.channels, len(facts.classes))
-    if asked.budget.excess(smallest, source.image_size) > 0:
-        raise InputError(
-            f"no network of the space fits --budget {asked.budget}: the smallest, {smallest}, "
-            f"has {count_params(smallest):,} parameters"
-        )
+    _require_fit(asked.budget, space, source, facts.channels, len(facts.classes))
     for notice in notices:
         watch(Notice(f"recipe: {notice}"))
     return StudyConfig(

@@ -14,6 +14,7 @@ from budgetnas.recipe import Numerics, Recipe
 from budgetnas.space import Space
 from budgetnas.spec import Maybe, Spec, read_toml
 from budgetnas.study.place import config_path
+from budgetnas.study.storage import default_url, redacted
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -74,6 +75,29 @@ class StudyConfig(Spec):
     def write(self, folder: Path) -> None:
         """Write study.toml, whole or not at all."""
         write_atomic(config_path(folder), self.to_toml())
+
+
+def storage_url(config: StudyConfig, folder: Path, given: str | None) -> str:
+    """Return the URL of a study's storage, with its password where it needs one.
+
+    Args:
+        config: What defines the study.
+        folder: The study's folder.
+        given: The URL that the user gives, if any; it must be the one that the study began with.
+
+    Raises:
+        InputError: If it is another one, or if a password is needed that was never stored.
+    """
+    stored = config.storage or default_url(folder)
+    if given is not None:
+        require_same(config.name, {"--storage": (stored, redacted(given))})
+        return given
+    if ":***@" in stored:
+        raise InputError(
+            f"study {config.name!r} is in {stored}, whose password is not stored: "
+            "give --storage with it"
+        )
+    return stored
 
 
 def require_same(name: str, options: dict[str, tuple[object, object]]) -> None:

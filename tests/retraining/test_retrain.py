@@ -19,8 +19,8 @@ from budgetnas.errors import Diverged, InputError
 from budgetnas.events import Event, Notice, RunEpochEnded
 from budgetnas.recipe import RECIPES
 from budgetnas.retraining.checkpoint import read_tensors, write_tensors
-from budgetnas.retraining.retrain import RunResult, retrain
-from budgetnas.retraining.run import RunConfig, load_run
+from budgetnas.retraining.retrain import retrain
+from budgetnas.retraining.run import RunConfig, RunResult, load_run
 from budgetnas.searching.search import search
 from budgetnas.space import Space
 

@@ -1,0 +1,140 @@
+"""Settling what a run is: from what a user asks, the study and the images to a `RunConfig`."""
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from budgetnas._version import __version__
+from budgetnas.data import DataSource
+from budgetnas.data.images import ImageSet
+from budgetnas.data.load import load_train
+from budgetnas.errors import InputError
+from budgetnas.events import Loading, Notice, Watcher
+from budgetnas.recipe import Recipe, load_recipe
+from budgetnas.retraining.run import RunConfig
+from budgetnas.retraining.target import StudyTarget, Target, fit_to_data
+from budgetnas.study.config import require_same
+from budgetnas.train.engine import recipe_statistics
+from budgetnas.train.numerics import choose_numerics
+
+
+@dataclass(frozen=True)
+class RetrainRequest:
+    """What the caller asked for; None where nothing was said."""
+
+    target: str
+    dataset: str | None
+    data_dir: str | None
+    image_size: int | None
+    epochs: int | None
+    recipe: Recipe | None
+    recipe_adapts: bool
+    seed: int | None
+
+    def source(self, origin: StudyTarget | None) -> DataSource:
+        """The data that is asked for, what is not said being the study's."""
+        if origin is None or (self.dataset and self.dataset != origin.config.data.dataset):
+            return DataSource.choose(self.dataset or "cifar10", self.data_dir, self.image_size)
+        data = origin.config.data
+        return DataSource.choose(
+            data.dataset, self.data_dir or data.data_dir, self.image_size or data.image_size
+        )
+
+    def full_recipe(self, found: Target, channels: int, mirror: bool) -> tuple[Recipe, list[str]]:
+        """The recipe that is asked for, fitted to images and trial if it is a named one."""
+        recipe = self.recipe or load_recipe("full")
+        if self.epochs is not None:
+            recipe = recipe.changed(epochs=self.epochs)
+        if not self.recipe_adapts:
+            return recipe, []
+        recipe, notices = recipe.adapted(channels, mirror)
+        drawn = found.overrides.model_dump(exclude_none=True)
+        if drawn:
+            listed = ", ".join(f"{name} {value}" for name, value in drawn.items())
+            notices.append(f"as drawn by trial {found.trial}: {listed}")
+        return found.overrides.apply(recipe), notices
+
+    def require_same(self, began: RunConfig) -> None:
+        """Refuse to resume a run with other options than it began with."""
+        options: dict[str, tuple[object, object]] = {
+            "the target": (began.target, self.target),
+            "--dataset": (began.data.dataset, self.dataset),
+            "--image-size": (began.data.image_size, self.image_size),
+            "--epochs": (began.recipe.epochs, self.epochs),
+            "--seed": (began.seed, self.seed),
+        }
+        require_same(began.target, {k: v for k, v in options.items() if v[1] is not None})
+
+
+def begin(
+    asked: RetrainRequest,
+    found: Target,
+    origin: StudyTarget | None,
+    device: torch.device,
+    watch: Watcher,
+) -> tuple[RunConfig, ImageSet]:
+    """Settle everything that defines a new run, and load its images."""
+    source = asked.source(origin)
+    images = load_train(source, lambda *progress: watch(Loading(*progress)))
+    arch, notice = fit_to_data(found, images.channels, len(images.classes), asked.target)
+    recipe, notices = asked.full_recipe(found, images.channels, source.info.mirror)
+    for text in [notice, *(f"recipe: {n}" for n in notices)]:
+        if text:
+            watch(Notice(text))
+    statistics = recipe_statistics(recipe, images)
+    seed = asked.seed if asked.seed is not None else origin.config.seed if origin else 0
+    config = RunConfig(
+        target=asked.target,
+        study=origin.name if origin else None,
+        trial=found.trial,
+        version=__version__,
+        seed=seed,
+        arch=arch,
+        recipe=recipe,
+        data=source,
+        classes=images.classes,
+        fingerprint=images.fingerprint(),
+        mean=statistics.mean,
+        std=statistics.std,
+        numerics=origin.config.numerics if origin else choose_numerics(device),
+    )
+    return config, images
+
+
+def load_again(config: RunConfig, asked: RetrainRequest, watch: Watcher) -> ImageSet:
+    """Load the images of a run that is resumed; they may have been moved, not changed."""
+    source = config.data
+    if asked.data_dir is not None:
+        source = source.changed(data_dir=asked.data_dir)
+    images = load_train(source, lambda *progress: watch(Loading(*progress)))
+    require_same(config.target, {"the data": (config.fingerprint, images.fingerprint())})
+    return images
+
+
+def new_folder(out: Path | None, base: Path, target: str, found: Target) -> Path:
+    """Choose the folder of a new run."""
+    if out is not None:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(f"--out must be a new or empty folder (or give --resume), got {out}")
+        return out
+    title = f"trial{found.trial}" if found.trial is not None else Path(target).stem
+    title = re.sub(r"[^A-Za-z0-9._-]+", "-", title)[:60]
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{title}"
+    names = [stem, *(f"{stem}-{number}" for number in range(2, 100))]
+    return next(base / name for name in names if not (base / name).exists())
+
+
+def unfinished(base: Path, target: str) -> Path:
+    """Find the newest run of this target that has no result."""
+    for path in sorted(base.glob("*/run.json"), reverse=True):
+        if (
+            not (path.parent / "result.json").exists()
+            and RunConfig.read(path.parent).target == target
+        ):
+            return path.parent
+    raise InputError(
+        f"no unfinished run of {target!r} in ./{base} to resume; --out names a folder"
+    )

@@ -1,0 +1,82 @@
+"""`SearchRequest`: what a user asks of a search, be it a new study or one to continue."""
+
+from dataclasses import dataclass
+
+from budgetnas.arch import Budget
+from budgetnas.data import DataSource
+from budgetnas.errors import InputError
+from budgetnas.recipe import Recipe, load_recipe
+from budgetnas.space import Space
+from budgetnas.study.config import StudyConfig, require_same
+from budgetnas.study.place import default_name
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """What the caller asked for; None where nothing was said."""
+
+    budget: Budget | None
+    dataset: str | None
+    data_dir: str | None
+    image_size: int | None
+    train_samples: int | None
+    epochs: int | None
+    space: Space | None
+    recipe: Recipe | None
+    recipe_adapts: bool
+    sampler: str | None
+    pruner: str | None
+    seed: int | None
+    storage: str | None
+
+    def source(self) -> DataSource:
+        """The data that is asked for."""
+        return DataSource.choose(self.dataset or "cifar10", self.data_dir, self.image_size)
+
+    def default_name(self) -> str:
+        """The name of a study that is not given one."""
+        if self.budget is None:
+            raise InputError("--budget is needed to begin a study, --study to continue one")
+        return default_name(self.source(), self.budget)
+
+    def for_trials(self, channels: int, mirror: bool) -> tuple[Recipe, list[str]]:
+        """The recipe of trials on such images, with notices of what had to change."""
+        recipe = self.recipe or load_recipe("short")
+        if self.epochs is not None:
+            recipe = recipe.changed(epochs=self.epochs)
+        return recipe.adapted(channels, mirror) if self.recipe_adapts else (recipe, [])
+
+    def require_same(self, began: StudyConfig) -> None:
+        """Refuse to continue the study with other options than it began with."""
+        options: dict[str, tuple[object, object]] = {
+            "--budget": (began.budget, self.budget),
+            "--dataset": (began.data.dataset, self.dataset),
+            "--image-size": (began.data.image_size, self.image_size),
+            "--train-samples": (began.train_samples, self.train_samples),
+            "--epochs": (began.recipe.epochs, self.epochs),
+            "--space": (began.space, self.space),
+            "--sampler": (began.sampler, self.sampler),
+            "--pruner": (began.pruner, self.pruner),
+            "--seed": (began.seed, self.seed),
+        }
+        if self.recipe is not None:
+            changed = self.recipe.changed(epochs=self.epochs or began.recipe.epochs)
+            if self.recipe_adapts:
+                changed, _ = changed.adapted(began.facts.channels, began.data.info.mirror)
+            options["--recipe"] = (began.recipe, changed)
+        given = {name: both for name, both in options.items() if both[1] is not None}
+        require_same(began.name, given)
+
+
+def as_budget(budget: Budget | str | int | None) -> Budget | None:
+    """Read a budget in any of its forms."""
+    if budget is None or isinstance(budget, Budget):
+        return budget
+    return Budget.from_text(str(budget))
+
+
+def at_least_one(name: str, value: int | None) -> int | None:
+    """Refuse a number below one."""
+    if value is not None and value < 1:
+        raise InputError(f"{name} >= 1 must hold, got {value}")
+    return value
