@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from socketserver import ThreadingMixIn
 from typing import Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from budgetnas.errors import InputError
@@ -65,17 +66,21 @@ def _application(url: str) -> WSGI:
 
 
 def guard_host(application: WSGI) -> WSGI:
-    """Refuse requests whose Host is not this machine's own name.
+    """Refuse requests that say another Host or Origin than this machine's own name.
 
-    A page on the web can make its own name point here (DNS rebinding) and then send what it likes;
-    but the browser says that name in Host.
+    A page on the web can make its own name point here (DNS rebinding), but the browser says that
+    name in Host; it can send a request here blindly, but the browser says its name in Origin.
     """
 
     def guarded(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-        host, _, _ = environ.get("HTTP_HOST", "").partition(":")
-        if host not in (HOST, "localhost"):
-            start("403 Forbidden", [("Content-Type", "text/plain")])
-            return [f"the Host must be {HOST} or localhost, got {host!r}\n".encode()]
+        origin = urlsplit(environ.get("HTTP_ORIGIN") or f"http://{HOST}")
+        for name, host in (
+            ("Host", environ.get("HTTP_HOST", "").partition(":")[0]),
+            ("Origin", origin.hostname),
+        ):
+            if host not in (HOST, "localhost"):
+                start("403 Forbidden", [("Content-Type", "text/plain")])
+                return [f"the {name} must be {HOST} or localhost, got {host!r}\n".encode()]
         return application(environ, start)
 
     return guarded

@@ -14,6 +14,7 @@ import platform
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,11 @@ def main() -> None:
     found = budgetnas(commands[0])
     retrained = []
     for target in ("best", asked.against):
-        commands.append(
-            ["retrain", target, "--study", asked.name, "--epochs", asked.retrain_epochs]
-        )
-        retrained.append(budgetnas(commands[-1]))
+        out = Path("studies") / asked.name / "runs" / target
+        again = ["--resume"] if (out / "run.json").exists() else []
+        words = ["retrain", target, "--study", asked.name, "--epochs", asked.retrain_epochs]
+        commands.append([*words, "--out", str(out)])
+        retrained.append(budgetnas([*commands[-1], *again]))
     results = Path("studies") / asked.name / "results"
     results.mkdir(exist_ok=True)
     trials = trial_table(found)
@@ -88,6 +90,7 @@ def describe(
     """Put the commands, the commit, the hardware and n beside the numbers."""
     git = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+    seed = tomllib.loads((Path("studies") / asked.name / "study.toml").read_text())["seed"]
     trained = trials[trials["epochs"].notna()]
     listed = "\n".join(f"    budgetnas {shlex.join(words)}" for words in commands)
     per_epoch = trained["seconds"] / trained["epochs"]
@@ -103,7 +106,7 @@ def describe(
             listed,
             "",
             f"Commit {commit}; {runs['device'][0]} ({platform.processor() or platform.machine()}, "
-            f"Python {platform.python_version()}); seed 0; n = 1 run each.",
+            f"Python {platform.python_version()}); seed {seed}; n = 1 run each.",
             "",
             f"{len(trained)} trials trained, {(trials['excess'] > 0).sum()} draws over the budget "
             f"and never trained. Seconds a trial: median {trained['seconds'].median():.1f}, an "

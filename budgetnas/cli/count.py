@@ -2,12 +2,20 @@
 
 import json
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from budgetnas.arch import PRESETS, Arch, Budget, Row, count_macs, count_params, layer_table
+from budgetnas.arch import (
+    Arch,
+    Budget,
+    Row,
+    count_macs,
+    count_params,
+    find_arch,
+    fit_arch,
+    layer_table,
+)
 from budgetnas.cli.options import ImageSizeOption, JsonOption
 from budgetnas.data import DATASETS
 from budgetnas.errors import InputError
@@ -42,52 +50,43 @@ def count(
     size = image_size or (DATASETS[dataset].image_size if dataset else 32)
     rows = layer_table(described, size)
     params, macs = count_params(described), count_macs(described, size)
-    feasible = None if limit is None else limit.excess(described, size) <= 0
+    excess = limit.excess(described, size) if limit else None
     if as_json:
         layers = [{**row._asdict(), "output": list(row.output)} for row in rows]
         answer = {"params": params, "macs": macs, "layers": layers}
-        answer |= {"budget": limit.limit if limit else None, "feasible": feasible}
+        answer |= {
+            "budget": limit.limit if limit else None,
+            "feasible": None if excess is None else excess <= 0,
+        }
         typer.echo(json.dumps(answer))
         return
     _print_table(rows, params, macs, size)
-    if limit is not None:
-        excess = params - limit.limit
+    if limit and excess is not None:
         verdict = f"over by {excess:,}" if excess > 0 else f"fits, {-excess:,} to spare"
         typer.echo(f"Budget {limit.limit:,} parameters: {verdict}")
 
 
 def _read(name: str) -> Arch:
-    if name == "-":
-        return Arch.from_json(sys.stdin.read(), "stdin")
-    if name in PRESETS:
-        return PRESETS[name]
-    path = Path(name)
-    if path.suffix == ".json" or path.exists():
-        return Arch.from_file(path)
-    raise InputError(
-        f"unknown arch {name!r}, known: {', '.join(PRESETS)}, a JSON file, or - for stdin"
-    )
+    if name != "-":
+        return find_arch(name, also="- for stdin")
+    try:
+        text = sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"stdin: not text: {error.reason}") from None
+    return Arch.from_json(text, "stdin")
 
 
 def _fit(described: Arch, name: str, dataset: str) -> Arch:
-    """Count a preset as it would be on a data set; what a file says must fit already."""
+    """Count a preset as it would be on a data set; anything else must fit already."""
     if dataset not in DATASETS:
         raise InputError(f"--dataset: unknown data set {dataset!r}, known: {', '.join(DATASETS)}")
     info = DATASETS[dataset]
     if info.channels is None or info.num_classes is None:
         raise InputError(f"--dataset {dataset}: only its images tell channels and classes")
-    needs = (info.channels, info.num_classes)
-    has = (described.in_channels, described.num_classes)
-    if has == needs:
-        return described
-    words = "in_channels={}, num_classes={}"
-    if name not in PRESETS:
-        raise InputError(
-            f"{name}: the arch must fit {dataset}, which needs {words.format(*needs)}, "
-            f"got {words.format(*has)}"
-        )
-    typer.echo(f"{name} adapted to {dataset}: {words.format(*needs)}", err=True)
-    return described.adapted(*needs)
+    fitted, notice = fit_arch(described, name, info.channels, info.num_classes)
+    if notice:
+        typer.echo(notice, err=True)
+    return fitted
 
 
 def _print_table(rows: list[Row], params: int, macs: int, size: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -61,7 +62,7 @@ def retrain(
                 out=out, device=device, watch=watch,
             )  # fmt: skip
         except KeyboardInterrupt:
-            watch.interrupted(_again(target, study, watch.folder))
+            watch.interrupted(_again(target, watch.folder, device))
             raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(result.as_json()))
@@ -74,9 +75,9 @@ def retrain(
     typer.echo(f"Run: {result.run}")
 
 
-def _again(target: str, study: str | None, folder: Path | None) -> str:
-    """The command that continues this very run."""
-    words = ["budgetnas", "retrain", target, *(["--study", study] if study else [])]
-    if folder is not None:
-        words += ["--resume", "--out", str(folder)]
-    return shlex.join(words)
+def _again(target: str, folder: Path | None, device: str) -> str:
+    """The command that continues this very run, or begins it if it had not begun."""
+    if folder is None:
+        return shlex.join(["budgetnas", *sys.argv[1:]])
+    where = [] if device == "auto" else ["--device", device]
+    return shlex.join(["budgetnas", "retrain", target, "--resume", "--out", str(folder), *where])

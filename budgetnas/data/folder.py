@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 
 from budgetnas.data.datasets import DataSource, Part, Progress
+from budgetnas.data.decode import Pixels, to_channels, to_colour
 from budgetnas.data.images import ImageSet
 from budgetnas.data.resize import fit_one
 from budgetnas.data.splits import content_digest, is_set_aside
@@ -20,7 +20,7 @@ from budgetnas.errors import InputError
 
 @dataclass(frozen=True)
 class _Decoded:
-    pixels: npt.NDArray[np.uint8]
+    pixels: Pixels
     """[size, size, 3]."""
     grey: bool
     """Whether every pixel of it is grey."""
@@ -63,7 +63,7 @@ def read(source: DataSource, part: Part, channels: int | None, progress: Progres
     """
     own_test = has_test_part(source.root)
     classes = class_names(source.root, "train")
-    files = _list_files(source.root / (part if own_test else "train"), classes)
+    files = list_files(source.root / (part if own_test else "train"), classes)
     decoded = _decode_all([path for path, _ in files], source.image_size, own_test, progress)
     chosen = [
         (image, label)
@@ -76,23 +76,15 @@ def read(source: DataSource, part: Part, channels: int | None, progress: Progres
         channels = 1 if all(image.grey for image, _ in chosen) else 3
     images = np.stack([image.pixels for image, _ in chosen])
     return ImageSet(
-        torch.from_numpy(_to_channels(images, channels)),
+        torch.from_numpy(to_channels(images, channels)),
         torch.tensor([label for _, label in chosen]),
         classes,
     )
 
 
-def _to_channels(images: npt.NDArray[np.uint8], channels: int) -> npt.NDArray[np.uint8]:
-    if channels == 3:
-        return images
-    weights = np.array([0.299, 0.587, 0.114])  # of grey pixels this is the pixel itself
-    grey: npt.NDArray[np.uint8] = np.rint(images @ weights).astype(np.uint8)[..., None]
-    return grey
-
-
-def _list_files(folder: Path, classes: Iterable[str]) -> list[tuple[Path, int]]:
+def list_files(folder: Path, classes: Iterable[str]) -> list[tuple[Path, int]]:
     """List the images of each class, in a fixed order, with their labels."""
-    readable = Image.registered_extensions()
+    readable = _readable_suffixes()
     files: list[tuple[Path, int]] = []
     for label, name in enumerate(classes):
         inside = folder / name
@@ -102,6 +94,12 @@ def _list_files(folder: Path, classes: Iterable[str]) -> list[tuple[Path, int]]:
             raise InputError(f"class {name!r} has no image in {inside}")
         files += [(path, label) for path in found]
     return files
+
+
+def _readable_suffixes() -> set[str]:
+    """Suffixes of the formats that Pillow reads; none at all is tried, too."""
+    known = Image.registered_extensions()
+    return {"", *(suffix for suffix, kind in known.items() if kind in Image.OPEN)}
 
 
 def _decode_all(
@@ -133,20 +131,9 @@ def _in_threads(
     return results
 
 
-def _decode(path: Path) -> npt.NDArray[np.uint8]:
-    """Decode an image as colour [h, w, 3], upright, without its alpha."""
+def _decode(path: Path) -> Pixels:
     try:
         with Image.open(path) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            return np.asarray(_eight_bits(upright).convert("RGB"))
+            return to_colour(opened)
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
         raise InputError(f"{path}: not a readable image: {error}") from None
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale 16-bit grey down; Pillow would cut it off at 255."""
-    if not image.mode.startswith("I;16") and image.mode != "I":
-        return image
-    values = np.asarray(image)
-    deep = values.max(initial=0) > 255
-    return Image.fromarray((values >> 8 if deep else values).astype(np.uint8))

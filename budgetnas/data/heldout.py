@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from budgetnas.data.datasets import DataSource, Progress
-from budgetnas.data.folder import class_names, has_test_part
+from budgetnas.data.folder import class_names, has_test_part, list_files
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import silent
 from budgetnas.errors import InputError
@@ -16,16 +16,17 @@ LOG = "test-openings.jsonl"
 
 
 def check_test(source: DataSource, classes: tuple[str, ...]) -> None:
-    """Look at the names of the test part's classes, so that hours of training aren't for nothing.
+    """Look at the names in the test part, so that hours of training aren't for nothing.
 
     No image is opened.
 
     Raises:
-        InputError: If a class of the test part is unknown in training, or absent from the test.
+        InputError: If a class of the test part is empty, unknown in training, or absent.
     """
     if source.dataset != "folder" or not has_test_part(source.root):
         return
     found = class_names(source.root, "test")
+    list_files(source.root / "test", found)
     for name in sorted(set(found) ^ set(classes)):
         where = "test only" if name in found else "train only"
         raise InputError(

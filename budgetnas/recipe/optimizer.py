@@ -56,13 +56,17 @@ class AdamW(_Optimizer):
 Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="name")]
 
 
+LookaheadSteps = Annotated[int, Field(ge=1, le=1_000_000)]
+LookaheadShare = Annotated[float, Field(gt=0, le=1)]
+
+
 class Lookahead(Spec):
     """Slow weights that follow the optimizer's fast ones (Zhang et al., 2019)."""
 
-    k: Annotated[int, Field(ge=1, le=1_000_000)] = 5
+    k: LookaheadSteps = 5
     """Steps between two synchronisations."""
 
-    alpha: Annotated[float, Field(gt=0, le=1)] = 0.5
+    alpha: LookaheadShare = 0.5
     """How far the slow weights move towards the fast ones."""
 
     evaluate: Literal["slow", "fast"] = "slow"

@@ -18,7 +18,7 @@ from budgetnas.recipe.schedule import Cosine, Schedule
 from budgetnas.spec import Maybe, Spec
 
 Epochs = Annotated[int, Field(ge=1, le=1_000_000)]
-BatchSize = Annotated[int, Field(ge=1, le=1_000_000)]
+BatchSize = Annotated[int, Field(ge=2, le=1_000_000)]  # batch norm has no variance over one
 
 
 class Recipe(Spec):

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from budgetnas._version import __version__
+from budgetnas.arch import fit_arch
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
@@ -15,9 +16,9 @@ from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.retraining.run import RunConfig
-from budgetnas.retraining.target import StudyTarget, Target, fit_to_data
+from budgetnas.retraining.target import StudyTarget, Target
 from budgetnas.study.config import require_same
-from budgetnas.train.engine import recipe_statistics
+from budgetnas.train.engine import check_schedule, recipe_statistics
 from budgetnas.train.numerics import choose_numerics
 
 
@@ -65,8 +66,20 @@ class RetrainRequest:
             "--image-size": (began.data.image_size, self.image_size),
             "--epochs": (began.recipe.epochs, self.epochs),
             "--seed": (began.seed, self.seed),
+            "--recipe": (began.recipe, self._recipe_again(began)),
         }
-        require_same(began.target, {k: v for k, v in options.items() if v[1] is not None})
+        given = {name: both for name, both in options.items() if both[1] is not None}
+        require_same(f"the run of {began.target!r}", given, "leave out --resume to begin another")
+
+    def _recipe_again(self, began: RunConfig) -> Recipe | None:
+        """The recipe that is asked for, as it would be had the run begun with it."""
+        if self.recipe is None:
+            return None
+        recipe = self.recipe.changed(epochs=self.epochs or self.recipe.epochs)
+        if not self.recipe_adapts:
+            return recipe
+        recipe, _ = recipe.adapted(len(began.mean), began.data.info.mirror)
+        return began.overrides.apply(recipe)
 
 
 def begin(
@@ -79,12 +92,13 @@ def begin(
     """Settle everything that defines a new run, and load its images."""
     source = asked.source(origin)
     images = load_train(source, lambda *progress: watch(Loading(*progress)))
-    arch, notice = fit_to_data(found, images.channels, len(images.classes), asked.target)
+    arch, notice = fit_arch(found.arch, asked.target, images.channels, len(images.classes))
     recipe, notices = asked.full_recipe(found, images.channels, source.info.mirror)
     for text in [notice, *(f"recipe: {n}" for n in notices)]:
         if text:
             watch(Notice(text))
     statistics = recipe_statistics(recipe, images)
+    check_schedule(recipe, len(images))
     seed = asked.seed if asked.seed is not None else origin.config.seed if origin else 0
     config = RunConfig(
         target=asked.target,
@@ -94,12 +108,13 @@ def begin(
         seed=seed,
         arch=arch,
         recipe=recipe,
+        overrides=found.overrides,
         data=source,
         classes=images.classes,
         fingerprint=images.fingerprint(),
         mean=statistics.mean,
         std=statistics.std,
-        numerics=origin.config.numerics if origin else choose_numerics(device),
+        numerics=choose_numerics(device),
     )
     return config, images
 
@@ -110,7 +125,8 @@ def load_again(config: RunConfig, asked: RetrainRequest, watch: Watcher) -> Imag
     if asked.data_dir is not None:
         source = source.changed(data_dir=asked.data_dir)
     images = load_train(source, lambda *progress: watch(Loading(*progress)))
-    require_same(config.target, {"the data": (config.fingerprint, images.fingerprint())})
+    fingerprints = {"the data": (config.fingerprint, images.fingerprint())}
+    require_same(f"the run of {config.target!r}", fingerprints, "leave out --resume")
     return images
 
 

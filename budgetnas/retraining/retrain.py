@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import torch
+
 from budgetnas.data.heldout import check_test
+from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
 from budgetnas.recipe import RECIPES, Recipe, load_recipe
@@ -11,6 +14,7 @@ from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.retraining.target import find_study_target, find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
 from budgetnas.spec import parse_json, read_text
+from budgetnas.study.place import held, study_folder
 from budgetnas.train.numerics import choose_device
 
 RUNS = Path("runs")
@@ -68,23 +72,37 @@ def retrain(
         seed,
     )
     where = choose_device(device)
+    if resume and out:
+        return _resume(Path(out), asked, where, watch)
     origin = find_study_target(study) if study or is_of_a_study(target) else None
     if origin and origin.guessed:
         watch(Notice(f"study {origin.name}"))
     base = (origin.folder if origin else Path()) / RUNS
     if resume:
-        folder = Path(out) if out else unfinished(base, target)
-        config = RunConfig.read(folder)
-        asked.require_same(config)
-        done = folder / "result.json"
-        if done.is_file():
-            watch(Notice(f"{folder} is finished already"))
-            return RunResult(**parse_json(read_text(done), str(done)))
-        images = load_again(config, asked, watch)
-    else:
-        found = find_target(target, origin, storage)
-        folder = new_folder(Path(out) if out else None, base, target, found)
-        config, images = begin(asked, found, origin, where, watch)
+        return _resume(unfinished(base, target), asked, where, watch)
+    found = find_target(target, origin, storage)
+    folder = new_folder(Path(out) if out else None, base, target, found)
+    config, images = begin(asked, found, origin, where, watch)
+    return _run(config, images, folder, where, watch)
+
+
+def _resume(
+    folder: Path, asked: RetrainRequest, device: torch.device, watch: Watcher
+) -> RunResult:
+    """Continue the run in a folder, or return its result if it has one."""
+    config = RunConfig.read(folder)
+    asked.require_same(config)
+    result = folder / "result.json"
+    if result.is_file():
+        watch(Notice(f"{folder} is finished already"))
+        return RunResult(**parse_json(read_text(result), str(result)))
+    return _run(config, load_again(config, asked, watch), folder, device, watch)
+
+
+def _run(
+    config: RunConfig, images: ImageSet, folder: Path, device: torch.device, watch: Watcher
+) -> RunResult:
     check_test(config.data, config.classes)
-    log = origin.folder if origin else RUNS
-    return Retraining(config, folder, log, where, watch).run(images)
+    log = study_folder(config.study) if config.study else RUNS
+    with held(folder):
+        return Retraining(config, folder, log, device, watch).run(images)

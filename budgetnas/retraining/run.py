@@ -24,12 +24,13 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from pydantic import Field
 from torch import Tensor, nn
 
 from budgetnas.arch import Arch
 from budgetnas.data import DataSource
+from budgetnas.data.decode import to_channels, to_colour
 from budgetnas.data.images import Statistics
 from budgetnas.data.resize import fit_one
 from budgetnas.errors import InputError
@@ -37,6 +38,7 @@ from budgetnas.files import write_atomic
 from budgetnas.model import build_model
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.retraining.checkpoint import read_tensors
+from budgetnas.space import Overrides
 from budgetnas.spec import Maybe, Spec, parse_json, read_text
 from budgetnas.train.evaluate import Normalizer
 
@@ -58,6 +60,8 @@ class RunConfig(Spec):
     """What is trained."""
     recipe: Recipe
     """How."""
+    overrides: Overrides = Overrides()
+    """Recipe fields that the trial had drawn; they are in the recipe already."""
     data: DataSource
     """On which images: all of their training part."""
     classes: tuple[str, ...]
@@ -165,9 +169,7 @@ class Preprocess:
 
     def __call__(self, image: Image.Image) -> Tensor:
         """Turn a picture of any size and mode into float32 [1, channels, size, size]."""
-        mode = "L" if self.channels == 1 else "RGB"
-        pixels = np.asarray(ImageOps.exif_transpose(image).convert(mode))
-        fitted = fit_one(pixels.reshape(*pixels.shape[:2], self.channels), self.size)
+        fitted = to_channels(fit_one(to_colour(image), self.size), self.channels)
         normalize = Normalizer(self.statistics, Numerics(), torch.device("cpu"))
         return normalize(torch.from_numpy(np.array(fitted))[None])
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
-from budgetnas.arch import PRESETS, Arch
+from budgetnas.arch import Arch, find_arch
 from budgetnas.errors import InputError
 from budgetnas.space import Overrides
 from budgetnas.spec import parse_json
@@ -35,8 +35,6 @@ class Target:
 
     arch: Arch
     """As described; images and classes may still differ."""
-    adapts: bool
-    """Whether it may be adapted to other images (a preset), or is taken at its word (a file)."""
     trial: int | None = None
     """The trial's number."""
     overrides: Overrides = field(default_factory=Overrides)
@@ -64,15 +62,7 @@ def find_target(target: str, study: StudyTarget | None, storage: str | None) -> 
     if is_of_a_study(target):
         assert study is not None, "a trial is looked up in a study"
         return _from_trial(_find_trial(target, study, storage))
-    if target in PRESETS:
-        return Target(PRESETS[target], adapts=True)
-    path = Path(target)
-    if path.suffix == ".json" or path.is_file():
-        return Target(Arch.from_file(path), adapts=False)
-    raise InputError(
-        f"unknown target {target!r}, known: best, a trial's number, an arch file (.json), "
-        f"{', '.join(PRESETS)}"
-    )
+    return Target(find_arch(target, also="best, a trial's number"))
 
 
 def _find_trial(target: str, study: StudyTarget, storage: str | None) -> FrozenTrial:
@@ -107,26 +97,6 @@ def _from_trial(trial: FrozenTrial) -> Target:
     drawn = trial.user_attrs.get("recipe", "{}")
     return Target(
         Arch.from_json(trial.user_attrs["arch"], where),
-        adapts=False,
         trial=trial.number,
         overrides=Overrides.parse(parse_json(drawn, where), where),
     )
-
-
-def fit_to_data(target: Target, channels: int, num_classes: int, name: str) -> tuple[Arch, str]:
-    """Fit an architecture to images and classes.
-
-    Returns:
-        The architecture, and a notice if it had to change, else an empty one.
-
-    Raises:
-        InputError: If it is a file that says something else.
-    """
-    arch = target.arch
-    if (arch.in_channels, arch.num_classes) == (channels, num_classes):
-        return arch, ""
-    has = f"in_channels={arch.in_channels}, num_classes={arch.num_classes}"
-    needs = f"in_channels={channels}, num_classes={num_classes}"
-    if not target.adapts:
-        raise InputError(f"{name}: the arch must fit the data, which needs {needs}, got {has}")
-    return arch.adapted(channels, num_classes), f"{name} adapted to the data: {needs}, not {has}"

@@ -20,9 +20,10 @@ from budgetnas.retraining.checkpoint import read_tensors, write_tensors
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed
 from budgetnas.spec import read_text
-from budgetnas.train.engine import Epoch, train
+from budgetnas.train.engine import Epoch, check_finite, place, train
 from budgetnas.train.evaluate import Normalizer, evaluate
 from budgetnas.train.init import initial_model
+from budgetnas.train.memory import memory_guard
 from budgetnas.train.numerics import device_title, use_threads
 
 METRICS = ("epoch", "lr", "train_loss", "train_accuracy", "seconds")
@@ -55,13 +56,15 @@ class Retraining:
             )
         )  # fmt: skip
         seed = derive_seed(config.seed, "retrain")
-        model = initial_model(config.arch, config.recipe.init, derive_seed(seed, "init"))
+        with memory_guard("the network and the images"):
+            model = initial_model(config.arch, config.recipe.init, derive_seed(seed, "init"))
+            placed = images.to(self.device)
         rows = _read_metrics(self.folder / "metrics.csv")[:done]
         for epoch in train(
-            model, images.to(self.device), config.recipe, config.numerics, seed,
+            model, placed, config.recipe, config.numerics, seed,
             statistics=config.statistics, state=state,
         ):  # fmt: skip
-            rows.append({name: getattr(epoch, name, epoch.number) for name in METRICS})
+            rows.append(_metrics(epoch))
             self._keep(epoch, rows)
             self.watch(
                 RunEpochEnded(
@@ -91,9 +94,16 @@ class Retraining:
         )  # fmt: skip
         model = build_model(arch)
         model.load_state_dict(read_tensors(self.folder / "weights.safetensors"))
-        model.to(self.device)
         normalize = Normalizer(config.statistics, config.numerics, self.device)
-        measured = evaluate(model, test.to(self.device), normalize, config.numerics)
+        with memory_guard("the test images"):
+            measured = evaluate(
+                place(model, config.numerics, self.device),
+                test.to(self.device),
+                normalize,
+                config.numerics,
+                config.recipe.batch_size,
+            )
+        check_finite(measured.loss, "test", config.recipe.epochs)
         self._write_tables(test, measured.predictions)
         result = RunResult(
             run=str(self.folder),
@@ -123,6 +133,16 @@ class Retraining:
         }
         for name, table in tables.items():
             write_atomic(self.folder / f"{name}.csv", table.to_csv(index=name != "predictions"))
+
+
+def _metrics(epoch: Epoch) -> dict[str, Any]:
+    return {
+        "epoch": epoch.number,
+        "lr": epoch.lr,
+        "train_loss": epoch.train_loss,
+        "train_accuracy": epoch.train_accuracy,
+        "seconds": epoch.seconds,
+    }
 
 
 def _to_csv(rows: list[dict[str, Any]]) -> str:

@@ -3,21 +3,25 @@
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import optuna
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.arch import Arch, count_macs, count_params
-from budgetnas.errors import SearchFailed, TrialFailed
+from budgetnas.errors import OutOfMemory, SearchFailed, TrialFailed
 from budgetnas.events import EpochEnded, Notice, TrialEnded, Watcher
 from budgetnas.recipe import Recipe
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS
 from budgetnas.searching.task import Task
 from budgetnas.seeds import derive_seed
+from budgetnas.space import Overrides
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trials import Best, Kind, best_trial, kind_of, tally
+from budgetnas.train.memory import give_memory_back
 
 Stopped: TypeAlias = Literal["trials", "timeout", "exhausted"]
 """Why a search ended: N trials are trained, time is up, nothing new can be drawn."""
@@ -39,16 +43,19 @@ class Loop:
     task: Task
     watch: Watcher
 
-    def run(self, trials: int, timeout: float | None) -> Stopped:
+    def run(self, trials: int, deadline: float) -> Stopped:
         """Draw and train until the study has so many trained trials.
 
         A trial that is interrupted goes back to the queue under its number, so that the search,
         continued, draws what it would have drawn.
 
+        Args:
+            trials: How many.
+            deadline: On the monotonic clock: when to stop, at the next epoch.
+
         Raises:
             SearchFailed: After five failures in a row.
         """
-        deadline = time.monotonic() + timeout if timeout is not None else float("inf")
         self._take_back_open_trials()
         rejected = failures = 0
         trained = tally(self._trials()).trained
@@ -65,7 +72,8 @@ class Loop:
                 self._put_back(trial)
                 raise
             except Exception as error:
-                self._fail(trial, f"{type(error).__name__}: {error}")
+                with suppress(UpdateFinishedTrialError):
+                    self._fail(trial, f"{type(error).__name__}: {error}")
                 raise
             self.watch(ended)
             trained = ended.tally.trained
@@ -112,6 +120,22 @@ class Loop:
             return self._prune(trial, Kind.DUPLICATE, arch)
         try:
             return self._train(trial, arch, recipe, deadline)
+        except OutOfMemory:
+            pass  # leave this block first: the exception holds the network in memory
+        except TrialFailed as error:
+            return self._fail(trial, str(error))
+        return self._train_halved(trial, arch, overrides, deadline)
+
+    def _train_halved(
+        self, trial: optuna.Trial, arch: Arch, overrides: Overrides, deadline: float
+    ) -> TrialEnded:
+        """Try once more with half the batch, and write down that it was half."""
+        give_memory_back()
+        batch = min(overrides.apply(self.config.recipe).batch_size, len(self.task.images))
+        halved = overrides.changed(batch_size=max(2, batch // 2))
+        trial.set_user_attr("recipe", halved.model_dump_json(exclude_none=True))
+        try:
+            return self._train(trial, arch, halved.apply(self.config.recipe), deadline)
         except TrialFailed as error:
             return self._fail(trial, str(error))
 
@@ -147,13 +171,14 @@ class Loop:
     ) -> TrialEnded:
         """Train, report every epoch, stop where the pruner or the time says so."""
         reported = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        resumed_at = max(reported, default=0)  # the pruner judges the last epoch reported
         started, pruned = time.perf_counter(), False
         for epoch in self.task.train(arch, recipe, trial.number):
             assert epoch.val_accuracy is not None, "trials are validated"
             if epoch.number not in reported:
                 trial.report(epoch.val_accuracy, epoch.number)
             self.watch(EpochEnded(trial.number, epoch.number, recipe.epochs, epoch.val_accuracy))
-            pruned = epoch.number < recipe.epochs and trial.should_prune()
+            pruned = resumed_at <= epoch.number < recipe.epochs and trial.should_prune()
             if pruned:
                 break
             if epoch.number < recipe.epochs and time.monotonic() >= deadline:
@@ -223,7 +248,9 @@ class Loop:
             self.watch(Notice(f"taking up again what was interrupted: trial {numbers}"))
 
     def _put_back(self, trial: optuna.Trial) -> None:
-        self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+        """Queue a trial again, unless it had just ended."""
+        with suppress(UpdateFinishedTrialError):
+            self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
 
 def describe_best(trials: Sequence[FrozenTrial]) -> Best | None:

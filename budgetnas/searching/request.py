@@ -60,12 +60,12 @@ class SearchRequest:
             "--seed": (began.seed, self.seed),
         }
         if self.recipe is not None:
-            changed = self.recipe.changed(epochs=self.epochs or began.recipe.epochs)
+            changed = self.recipe.changed(epochs=self.epochs or self.recipe.epochs)
             if self.recipe_adapts:
                 changed, _ = changed.adapted(began.facts.channels, began.data.info.mirror)
             options["--recipe"] = (began.recipe, changed)
         given = {name: both for name, both in options.items() if both[1] is not None}
-        require_same(began.name, given)
+        require_same(f"study {began.name!r}", given)
 
 
 def as_budget(budget: Budget | str | int | None) -> Budget | None:

@@ -1,5 +1,7 @@
 """`search`: from what a user asks to a study with N trained trials."""
 
+import math
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.data.splits import Split, describe_split, split
-from budgetnas.errors import InputError, OutOfMemory
+from budgetnas.errors import InputError, TrialFailed
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher, nobody
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.recipe.named import RECIPES
@@ -27,7 +29,8 @@ from budgetnas.study.config import DataFacts, StudyConfig, require_same, storage
 from budgetnas.study.place import config_path, held, study_folder
 from budgetnas.study.storage import default_url, open_storage, open_study, redacted
 from budgetnas.study.trials import Best, tally
-from budgetnas.train.engine import recipe_statistics
+from budgetnas.train.engine import check_schedule, recipe_statistics
+from budgetnas.train.memory import memory_guard
 from budgetnas.train.numerics import choose_device, choose_numerics, device_title, use_threads
 
 SLOW = 3600
@@ -135,13 +138,14 @@ def search(
     began = StudyConfig.read(folder) if config_path(folder).is_file() else None
     if began:
         asked.require_same(began)
-        storage = storage_url(began, folder, storage)
+        storage = _same_storage(began, folder, storage)
     else:
         _require_possible(asked, folder)
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
     where = choose_device(device)
     if storage:
         open_storage(storage)  # what is wrong with it should be said before images are read
-    return _run(name, folder, began, asked, storage, trials, timeout, where, watch)
+    return _run(name, folder, began, asked, storage, trials, deadline, where, watch)
 
 
 def _run(
@@ -151,7 +155,7 @@ def _run(
     asked: SearchRequest,
     storage: str | None,
     trials: int,
-    timeout: float | None,
+    deadline: float,
     device: torch.device,
     watch: Watcher,
 ) -> SearchResult:
@@ -163,12 +167,13 @@ def _run(
     parts = _split(images, seed, samples)
     facts = _facts(images, parts)
     if began:
-        require_same(name, {"the data": (began.facts, facts)})
+        require_same(f"study {name!r}", {"the data": (began.facts, facts)})
     config = began or _begin(name, asked, source, facts, seed, storage, device, watch)
     use_threads(config.numerics)
     train, val = images.take(parts.train), images.take(parts.val)
     statistics = recipe_statistics(config.recipe, train)
-    task = Task(train.to(device), val.to(device), statistics, config.numerics, seed)
+    with memory_guard("the images"):
+        task = Task(train.to(device), val.to(device), statistics, config.numerics, seed)
     url = storage or default_url(folder)
     with held(folder):
         study = open_study(name, url)
@@ -183,7 +188,7 @@ def _run(
         if counted.trained < trials:
             _tell_estimate(config, task, trials - counted.trained, device, watch)
         config.write(folder)
-        stopped = Loop(study, config, task, watch).run(trials, timeout)
+        stopped = Loop(study, config, task, watch).run(trials, deadline)
     return _result(study, name, url, stopped)
 
 
@@ -204,6 +209,14 @@ def _require_fit(
         )
 
 
+def _same_storage(began: StudyConfig, folder: Path, storage: str | None) -> str:
+    """Return the URL to continue with; a search must not move to another storage unnoticed."""
+    if storage is not None:
+        stored = began.storage or default_url(folder)
+        require_same(f"study {began.name!r}", {"--storage": (stored, redacted(storage))})
+    return storage_url(began, folder, storage)
+
+
 def _require_possible(asked: SearchRequest, folder: Path) -> None:
     """Refuse, before any image is read, to begin what can't be."""
     if asked.budget is None:
@@ -217,6 +230,11 @@ def _require_possible(asked: SearchRequest, folder: Path) -> None:
 
 def _split(images: ImageSet, seed: int, train_samples: int | None) -> Split:
     parts = split(images.labels, seed, train_samples)
+    if train_samples is not None and train_samples < len(images.classes):
+        raise InputError(
+            f"--train-samples must be at least the {len(images.classes)} classes, "
+            f"got {train_samples}"
+        )
     if train_samples is not None and len(parts.train) < train_samples:
         raise InputError(
             f"--train-samples may be at most {len(parts.train)}, the training images that "
@@ -250,6 +268,7 @@ def _begin(
     """Settle everything that defines a new study."""
     assert asked.budget is not None
     recipe, notices = asked.for_trials(facts.channels, source.info.mirror)
+    check_schedule(recipe, facts.train)
     space = asked.space or Space()
     _require_fit(asked.budget, space, source, facts.channels, len(facts.classes))
     for notice in notices:
@@ -276,8 +295,8 @@ def _tell_estimate(
 ) -> None:
     try:
         seconds = estimate_seconds(config, task, missing)
-    except OutOfMemory:
-        return  # trials, which may halve their batch, will say what does not fit
+    except TrialFailed:
+        return  # the trials will say what does not fit or diverges
     slow = device.type == "cpu" and seconds > SLOW
     watch(Estimated(seconds, missing, device_title(device), slow))
 

@@ -1,14 +1,10 @@
 """Training one architecture for a trial: all that a trial needs but Optuna."""
 
-import gc
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
-
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, Statistics
-from budgetnas.errors import OutOfMemory
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.seeds import derive_seed
 from budgetnas.train.engine import Epoch, train
@@ -34,27 +30,11 @@ class Task:
     def train(self, arch: Arch, recipe: Recipe, number: int) -> Iterator[Epoch]:
         """Train one trial, epoch by epoch.
 
-        Out of memory in the first epoch, it is tried once more with half the batch.
-
         Args:
             arch: What to train.
             recipe: How.
             number: The trial's, which its seeds are derived from.
         """
-        epochs = self._train(arch, recipe, number)
-        try:
-            first = next(epochs)
-        except OutOfMemory:
-            if recipe.batch_size == 1:
-                raise
-            _give_memory_back()
-            halved = recipe.changed(batch_size=recipe.batch_size // 2)
-            yield from self._train(arch, halved, number)
-            return
-        yield first
-        yield from epochs
-
-    def _train(self, arch: Arch, recipe: Recipe, number: int) -> Iterator[Epoch]:
         seed = derive_seed(self.seed, "trial", number)
         with memory_guard("the network"):
             model = initial_model(arch, recipe.init, derive_seed(seed, "init"))
@@ -62,9 +42,3 @@ class Task:
             model, self.images, recipe, self.numerics, seed,
             statistics=self.statistics, val=self.val,
         )  # fmt: skip
-
-
-def _give_memory_back() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

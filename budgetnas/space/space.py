@@ -35,7 +35,7 @@ from budgetnas.arch.arch import (
     Width,
 )
 from budgetnas.arch.count import count_params
-from budgetnas.recipe.optimizer import Decay, Fraction, Rate
+from budgetnas.recipe.optimizer import Decay, Fraction, LookaheadShare, LookaheadSteps, Rate
 from budgetnas.recipe.recipe import BatchSize
 from budgetnas.space.domains import (
     Domain,
@@ -125,9 +125,9 @@ class RecipeSpace(Spec):
     """Images a step."""
     lookahead: Maybe[Domain[bool]] = None
     """Lookahead, on or off."""
-    lookahead_k: Maybe[Numbers[Annotated[int, Field(ge=1)]]] = None
+    lookahead_k: Maybe[Numbers[LookaheadSteps]] = None
     """Lookahead's steps between synchronisations."""
-    lookahead_alpha: Maybe[Numbers[Annotated[float, Field(gt=0, le=1)]]] = None
+    lookahead_alpha: Maybe[Numbers[LookaheadShare]] = None
     """How far Lookahead's slow weights move."""
     clip: Maybe[Domain[Literal["off", "norm", "value"]]] = None
     """Clipping of gradients."""

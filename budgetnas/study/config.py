@@ -1,6 +1,6 @@
 """`StudyConfig`, the content of study.toml: everything that defines a study."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -14,7 +14,7 @@ from budgetnas.recipe import Numerics, Recipe
 from budgetnas.space import Space
 from budgetnas.spec import Maybe, Spec, read_toml
 from budgetnas.study.place import config_path
-from budgetnas.study.storage import default_url, redacted
+from budgetnas.study.storage import default_url
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -83,14 +83,13 @@ def storage_url(config: StudyConfig, folder: Path, given: str | None) -> str:
     Args:
         config: What defines the study.
         folder: The study's folder.
-        given: The URL that the user gives, if any; it must be the one that the study began with.
+        given: The URL that the user gives, if any.
 
     Raises:
-        InputError: If it is another one, or if a password is needed that was never stored.
+        InputError: If a password is needed that was never stored.
     """
     stored = config.storage or default_url(folder)
     if given is not None:
-        require_same(config.name, {"--storage": (stored, redacted(given))})
         return given
     if ":***@" in stored:
         raise InputError(
@@ -100,12 +99,17 @@ def storage_url(config: StudyConfig, folder: Path, given: str | None) -> str:
     return stored
 
 
-def require_same(name: str, options: dict[str, tuple[object, object]]) -> None:
-    """Refuse to continue a study under other conditions.
+def require_same(
+    what: str,
+    options: Mapping[str, tuple[object, object]],
+    way_out: str = "another --study begins another",
+) -> None:
+    """Refuse to continue something under other conditions than it began with.
 
     Args:
-        name: The study's.
-        options: For each option that was given, what the study began with and what it says now.
+        what: What is continued.
+        options: For each option that was given, what it was in the beginning and what it is now.
+        way_out: What to do instead.
 
     Raises:
         InputError: With both values of each that differs.
@@ -117,8 +121,7 @@ def require_same(name: str, options: dict[str, tuple[object, object]]) -> None:
     ]
     if conflicts:
         raise InputError(
-            f"study {name!r} can only be continued as it began: {'; '.join(conflicts)} "
-            "(another --study begins another)"
+            f"{what} can only be continued as it began: {'; '.join(conflicts)} ({way_out})"
         )
 
 

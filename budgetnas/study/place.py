@@ -67,7 +67,9 @@ def find_study(name: str | None) -> tuple[str, bool]:
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a study: whoever holds it owns its running trials. The system ends it with the process.
+    """Hold a study's or run's folder; who holds a study's owns its running trials.
+
+    The system lets go of it when the process ends, however it ends.
 
     Raises:
         InputError: If another process holds it, with its number.
@@ -80,7 +82,7 @@ def held(folder: Path) -> Iterator[None]:
             file.seek(0)
             holder = file.read().strip() or "another process"
             raise InputError(
-                f"one search at a time may work on a study, {folder} is held by {holder}"
+                f"one process at a time may work on {folder}, it is held by {holder}"
             ) from None
         file.truncate(0)
         file.write(f"process {os.getpid()}")

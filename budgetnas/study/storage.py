@@ -9,8 +9,6 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from budgetnas.errors import InputError
 
-METRIC = "val_accuracy"
-
 
 def default_url(folder: Path) -> str:
     """Return the URL of the database in a study's folder."""
@@ -18,11 +16,19 @@ def default_url(folder: Path) -> str:
 
 
 def redacted(url: str) -> str:
-    """Return a storage's URL with its password hidden: what may be printed and stored."""
+    """Return a storage's URL in one form and without passwords: what may be printed and stored.
+
+    The path of an SQLite file is made absolute, so that a study is found from any folder.
+    """
     try:
-        return make_url(url).render_as_string(hide_password=True)
+        parsed = make_url(url)
     except ArgumentError:
         return "(not an SQLAlchemy URL)"
+    if parsed.drivername.startswith("sqlite") and parsed.database not in (None, "", ":memory:"):
+        parsed = parsed.set(database=str(Path(parsed.database or "").resolve()))
+    secret = [key for key in parsed.query if "pass" in key.lower()]
+    parsed = parsed.update_query_dict(dict.fromkeys(secret, "***"))
+    return parsed.render_as_string(hide_password=True)
 
 
 def open_storage(url: str) -> RDBStorage:

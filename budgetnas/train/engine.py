@@ -99,7 +99,8 @@ def train(
     """Train a model, one epoch each time the caller asks.
 
     Every epoch visits every image once, in an order of its own; a last partial batch is trained.
-    The same arguments give the same numbers, bit for bit, on the same machine and versions.
+    The same arguments give the same numbers on a CPU, bit for bit, on the same machine and
+    versions; on a GPU cuDNN may choose other kernels, and the last digits differ.
 
     Args:
         model: With its initial weights; trained in place, moved to where the images are.
@@ -126,6 +127,12 @@ def train(
         yield epoch
 
 
+def place(model: nn.Module, numerics: Numerics, device: torch.device) -> nn.Module:
+    """Move a model to a device, in the memory layout of the numerics."""
+    layout = torch.channels_last if numerics.channels_last else torch.contiguous_format
+    return model.to(device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+
 class _Run:
     """A training in progress: small steps over shared tensors."""
 
@@ -140,8 +147,7 @@ class _Run:
         val: ImageSet | None,
     ) -> None:
         self.device = images.images.device
-        layout = torch.channels_last if numerics.channels_last else torch.contiguous_format
-        self.model = model.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        self.model = place(model, numerics, self.device)
         self.images, self.val = images, val
         self.recipe, self.numerics, self.seed = recipe, numerics, seed
         self.normalize = Normalizer(statistics, numerics, self.device)
@@ -166,7 +172,10 @@ class _Run:
         result = None
         if self.val is not None:
             with self._evaluated():
-                result = evaluate(self.model, self.val, self.normalize, self.numerics)
+                result = evaluate(
+                    self.model, self.val, self.normalize, self.numerics, self.batch_size
+                )
+            check_finite(result.loss, "validation", number)
         return Epoch(
             number,
             self.table.lr[number * self.steps - 1],
@@ -194,9 +203,9 @@ class _Run:
             loss_sum += loss * (stop - start)
             correct += right
             if self.device.type == "cpu":  # free here; on a GPU it would stop the pipeline
-                self._check_finite(float(loss), number)
+                check_finite(float(loss), "training", number)
         mean_loss = float(loss_sum) / len(self.images)
-        self._check_finite(mean_loss, number)
+        check_finite(mean_loss, "training", number)
         return mean_loss, int(correct) / len(self.images)
 
     def _inputs(self, chosen: Tensor, generator: Generator) -> Tensor:
@@ -221,11 +230,6 @@ class _Run:
             self.lookahead.step(step + 1)
         return loss.detach(), (logits.argmax(1) == labels).sum()
 
-    @staticmethod
-    def _check_finite(loss: float, number: int) -> None:
-        if not math.isfinite(loss):
-            raise Diverged(f"the training loss must stay finite, got {loss} in epoch {number}")
-
     def _permutation(self, number: int) -> Tensor:
         return torch.randperm(
             len(self.images), generator=self._generator(number, "order"), device=self.device
@@ -237,11 +241,16 @@ class _Run:
 
     @contextmanager
     def _seeded(self, number: int) -> Iterator[None]:
-        """Seed the global generator, which dropout draws from, inside a fork."""
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(derive_seed(self.seed, "epoch", number, "dropout"))
-            yield
+        """Seed the device's global generator, which dropout draws from, inside a fork."""
+        seed = derive_seed(self.seed, "epoch", number, "dropout")
+        if self.device.type == "cuda":
+            with torch.random.fork_rng(devices=[self.device]), torch.cuda.device(self.device):
+                torch.cuda.manual_seed(seed)
+                yield
+        else:
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(seed)
+                yield
 
     def _evaluated(self) -> "nullcontext[None]":
         return self.lookahead.evaluated() if self.lookahead else nullcontext()  # type: ignore[return-value]
@@ -282,6 +291,17 @@ class _Run:
                 for index, parameter in enumerate(self.parameters)
             ]
         self.epochs_done = int(state["epochs_done"])
+
+
+def check_finite(loss: float, kind: str, number: int) -> None:
+    """Raise `Diverged` for a loss that is NaN or infinite."""
+    if not math.isfinite(loss):
+        raise Diverged(f"the {kind} loss must stay finite, got {loss} in epoch {number}")
+
+
+def check_schedule(recipe: Recipe, images: int) -> None:
+    """Refuse a schedule that can't run for the recipe's epochs over so many images."""
+    schedule_table(recipe, len(batch_bounds(images, min(recipe.batch_size, images))))
 
 
 def batch_bounds(images: int, batch_size: int) -> list[tuple[int, int]]:

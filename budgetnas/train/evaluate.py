@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Numerics
 
-EVALUATION_BATCH = 500
+LARGEST_BATCH = 500
 
 
 class Normalizer:
@@ -52,13 +52,22 @@ def autocast(numerics: Numerics, device: torch.device) -> AbstractContextManager
 
 @torch.no_grad()
 def evaluate(
-    model: nn.Module, images: ImageSet, normalize: Normalizer, numerics: Numerics
+    model: nn.Module,
+    images: ImageSet,
+    normalize: Normalizer,
+    numerics: Numerics,
+    training_batch: int,
 ) -> Evaluation:
-    """Measure a model on images that lie on its device, in their order."""
+    """Measure a model on images that lie on its device, in their order.
+
+    What trains with a batch of `training_batch` images has memory for four times as many here,
+    where no activation is kept.
+    """
+    batch = min(LARGEST_BATCH, 4 * training_batch)
     model.eval()
     losses, predictions = [], []
-    for start in range(0, len(images), EVALUATION_BATCH):
-        part = slice(start, start + EVALUATION_BATCH)
+    for start in range(0, len(images), batch):
+        part = slice(start, start + batch)
         with autocast(numerics, images.images.device):
             logits = model(normalize(images.images[part])).float()
         losses.append(F.cross_entropy(logits, images.labels[part], reduction="sum"))

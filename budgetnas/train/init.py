@@ -21,11 +21,11 @@ from budgetnas.recipe.init import (
 def initial_model(arch: Arch, init: Init, seed: int) -> nn.Module:
     """Build a network with the initial weights that the recipe asks for.
 
-    Layers draw from torch's global generator, so it is seeded, inside a fork that gives it back
-    untouched.
+    Layers draw from torch's global generator of the CPU, so it is seeded, inside a fork that
+    gives it back untouched.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model = build_model(arch)
         initialize(model, init)
     return model

@@ -1,5 +1,6 @@
 """Telling "out of memory", in its many disguises, from everything else."""
 
+import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -7,7 +8,14 @@ import torch
 
 from budgetnas.errors import OutOfMemory
 
-_DISGUISES = ("can't allocate memory", "not enough memory", "out of memory", "bad_alloc")
+_DISGUISES = (
+    "can't allocate memory",
+    "not enough memory",
+    "out of memory",
+    "bad_alloc",
+    "alloc_failed",
+    "unable to find an engine to execute this computation",
+)
 
 
 @contextmanager
@@ -19,6 +27,16 @@ def memory_guard(what: str) -> Iterator[None]:
         raise OutOfMemory(f"out of memory: {what}") from error
     except RuntimeError as error:
         # On the CPU torch raises a bare RuntimeError, and oneDNN another.
-        if any(disguise in str(error) for disguise in _DISGUISES):
+        if any(disguise in str(error).lower() for disguise in _DISGUISES):
             raise OutOfMemory(f"out of memory: {what}") from error
         raise
+
+
+def give_memory_back() -> None:
+    """Let go of what a failed training held, on the host and on GPUs.
+
+    To be called when the exception that ended it is gone: its traceback holds the network.
+    """
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -52,10 +52,10 @@ def test_a_preset_adapts_a_file_does_not(budgetnas: Program) -> None:
     adapted = PRESETS["resnet56"].adapted(1, 10)
     assert ended.json()["params"] == count_params(adapted)
     assert ended.json()["macs"] == count_macs(adapted, 8)
-    assert "adapted to digits: in_channels=1, num_classes=10" in ended.err
+    assert "adapted to the data: in_channels=1, num_classes=10" in ended.err
     Path("net.json").write_text(PRESETS["resnet56"].to_json())
     complaint = budgetnas("count", "net.json", "--dataset", "digits").complaint()
-    assert "net.json: the arch must fit digits" in complaint
+    assert "net.json: the arch must fit the data" in complaint
 
 
 def test_image_size_changes_macs_only(budgetnas: Program) -> None:

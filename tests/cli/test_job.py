@@ -74,7 +74,7 @@ def test_a_killed_search_is_continued(budgetnas: Program, started: Start) -> Non
     process = started(*SEARCH, "--trials", 500)
     wait_for(lambda: Path("studies/digits-100k/study.db").exists() and count_trials() >= 3)
     busy = budgetnas(*SEARCH, "--trials", 1).complaint()
-    assert f"is held by process {process.pid}" in busy
+    assert f"it is held by process {process.pid}" in busy
     process.kill()
     process.wait()
     result = budgetnas(*SEARCH, "--trials", 6, "--json").json()
@@ -132,9 +132,9 @@ def dashboard(budgetnas: Program, started: Start) -> int:
     return int(line.split("127.0.0.1:")[1].split("/")[0])
 
 
-def ask(port: int, path: str, host: str | None = None) -> tuple[int, bytes]:
+def ask(port: int, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.request("GET", path, headers={"Host": host} if host else {})
+    connection.request(method, path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
     connection.close()
@@ -147,11 +147,16 @@ def test_the_dashboard_shows_the_study_to_this_machine_only(dashboard: int) -> N
     (study,) = json.loads(body)["study_summaries"]
     assert study["study_name"] == "digits-100k"
     assert ask(dashboard, "/dashboard/")[0] == 200
-    assert ask(dashboard, "/api/studies", f"localhost:{dashboard}")[0] == 200
+    assert ask(dashboard, "/api/studies", Host=f"localhost:{dashboard}")[0] == 200
     for host in ("evil.example", f"evil.example:{dashboard}", "127.0.0.1.evil.example"):
-        status, body = ask(dashboard, "/api/studies", host)
+        status, body = ask(dashboard, "/api/studies", Host=host)
         assert status == 403
         assert b"digits" not in body
+    for origin in ("http://evil.example", "null"):
+        assert ask(dashboard, "/api/studies/1", "DELETE", Origin=origin)[0] == 403
+    assert (
+        b"digits-100k" in ask(dashboard, "/api/studies", Origin=f"http://127.0.0.1:{dashboard}")[1]
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,11 +180,17 @@ def test_the_dashboard_shows_the_study_to_this_machine_only(dashboard: int) -> N
         (("search", "--budget", "9", "--dataset", "digits"), "the smallest, preact [1,1]"),
         (("search", "--study", "../x"), "a study's name has letters"),
         (("retrain",), "no study in ./studies; budgetnas search begins one"),
-        (("retrain", "resnet19"), "unknown target 'resnet19', known: best, a trial's number"),
+        (
+            ("retrain", "resnet19"),
+            "'resnet19', known: an arch file (.json), best, a trial's",
+        ),
         (("retrain", "resnet18", "--recipe", "best"), "unknown recipe 'best', known: short, full"),
         (("retrain", "resnet18", "--device", "cuda:99"), "--device must be one of auto, cpu"),
         (("count",), "Missing argument 'ARCH'"),
-        (("count", "resnet19"), "unknown arch 'resnet19', known: efficient-resnet, resnet18"),
+        (
+            ("count", "resnet19"),
+            "'resnet19', known: an arch file (.json), - for stdin, eff",
+        ),
         (("count", "-"), "stdin: not valid JSON"),
         (("count", "resnet18", "--image-size", "0"), "'--image-size'"),
         (("count", "."), ".: can't be read"),

@@ -117,6 +117,17 @@ def test_every_mode_becomes_colour(mode: str, suffix: str) -> None:
     assert len(images) == 41
 
 
+def test_a_suffix_is_not_needed_and_formats_only_written_are_left_out() -> None:
+    fill()
+    save(noise(1), "images/train/a/plain.png")
+    Path("images/train/a/plain.png").rename("images/train/a/plain")
+    Path("images/train/a/notes.pdf").write_bytes(b"%PDF-1.4")
+    fill("test")
+    images = train()
+    assert len(images) == 41
+    assert noise(1).tobytes() in contents(images)
+
+
 def test_alpha_is_dropped_not_blended() -> None:
     fill()
     image = noise(1)
@@ -140,10 +151,10 @@ def test_grey_only_if_all_are() -> None:
 def test_deep_grey_is_scaled_not_cut_off() -> None:
     for name in "ab":
         for number in range(3):
-            deep = Image.fromarray(np.full((8, 8), 256 * (100 + number), dtype=np.uint16))
+            deep = Image.fromarray(np.full((8, 8), 256 * (100 * number), dtype=np.uint16))
             save(deep, f"images/train/{name}/{number}.png")
     fill("test")
-    assert sorted(torch.unique(train().images).tolist()) == [100, 101, 102]
+    assert sorted(torch.unique(train().images).tolist()) == [0, 100, 200]
 
 
 @pytest.mark.parametrize(("width", "height"), [(40, 20), (20, 40), (33, 47), (5, 9), (16, 16)])

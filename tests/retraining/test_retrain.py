@@ -63,7 +63,7 @@ def test_a_run_folder_holds_everything() -> None:
     result = preset(epochs=3)
     folder = Path(result.run)
     assert folder.parent == Path("runs")
-    assert {path.name for path in folder.iterdir()} == FILES
+    assert {path.name for path in folder.iterdir()} == FILES | {".lock"}
     assert json.loads((folder / "result.json").read_text()) == result.as_json()
     metrics = read_csv(folder / "metrics.csv")
     assert [row["epoch"] for row in metrics] == ["1", "2", "3"]
@@ -146,10 +146,32 @@ def test_resume_finds_the_newest_unfinished_run_of_the_target() -> None:
     assert preset(resume=True).run == str(folder)
 
 
+def test_a_resumed_run_logs_its_opening_in_its_own_study(study: str) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, RunEpochEnded):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retrain("best", epochs=2, out="run", watch=interrupt)
+    newer = search("30k", trials=1, dataset="digits", epochs=1, space=SMALL, train_samples=300)
+    assert newer.study != study
+    assert retrain("best", resume=True, out="run").study == study
+    assert (Path("studies") / study / LOG).exists()
+    assert not (Path("studies") / newer.study / LOG).exists()
+
+
+def test_a_moved_storage_is_found_by_its_url(study: str) -> None:
+    Path(f"studies/{study}/study.db").rename("moved.db")
+    with pytest.raises(InputError, match="the storage of study 'digits-20k' is missing"):
+        retrain(epochs=1)
+    assert retrain(epochs=1, storage="sqlite:///moved.db").study == study
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"epochs": 5}, "--epochs was 2, now 5"),
+        ({"recipe": "short"}, "--recipe augment was"),
         ({"seed": 5}, "--seed was 0, now 5"),
         ({"image_size": 9}, "--image-size was 8, now 9"),
     ],
@@ -226,7 +248,7 @@ def test_a_diverging_run_says_so() -> None:
     ("target", "options", "message"),
     [
         ("best", {}, "no study in ./studies"),
-        ("resnet19", {}, "unknown target 'resnet19', known: best, a trial's number, an arch file"),
+        ("resnet19", {}, "unknown arch 'resnet19', known: an arch file (.json), best, a trial's"),
         ("no.json", {}, "no.json: can't be read: No such file"),
         ("resnet18", {"study": "lost"}, "no study 'lost'"),
         ("resnet18", {"epochs": 0}, "epochs >= 1 must hold, got 0"),

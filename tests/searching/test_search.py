@@ -11,6 +11,8 @@ from optuna.trial import TrialState
 from budgetnas.arch import Arch, Budget, count_macs, count_params
 from budgetnas.errors import InputError, SearchFailed
 from budgetnas.events import EpochEnded, Event, Notice, TrialEnded
+from budgetnas.recipe import RECIPES
+from budgetnas.recipe.schedule import OneCycleLR
 from budgetnas.searching import loop
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS
 from budgetnas.searching.search import SearchResult, search
@@ -145,6 +147,34 @@ def test_a_budget_below_the_smallest_states_the_smallest() -> None:
     assert not list(Path("studies").glob("*/study.toml"))
 
 
+def test_a_schedule_that_can_not_run_begins_no_study() -> None:
+    recipe = RECIPES["short"].changed(schedule=OneCycleLR(max_lr=0.1, total_steps=1))
+    with pytest.raises(InputError, match="the schedule OneCycleLR can't run for 2 epochs"):
+        run(recipe=recipe)
+    assert not list(Path("studies").glob("*/study.toml"))
+
+
+def test_the_pruner_judges_a_resumed_trial_where_it_stood(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interrupted between a report and its judgement, a trial is judged at that epoch again."""
+
+    class Hopeless(optuna.pruners.BasePruner):
+        def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+            return (trial.last_step or 0) >= 2
+
+    monkeypatch.setitem(PRUNERS, "median", lambda _: Hopeless())
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(trials=1, epochs=4, budget="100k", watch=interrupt)
+    result = run(trials=1, epochs=4, budget="100k")
+    (trained,) = [t for t in trials_of(result) if kind_of(t) is Kind.TRAINED]
+    assert trained.state is TrialState.PRUNED
+    assert trained.user_attrs["epochs"] == 2
+
+
 def test_timeout() -> None:
     result = run(trials=1000, timeout=1.5)
     assert result.stopped == "timeout"
@@ -208,8 +238,11 @@ def test_out_of_memory_is_tried_once_with_half_the_batch(monkeypatch: pytest.Mon
 
     monkeypatch.setattr("budgetnas.searching.task.train", train)
     limit = 64
-    assert run(trials=1, budget="100k").failed == 0
-    assert batches == [128, 64]
+    result = run(trials=1, budget="100k")
+    assert (result.failed, batches) == (0, [128, 64])
+    assert result.best is not None
+    drawn = trials_of(result)[result.best.number].user_attrs["recipe"]
+    assert json.loads(drawn) == {"batch_size": 64}, "what was trained is what is retrained"
     limit = 32
     with pytest.raises(SearchFailed, match="out of memory"):
         run(trials=2, budget="100k", study="other")
@@ -240,6 +273,7 @@ def test_an_unknown_error_stops_the_study_and_is_written_down(
         ({"pruner": "none"}, "--pruner was median, now none"),
         ({"train_samples": 100}, "--train-samples was None, now 100"),
         ({"recipe": "full"}, "--recipe label_smoothing was 0.0, now 0.1"),
+        ({"recipe": "full", "epochs": None}, "--recipe epochs was 2, now 200"),
         ({"space": Space()}, "--space arch stages was"),
         ({"storage": "sqlite:///other.db"}, "--storage was sqlite:///"),
         ({"dataset": "cifar10", "study": "digits-12k"}, "--dataset was digits, now cifar10"),
@@ -280,6 +314,7 @@ def test_study_toml_defines_the_study() -> None:
         ({"timeout": 0}, "timeout > 0 must hold, got 0"),
         ({"epochs": 0}, "epochs >= 1 must hold, got 0"),
         ({"train_samples": 5000}, "--train-samples may be at most 1298"),
+        ({"train_samples": 9}, "--train-samples must be at least the 10 classes, got 9"),
         ({"sampler": "best"}, "unknown sampler 'best', known: tpe, random, gp, nsga2"),
         ({"pruner": "best"}, "unknown pruner 'best', known: median, halving, none"),
         ({"device": "tpu"}, "--device must be one of auto, cpu"),

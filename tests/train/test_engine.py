@@ -94,7 +94,7 @@ def test_weights_are_the_evaluated_ones(some: ImageSet) -> None:
     model = initial_model(ARCH, how.init, 0)
     model.load_state_dict(weights)
     normalize = Normalizer(recipe_statistics(how, some), Numerics(), torch.device("cpu"))
-    measured = evaluate(model, some, normalize, Numerics())
+    measured = evaluate(model, some, normalize, Numerics(), how.batch_size)
     assert (measured.loss, measured.accuracy) == (epoch.val_loss, epoch.val_accuracy)
 
 
