@@ -56,7 +56,20 @@ class Loop:
         Raises:
             SearchFailed: After five failures in a row.
         """
-        self._take_back_open_trials()
+        left = self._queue_running()
+        if left:
+            numbers = ", ".join(map(str, left))
+            self.watch(Notice(f"taking up again what was interrupted: trial {numbers}"))
+        try:
+            return self._run(trials, deadline)
+        except _TimeUp:
+            self._queue_running()
+            return "timeout"
+        except KeyboardInterrupt:
+            self._queue_running()
+            raise
+
+    def _run(self, trials: int, deadline: float) -> Stopped:
         rejected = failures = 0
         trained = tally(self._trials()).trained
         while trained < trials:
@@ -66,10 +79,6 @@ class Loop:
             try:
                 ended = self._work(trial, deadline)
             except _TimeUp:
-                self._put_back(trial)
-                return "timeout"
-            except KeyboardInterrupt:
-                self._put_back(trial)
                 raise
             except Exception as error:
                 with suppress(UpdateFinishedTrialError):
@@ -238,19 +247,12 @@ class Loop:
             failure,
         )
 
-    def _take_back_open_trials(self) -> None:
-        """Queue again what a killed search left running: this process holds the study."""
-        left = [t for t in self._trials() if t.state is TrialState.RUNNING]
-        for trial in left:
+    def _queue_running(self) -> list[int]:
+        """Queue again what is running: this process holds the study, so nobody else runs it."""
+        running = [t for t in self._trials() if t.state is TrialState.RUNNING]
+        for trial in running:
             self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
-        if left:
-            numbers = ", ".join(str(trial.number) for trial in left)
-            self.watch(Notice(f"taking up again what was interrupted: trial {numbers}"))
-
-    def _put_back(self, trial: optuna.Trial) -> None:
-        """Queue a trial again, unless it had just ended."""
-        with suppress(UpdateFinishedTrialError):
-            self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+        return [trial.number for trial in running]
 
 
 def describe_best(trials: Sequence[FrozenTrial]) -> Best | None:

@@ -187,7 +187,7 @@ def _run(
         watch(SearchStarted(name, counted, trials))
         if counted.trained < trials:
             _tell_estimate(config, task, trials - counted.trained, device, watch)
-        config.write(folder)
+        config.changed(data=source).write(folder)
         stopped = Loop(study, config, task, watch).run(trials, deadline)
     return _result(study, name, url, stopped)
 
