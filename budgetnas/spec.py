@@ -37,6 +37,8 @@ class Spec(BaseModel):
         """
         try:
             return cls.model_validate(data)
+        except RecursionError:
+            raise InputError(f"{source}: nested too deeply") from None
         except ValidationError as error:
             problems = "; ".join(_describe(cls, problem) for problem in _causes(error))
             raise InputError(f"{source}: {problems}") from None
@@ -91,7 +93,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """Read a TOML file; what is wrong with it is an `InputError` that names it."""
     try:
         return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a huge number is a ValueError, too
         raise InputError(f"{path}: not valid TOML: {error}") from None
 
 
@@ -99,7 +101,7 @@ def parse_json(text: str, source: str) -> Any:
     """Parse JSON text; what is wrong with it is an `InputError` that names its source."""
     try:
         return json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a huge number is a ValueError, too
         raise InputError(f"{source}: not valid JSON: {error}") from None
 
 

@@ -14,6 +14,7 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import RECIPES
 from budgetnas.recipe.optimizer import ClipNorm
 from budgetnas.space import Overrides, RandomSuggester, Space
+from budgetnas.space.domains import Range
 
 EVERYTHING = """
 [arch]
@@ -50,7 +51,7 @@ def space(text: str) -> Space:
 def test_a_file_says_only_what_differs() -> None:
     narrowed = space("[arch]\nstages = 3\nwidth = { low = 16, high = 32 }\n")
     assert narrowed.arch.stages == 3
-    assert narrowed.arch.width.model_dump() == {"low": 16, "high": 32, "step": None, "log": False}  # type: ignore[union-attr]
+    assert narrowed.arch.width == Range(low=16, high=32)
     assert narrowed.arch.depth == Space().arch.depth
 
 
@@ -142,7 +143,13 @@ def test_most_draws_of_the_default_space_fit_5m() -> None:
     [
         ("[arch]\nwidht = 8", "arch.widht: unknown key, known: block, depth, dropout"),
         ("[arch]\nkernel = [3, 4]", "a kernel must be odd, got 4"),
-        ("[arch]\nkernel = { low = 1, high = 4 }", "kernel: kernels must be odd"),
+        ("[arch]\nkernel = { low = 1, high = 4 }", "kernel.high: a kernel must be odd"),
+        (
+            "[arch]\nwidth = { low = 1, high = 1000000000 }",
+            "width.high: must be less than or equal",
+        ),
+        ("[arch]\ndropout = { low = 0.5, high = 2 }", "dropout.high: must be less than 1, got 2"),
+        ("[recipe]\nlr = { low = -1.0, high = 1 }", "lr.low: must be greater than 0, got -1.0"),
         ("[arch]\nkernel = { low = 1, high = 5 }", "kernels must be odd, the space has 2"),
         ("[arch]\ndepth = { low = 3, high = 2 }", "low <= high must hold, got low=3, high=2"),
         ("[arch]\nwidth = { low = 8, high = 20, step = 8 }", "steps must lead from low to high"),
@@ -153,7 +160,7 @@ def test_most_draws_of_the_default_space_fit_5m() -> None:
         ("[arch.stage.0]\nwidth = 8", "must be greater than or equal to 1"),
         ("[arch.stage.2]\nfoo = 8", "unknown key, known: depth, kernel, shortcut_kernel, width"),
         ("[recipe]\nlr = 0", "lr.value: must be greater than 0, got 0"),
-        ("[recipe]\nlr = { low = 0.1, high = 1, step = 0.1 }", "only ranges of whole numbers"),
+        ("[recipe]\nlr = { low = 0.1, high = 1, step = 0.1 }", "step"),
         ("[recipe]\nlookahead = 'yes please'", "lookahead"),
         ("arch = 3", "arch: must be a table of keys, got 3"),
         ("[search]", "search: unknown key, known: arch, recipe"),

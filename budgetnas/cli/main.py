@@ -1,5 +1,6 @@
 """The program: its commands, and what happens to errors and signals."""
 
+import errno
 import signal
 import sys
 from types import FrameType
@@ -60,10 +61,19 @@ def main(arguments: list[str] | None = None) -> int:
         return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _complain("interrupted", 130)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _complain(f"{where}{error.strerror or error}", 2 if _is_a_path(error) else 1)
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of typer's usage errors
             raise
         return _complain(_usage_message(error, arguments), 2)
+
+
+def _is_a_path(error: OSError) -> bool:
+    """Say whether the system refused a path that the user gave, rather than broke."""
+    kinds = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
+    return isinstance(error, (*kinds, PermissionError)) or error.errno == errno.ENAMETOOLONG
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -34,7 +34,10 @@ def search(
         ),
     ] = None,
     trials: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Trained trials that the study shall have.")
+        int,
+        typer.Option(
+            min=1, max=10**9, metavar="N", help="Trained trials that the study shall have."
+        ),
     ] = 100,
     study: StudyOption = None,
     storage: StorageOption = None,

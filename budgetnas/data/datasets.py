@@ -1,5 +1,6 @@
 """The data sets by name: facts that need no torch, and where their readers are."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,22 @@ def _known_dataset(name: str) -> str:
     return name
 
 
+def data_dir_text(data_dir: str | Path) -> str:
+    """Write a folder as text that a study's file can hold.
+
+    Raises:
+        InputError: If it is empty, or no text at all.
+    """
+    text = os.path.expanduser(data_dir)  # noqa: PTH111  # Path's raises for unknown users
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"--data-dir must be valid UTF-8, got {text!r}") from None
+    if not text:
+        raise InputError("--data-dir must name a folder, got ''")
+    return f"./{text}" if text == "none" else text  # "none" is how files say that there is none
+
+
 class DataSource(Spec):
     """Which images: a data set, where it is, and the size to bring them to."""
 
@@ -109,12 +126,16 @@ class DataSource(Spec):
         """Fill in the data set's own size where none is asked for."""
         known = DATASETS.get(dataset)
         size = image_size if image_size is not None or known is None else known.image_size
-        place = str(Path(data_dir).expanduser()) if data_dir is not None else None
+        place = None if data_dir is None else data_dir_text(data_dir)
         given = {"dataset": dataset, "data_dir": place, "image_size": size if known else 32}
         try:
             return cls.parse(given, "--dataset")
         except InputError as error:
             raise InputError(str(error).replace("--dataset: dataset: ", "--dataset: ")) from None
+
+    def at(self, data_dir: str | Path) -> Self:
+        """Return the same images in another place."""
+        return self.changed(data_dir=data_dir_text(data_dir))
 
     @property
     def info(self) -> Dataset:

@@ -38,6 +38,9 @@ def class_names(root: Path, part: Part) -> tuple[str, ...]:
     if not folder.is_dir():
         raise InputError(f"a folder data set needs {part}/<class>/* in it, {folder} is no folder")
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    for name in names:
+        if not name.isprintable():
+            raise InputError(f"{folder}: the names of classes must be printable, got {name!r}")
     if len(names) < 2:
         listed = ", ".join(names) or "none"
         raise InputError(f"{folder}: at least 2 classes (folders) are needed, got {listed}")
@@ -70,8 +73,10 @@ def read(source: DataSource, part: Part, channels: int | None, progress: Progres
         for image, (_, label) in zip(decoded, files, strict=True)
         if own_test or image.set_aside == (part == "test")
     ]
-    if not chosen:
-        raise InputError(f"{source.root}: no image is left for the {part} part, add some")
+    if not 0 < len(chosen) < len(decoded) + own_test:
+        raise InputError(
+            f"{source.root}: of {len(decoded)} images none is left for train or for test, add some"
+        )
     if channels is None:
         channels = 1 if all(image.grey for image, _ in chosen) else 3
     images = np.stack([image.pixels for image, _ in chosen])
@@ -106,10 +111,10 @@ def _decode_all(
     paths: list[Path], size: int, own_test: bool, progress: Progress
 ) -> list[_Decoded]:
     def decode(path: Path) -> _Decoded:
-        pixels = _decode(path)
+        pixels, fitted = _decode(path, size)
         grey = bool((pixels == pixels[..., :1]).all())
         aside = not own_test and is_set_aside(content_digest(pixels))
-        return _Decoded(fit_one(pixels, size), grey, aside)
+        return _Decoded(fitted, grey, aside)
 
     return _in_threads(decode, paths, lambda n: progress("decoding images", n, len(paths)))
 
@@ -131,9 +136,11 @@ def _in_threads(
     return results
 
 
-def _decode(path: Path) -> Pixels:
+def _decode(path: Path, size: int) -> tuple[Pixels, Pixels]:
+    """Decode an image, in its own size and fitted to a size."""
     try:
         with Image.open(path) as opened:
-            return to_colour(opened)
+            pixels = to_colour(opened)
+        return pixels, fit_one(pixels, size)
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
         raise InputError(f"{path}: not a readable image: {error}") from None

@@ -1,5 +1,6 @@
 """The named recipes, and recipe files that change any of their fields."""
 
+import os
 from pathlib import Path
 
 from budgetnas.errors import InputError
@@ -65,7 +66,7 @@ def load_recipe(name: str) -> Recipe:
     if name in RECIPES:
         return RECIPES[name]
     path = Path(name)
-    if path.suffix != ".toml" and not path.is_file():
+    if path.suffix != ".toml" and not os.path.isfile(path):  # noqa: PTH113  # Path raises
         raise InputError(
             f"unknown recipe {name!r}, known: {', '.join(RECIPES)}, or a recipe file (.toml)"
         )

@@ -6,15 +6,24 @@ may be left out, it is taken from the run. ``ReduceLROnPlateau`` is not here: it
 measurements, so it can't be known before the run, which a schedule here always is.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from budgetnas.recipe.optimizer import Fraction, Rate
 from budgetnas.spec import Maybe, Spec
 
 Positive = Annotated[int, Field(ge=1, le=10**9)]
+Milestones = Annotated[
+    tuple[Positive, ...], Field(min_length=1), AfterValidator(lambda given: _ascending(given))
+]
 Floor = Annotated[float, Field(ge=0, le=1e6)]
+
+
+def _ascending(milestones: tuple[int, ...]) -> tuple[int, ...]:
+    if list(milestones) != sorted(set(milestones)):
+        raise ValueError(f"milestones must ascend, got {list(milestones)}")
+    return milestones
 
 
 class Cosine(Spec):
@@ -83,7 +92,7 @@ class MultiStepLR(_Torch):
     """Times `gamma` at each of the milestones."""
 
     name: Literal["MultiStepLR"] = "MultiStepLR"
-    milestones: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    milestones: Milestones
     gamma: Rate = 0.1
 
 
@@ -125,6 +134,14 @@ class CyclicLR(_Torch):
     base_momentum: Fraction = 0.8
     max_momentum: Fraction = 0.9
 
+    @model_validator(mode="after")
+    def _base_below_max(self) -> Self:
+        if self.base_lr > self.max_lr:
+            raise ValueError(
+                f"base_lr <= max_lr must hold, got base_lr={self.base_lr}, max_lr={self.max_lr}"
+            )
+        return self
+
 
 class OneCycleLR(_Torch):
     """Once up and down (Smith and Topin, 2018); the momentum moves the other way."""
@@ -148,7 +165,7 @@ class SequentialLR(_Torch):
 
     name: Literal["SequentialLR"] = "SequentialLR"
     schedulers: "Annotated[tuple[TorchSchedule, ...], Field(min_length=2)]"
-    milestones: Annotated[tuple[Positive, ...], Field(min_length=1)]
+    milestones: Milestones
 
 
 class ChainedScheduler(_Torch):

@@ -28,7 +28,7 @@ class RetrainRequest:
 
     target: str
     dataset: str | None
-    data_dir: str | None
+    data_dir: str | Path | None
     image_size: int | None
     epochs: int | None
     recipe: Recipe | None
@@ -123,7 +123,7 @@ def load_again(config: RunConfig, asked: RetrainRequest, watch: Watcher) -> Imag
     """Load the images of a run that is resumed; they may have been moved, not changed."""
     source = config.data
     if asked.data_dir is not None:
-        source = source.changed(data_dir=asked.data_dir)
+        source = source.at(asked.data_dir)
     images = load_train(source, lambda *progress: watch(Loading(*progress)))
     fingerprints = {"the data": (config.fingerprint, images.fingerprint())}
     require_same(f"the run of {config.target!r}", fingerprints, "leave out --resume")

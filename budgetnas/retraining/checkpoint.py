@@ -27,3 +27,15 @@ def read_tensors(path: Path) -> State:
         raise InputError(f"{path}: can't be read: {error.strerror}") from None
     except (SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"{path}: damaged: {error}") from None
+
+
+def epochs_done(state: State, path: Path, epochs: int) -> int:
+    """Return the number of epochs after which a checkpoint was taken.
+
+    Raises:
+        InputError: If it is no checkpoint, or not of a run of so many epochs.
+    """
+    counter = state.get("epochs_done")
+    if counter is None or counter.ndim or not 1 <= int(counter) <= epochs:
+        raise InputError(f"{path}: damaged: no checkpoint of a run of {epochs} epochs")
+    return int(counter)

@@ -13,7 +13,6 @@ from budgetnas.retraining.begin import RetrainRequest, begin, load_again, new_fo
 from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.retraining.target import find_study_target, find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
-from budgetnas.spec import parse_json, read_text
 from budgetnas.study.place import held, study_folder
 from budgetnas.train.numerics import choose_device
 
@@ -64,7 +63,7 @@ def retrain(
     asked = RetrainRequest(
         target,
         dataset,
-        None if data_dir is None else str(Path(data_dir).expanduser()),
+        data_dir,
         image_size,
         epochs,
         load_recipe(recipe) if isinstance(recipe, str) else recipe,
@@ -95,7 +94,7 @@ def _resume(
     result = folder / "result.json"
     if result.is_file():
         watch(Notice(f"{folder} is finished already"))
-        return RunResult(**parse_json(read_text(result), str(result)))
+        return RunResult.read(result)
     return _run(config, load_again(config, asked, watch), folder, device, watch)
 
 

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, TypeAdapter, ValidationError
 from torch import Tensor, nn
 
 from budgetnas.arch import Arch
@@ -39,7 +39,7 @@ from budgetnas.model import build_model
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.retraining.checkpoint import read_tensors
 from budgetnas.space import Overrides
-from budgetnas.spec import Maybe, Spec, parse_json, read_text
+from budgetnas.spec import Spec, parse_json, read_text
 from budgetnas.train.evaluate import Normalizer
 
 
@@ -48,9 +48,9 @@ class RunConfig(Spec):
 
     target: str
     """What was asked to be retrained: best, a trial's number, a preset, an arch file."""
-    study: Maybe[str] = None
+    study: str | None = None
     """The study it comes from."""
-    trial: Maybe[int] = None
+    trial: int | None = None
     """The study's trial it comes from."""
     version: str
     """The version of budgetnas that began it."""
@@ -129,6 +129,14 @@ class RunResult:
     def as_json(self) -> dict[str, Any]:
         """Return plain data."""
         return asdict(self)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a result.json."""
+        try:
+            return TypeAdapter(cls).validate_python(parse_json(read_text(path), str(path)))
+        except ValidationError as error:
+            raise InputError(f"{path}: damaged: {error.errors()[0]['msg']}") from None
 
 
 def environment(device: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Target:
 
 def is_of_a_study(target: str) -> bool:
     """Say whether a target can only be found in a study."""
-    return target == "best" or target.isdecimal()
+    return target == "best" or (target.isascii() and target.isdecimal() and len(target) < 19)
 
 
 def find_study_target(name: str | None) -> StudyTarget:

@@ -16,7 +16,7 @@ from budgetnas.events import Loading, RunEpochEnded, RunStarted, TestOpened, Wat
 from budgetnas.files import write_atomic
 from budgetnas.model import build_model
 from budgetnas.report.tables import confusion_table, per_class_table
-from budgetnas.retraining.checkpoint import read_tensors, write_tensors
+from budgetnas.retraining.checkpoint import epochs_done, read_tensors, write_tensors
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed
 from budgetnas.spec import read_text
@@ -44,7 +44,7 @@ class Retraining:
         use_threads(self.config.numerics)
         checkpoint = self.folder / "checkpoint.safetensors"
         state = read_tensors(checkpoint) if checkpoint.is_file() else None
-        done = int(state["epochs_done"]) if state else 0
+        done = epochs_done(state, checkpoint, self.config.recipe.epochs) if state else 0
         if state is None:
             self.config.write(self.folder)
             write_json(self.folder / "environment.json", environment(device_title(self.device)))

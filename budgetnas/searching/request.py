@@ -1,6 +1,7 @@
 """`SearchRequest`: what a user asks of a search, be it a new study or one to continue."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
@@ -17,7 +18,7 @@ class SearchRequest:
 
     budget: Budget | None
     dataset: str | None
-    data_dir: str | None
+    data_dir: str | Path | None
     image_size: int | None
     train_samples: int | None
     epochs: int | None
@@ -31,7 +32,9 @@ class SearchRequest:
 
     def source(self) -> DataSource:
         """The data that is asked for."""
-        return DataSource.choose(self.dataset or "cifar10", self.data_dir, self.image_size)
+        return DataSource.choose(
+            "cifar10" if self.dataset is None else self.dataset, self.data_dir, self.image_size
+        )
 
     def default_name(self) -> str:
         """The name of a study that is not given one."""

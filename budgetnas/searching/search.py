@@ -27,7 +27,13 @@ from budgetnas.searching.task import Task
 from budgetnas.space import Space
 from budgetnas.study.config import DataFacts, StudyConfig, require_same, storage_url
 from budgetnas.study.place import config_path, held, study_folder
-from budgetnas.study.storage import default_url, open_storage, open_study, redacted
+from budgetnas.study.storage import (
+    default_url,
+    open_storage,
+    open_study,
+    redacted,
+    storage_guard,
+)
 from budgetnas.study.trials import Best, tally
 from budgetnas.train.engine import check_schedule, recipe_statistics
 from budgetnas.train.memory import memory_guard
@@ -117,7 +123,7 @@ def search(
     asked = SearchRequest(
         budget=as_budget(budget),
         dataset=dataset,
-        data_dir=None if data_dir is None else str(Path(data_dir).expanduser()),
+        data_dir=data_dir,
         image_size=image_size,
         train_samples=at_least_one("train_samples", train_samples),
         epochs=at_least_one("epochs", epochs),
@@ -125,25 +131,27 @@ def search(
         recipe=load_recipe(recipe) if isinstance(recipe, str) else recipe,
         # what is named adapts to the images; what the user wrote is taken at its word
         recipe_adapts=recipe is None or (isinstance(recipe, str) and recipe in RECIPES),
-        sampler=sampler and known("sampler", sampler, dict(SAMPLERS)),
-        pruner=pruner and known("pruner", pruner, dict(PRUNERS)),
+        sampler=None if sampler is None else known("sampler", sampler, dict(SAMPLERS)),
+        pruner=None if pruner is None else known("pruner", pruner, dict(PRUNERS)),
         seed=seed,
         storage=storage,
     )
     at_least_one("trials", trials)
     if timeout is not None and not timeout > 0:
         raise InputError(f"timeout > 0 must hold, got {timeout:g}")
-    name = study or asked.default_name()
+    name = asked.default_name() if study is None else study
     folder = study_folder(name)
     began = StudyConfig.read(folder) if config_path(folder).is_file() else None
     if began:
+        known("sampler", began.sampler, dict(SAMPLERS))
+        known("pruner", began.pruner, dict(PRUNERS))
         asked.require_same(began)
         storage = _same_storage(began, folder, storage)
     else:
         _require_possible(asked, folder)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     where = choose_device(device)
-    if storage:
+    if storage is not None:
         open_storage(storage)  # what is wrong with it should be said before images are read
     return _run(name, folder, began, asked, storage, trials, deadline, where, watch)
 
@@ -175,7 +183,7 @@ def _run(
     with memory_guard("the images"):
         task = Task(train.to(device), val.to(device), statistics, config.numerics, seed)
     url = storage or default_url(folder)
-    with held(folder):
+    with held(folder), storage_guard(url):
         study = open_study(name, url)
         listed = study.get_trials(deepcopy=False)
         if listed and not began:
@@ -192,9 +200,9 @@ def _run(
     return _result(study, name, url, stopped)
 
 
-def _moved(data: DataSource, data_dir: str | None) -> DataSource:
+def _moved(data: DataSource, data_dir: str | Path | None) -> DataSource:
     """The data of a study, which may have been moved: its fingerprint tells whether it is it."""
-    return data if data_dir is None else data.changed(data_dir=data_dir)
+    return data if data_dir is None else data.at(data_dir)
 
 
 def _require_fit(
@@ -230,6 +238,8 @@ def _require_possible(asked: SearchRequest, folder: Path) -> None:
 
 def _split(images: ImageSet, seed: int, train_samples: int | None) -> Split:
     parts = split(images.labels, seed, train_samples)
+    if not len(parts.val):
+        raise InputError("at least one class needs 2 images, one of them to validate on, got none")
     if train_samples is not None and train_samples < len(images.classes):
         raise InputError(
             f"--train-samples must be at least the {len(images.classes)} classes, "

@@ -2,27 +2,26 @@
 
 import random
 from collections.abc import Sequence
-from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
+from typing import Annotated, Any, Protocol, Self, TypeVar
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
 
 from budgetnas.spec import Maybe, Spec
 
 T = TypeVar("T")
-N = TypeVar("N", int, float)
 
 
-class Range(Spec, Generic[N]):
-    """Numbers from low to high."""
+class Range(Spec):
+    """Numbers from low to high, whole ones where both are whole."""
 
-    low: N
+    low: int | float
     """The smallest value."""
 
-    high: N
+    high: int | float
     """The largest value; it is reached."""
 
-    step: Maybe[N] = None
-    """Distance of neighbours; whole numbers have 1 if absent, others none."""
+    step: Maybe[int] = None
+    """Distance of neighbouring whole numbers; 1 if absent."""
 
     log: bool = False
     """Draw evenly on the logarithmic scale: as many from 8 to 16 as from 256 to 512."""
@@ -37,7 +36,7 @@ class Range(Spec, Generic[N]):
             return self
         if self.step <= 0:
             raise ValueError(f"step > 0 must hold, got step={self.step}")
-        if not isinstance(self.low, int):
+        if not (isinstance(self.low, int) and isinstance(self.high, int)):
             raise ValueError(f"only ranges of whole numbers have a step, got step={self.step}")
         if (self.high - self.low) % self.step or (self.log and self.low % self.step):
             raise ValueError(
@@ -48,7 +47,39 @@ class Range(Spec, Generic[N]):
 
     def whole_values(self) -> range:
         """List the values of a range of whole numbers."""
-        return range(int(self.low), int(self.high) + 1, int(self.step or 1))
+        return range(int(self.low), int(self.high) + 1, self.step or 1)
+
+
+class Domains(Spec):
+    """A spec whose fields are domains, all of which may be absent."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ends_are_values(cls, data: Any) -> Any:
+        """Hold both ends of a range to what the field allows of a single value."""
+        if not isinstance(data, dict):
+            return data
+        return {
+            name: _checked_range(cls, name, value) if name in cls.model_fields else value
+            for name, value in data.items()
+        }
+
+
+def _checked_range(owner: type[Domains], name: str, value: Any) -> Any:
+    table = value.model_dump() if isinstance(value, Range) else value
+    if not (isinstance(table, dict) and {"low", "high"} <= table.keys()):
+        return value
+    ends = {}
+    for end in ("low", "high"):
+        if isinstance(table[end], dict | list | tuple):
+            return value  # no value at all; `Range` says so
+        try:
+            ends[end] = getattr(owner.model_validate({name: table[end]}), name)
+        except ValidationError as error:
+            message = error.errors()[0]["msg"].removeprefix("Value error, ")
+            reason = message.replace("Input should be", "must be")
+            raise ValueError(f"{name}.{end}: {reason}, got {table[end]!r}") from None
+    return table | ends
 
 
 def _kind(value: object) -> str:
@@ -60,7 +91,7 @@ def _kind(value: object) -> str:
 _Choices = Annotated[tuple[T, ...], Field(min_length=1), Tag("choices")]
 Domain = Annotated[Annotated[T, Tag("value")] | _Choices[T], Discriminator(_kind)]
 Numbers = Annotated[
-    Annotated[N, Tag("value")] | _Choices[N] | Annotated[Range[N], Tag("range")],
+    Annotated[T, Tag("value")] | _Choices[T] | Annotated[Range, Tag("range")],
     Discriminator(_kind),
 ]
 
@@ -112,10 +143,10 @@ class RandomSuggester:
 def draw(trial: Suggester, name: str, domain: Any) -> Any:
     """Draw from a domain; a fixed value asks nobody."""
     match domain:
-        case Range(low=int(low), high=high, step=step, log=True) if step and step > 1:
+        case Range(low=int(low), high=int(high), step=step, log=True) if step and step > 1:
             # Optuna has no logarithmic ranges with steps: it draws the multiple.
             return step * trial.suggest_int(f"{name}/{step}", low // step, high // step, log=True)
-        case Range(low=int(low), high=high, step=step, log=log):
+        case Range(low=int(low), high=int(high), step=step, log=log):
             return trial.suggest_int(name, low, high, step=step or 1, log=log)
         case Range(low=low, high=high, log=log):
             return trial.suggest_float(name, low, high, log=log)
@@ -127,11 +158,11 @@ def draw(trial: Suggester, name: str, domain: Any) -> Any:
             return domain
 
 
-def values(domain: Any) -> tuple[Any, ...]:
+def values(domain: Any) -> Sequence[Any]:
     """List the values of a domain of names or whole numbers."""
     match domain:
         case Range():
-            return tuple(domain.whole_values())
+            return domain.whole_values()
         case tuple():
             return domain
         case _:

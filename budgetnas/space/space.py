@@ -39,6 +39,7 @@ from budgetnas.recipe.optimizer import Decay, Fraction, LookaheadShare, Lookahea
 from budgetnas.recipe.recipe import BatchSize
 from budgetnas.space.domains import (
     Domain,
+    Domains,
     Numbers,
     RandomSuggester,
     Range,
@@ -50,7 +51,7 @@ from budgetnas.space.overrides import Overrides
 from budgetnas.spec import Maybe, Spec, read_toml
 
 
-class StageSpace(Spec):
+class StageSpace(Domains):
     """What one stage may be, where it differs from the others."""
 
     width: Maybe[Numbers[Width]] = None
@@ -63,7 +64,7 @@ class StageSpace(Spec):
     """Side of a projection shortcut's convolution."""
 
 
-class ArchSpace(Spec):
+class ArchSpace(Domains):
     """Which architectures may be drawn."""
 
     block: Domain[BlockName] = ("basic", "preact")
@@ -112,7 +113,7 @@ class ArchSpace(Spec):
         return getattr(self, field) if own is None else own
 
 
-class RecipeSpace(Spec):
+class RecipeSpace(Domains):
     """Which recipe fields may be drawn; what is absent is the recipe's."""
 
     lr: Maybe[Numbers[Rate]] = None

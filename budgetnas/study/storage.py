@@ -1,13 +1,16 @@
 """Storages: any SQLAlchemy URL; a file in the study's folder unless one is given."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from budgetnas.errors import InputError
+from budgetnas.errors import BudgetnasError, InputError
 
 
 def default_url(folder: Path) -> str:
@@ -22,7 +25,7 @@ def redacted(url: str) -> str:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         return "(not an SQLAlchemy URL)"
     if parsed.drivername.startswith("sqlite") and parsed.database not in (None, "", ":memory:"):
         parsed = parsed.set(database=str(Path(parsed.database or "").resolve()))
@@ -38,19 +41,47 @@ def open_storage(url: str) -> RDBStorage:
         InputError: If the URL is none, its driver is missing, or nothing answers there.
     """
     try:
-        make_url(url)
-    except ArgumentError:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
         raise InputError(
             "--storage must be an SQLAlchemy URL such as sqlite:///study.db or "
             "postgresql://user@host/name, got something else"
         ) from None
+    if _sqlite_file(url) is not None and not _sqlite_file(url):
+        raise InputError(f"--storage must outlast the program, got {parsed} in memory")
     try:
         return RDBStorage(url, engine_kwargs=_engine_arguments(url))
     except ImportError as error:
-        raise InputError(f"the storage {redacted(url)} needs a driver: {error.name}") from None
+        raise InputError(f"the storage {redacted(url)} needs a driver: {error}") from None
     except (SQLAlchemyError, RuntimeError, ValueError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise InputError(f"the storage {redacted(url)} can't be opened: {reason}") from None
+
+
+def _sqlite_file(url: str) -> str | None:
+    """Return the path of an SQLite file, empty if it is in memory; None for another database."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return None
+    if not parsed.drivername.startswith("sqlite"):
+        return None
+    return "" if parsed.database in (None, "", ":memory:") else parsed.database
+
+
+@contextlib.contextmanager
+def storage_guard(url: str) -> Iterator[None]:
+    """Say on one line what a storage that breaks says on a hundred."""
+    try:
+        yield
+    except (StorageInternalError, SQLAlchemyError) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise BudgetnasError(
+            f"the storage {redacted(url)} failed: {str(cause).splitlines()[0]}; what was finished "
+            "before is in it, the same command goes on once it works"
+        ) from error
 
 
 def _engine_arguments(url: str) -> dict[str, object]:
@@ -75,11 +106,12 @@ def load_study(name: str, url: str) -> optuna.Study:
     Raises:
         InputError: If it is not there.
     """
-    database = make_url(url).database if url.startswith("sqlite:") else None
+    database = _sqlite_file(url)
     if database and not Path(database).is_file():  # connecting would make an empty one
         raise InputError(f"the storage of study {name!r} is missing: no file {database}")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        return optuna.load_study(study_name=name, storage=open_storage(url))
+        with storage_guard(url):
+            return optuna.load_study(study_name=name, storage=open_storage(url))
     except KeyError:
         raise InputError(f"the storage {redacted(url)} has no study {name!r}") from None

@@ -115,12 +115,17 @@ def train(
     Raises:
         Diverged: If the loss becomes NaN or infinite.
         OutOfMemory: If a step does not fit.
-        InputError: If the recipe's schedule can't run for so long.
+        InputError: If the recipe's schedule can't run for so long, or the state is of another
+            training.
     """
     with memory_guard("the network and its optimizer"):
         run = _Run(model, images, recipe, numerics, seed, statistics, val)
         if state is not None:
-            run.load(state)
+            try:
+                run.load(state)
+            except (RuntimeError, KeyError, IndexError, ValueError) as error:
+                reason = str(error).splitlines()[0]
+                raise InputError(f"the state is not this training's: {reason}") from None
     while run.epochs_done < recipe.epochs:
         with memory_guard(f"training with a batch of {run.batch_size} images"):
             epoch = run.epoch()

@@ -64,7 +64,7 @@ def schedule_table(recipe: Recipe, steps_per_epoch: int) -> ScheduleTable:
     moves = recipe.epochs if schedule.per == "epoch" else steps
     try:
         lr, momentum = _run(recipe, schedule, moves)
-    except (ValueError, ArithmeticError) as error:
+    except (ValueError, ArithmeticError, NotImplementedError) as error:
         raise InputError(
             f"the schedule {schedule.name} can't run for {recipe.epochs} epochs "
             f"({moves} moves): {error}"

@@ -204,3 +204,26 @@ def test_bad_input_is_one_line_and_nothing_is_written(
 ) -> None:
     assert message in budgetnas(*words).complaint()
     assert not list(Path().iterdir())
+
+
+def test_what_the_system_refuses_is_one_line(budgetnas: Program) -> None:
+    Path("studies").write_text("")
+    ended = budgetnas("search", "--budget", "100k", "--dataset", "digits", "--trials", 1)
+    assert (ended.status, ended.out) == (2, "")
+    assert "Traceback" not in ended.err
+    assert "studies" in ended.err.splitlines()[-1]
+    assert "File name too long" in budgetnas("count", "a" * 300 + ".json").complaint()
+
+
+def test_a_damaged_database_is_one_line(budgetnas: Program) -> None:
+    assert budgetnas(*SEARCH, "--trials", 1).status == 0
+    database = Path("studies/digits-100k/study.db")
+    content = bytearray(database.read_bytes())
+    content[20_000:100_000] = b"\xff" * 80_000
+    database.write_bytes(content)
+    for words in ([*SEARCH, "--trials", 2], ["retrain", "best"], ["dashboard"]):
+        ended = budgetnas(*words)
+        assert ended.status in (1, 2), ended.err
+        assert ended.out == ""
+        assert "Traceback" not in ended.err
+        assert "the storage sqlite:///" in ended.err.splitlines()[-1]

@@ -284,3 +284,32 @@ def test_damaged_tensors_are_named() -> None:
     Path("t").write_bytes(Path("t").read_bytes()[:-8])
     with pytest.raises(InputError, match="t: damaged"):
         read_tensors(Path("t"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: write_tensors(path, {"a": torch.arange(3)}), "no checkpoint of a run of 2"),
+        (
+            lambda path: path.write_bytes(path.read_bytes()[:500]),
+            "checkpoint.safetensors: damaged",
+        ),
+        (
+            lambda path: write_tensors(path, {"epochs_done": torch.tensor(1)}),
+            "the state is not this training's",
+        ),
+        (
+            lambda path: (path.parent / "result.json").write_text("[]"),
+            "result.json: damaged",
+        ),
+    ],
+)
+def test_a_damaged_run_is_refused_on_one_line(
+    damage: Callable[[Path], object], message: str
+) -> None:
+    interrupted_after(1, out="run")
+    damage(Path("run/checkpoint.safetensors"))
+    with pytest.raises(InputError) as caught:
+        preset(out="run", resume=True)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
