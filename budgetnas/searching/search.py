@@ -195,6 +195,8 @@ def _run(
         watch(SearchStarted(name, counted, trials))
         if counted.trained < trials:
             _tell_estimate(config, task, trials - counted.trained, device, watch)
+        study.set_user_attr("budget", f"{config.budget} {config.budget.cost}")
+        study.set_user_attr("data", source.title)
         config.changed(data=source).write(folder)
         stopped = Loop(study, config, task, watch).run(trials, deadline)
     return _result(study, name, url, stopped)

@@ -1,16 +1,20 @@
 """Storages: any SQLAlchemy URL; a file in the study's folder unless one is given."""
 
 import contextlib
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
-from optuna.exceptions import StorageInternalError
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from budgetnas.errors import BudgetnasError, InputError
+
+METRIC = "val_accuracy"
+"""What a trial's value is, for the dashboard and data frames."""
 
 
 def default_url(folder: Path) -> str:
@@ -95,9 +99,14 @@ def open_study(name: str, url: str) -> optuna.Study:
     """Load a study from its storage, or begin it there."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = open_storage(url)
-    return optuna.create_study(
+    study = optuna.create_study(
         study_name=name, storage=storage, direction="maximize", load_if_exists=True
     )
+    if study.metric_names != [METRIC]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names([METRIC])  # the dashboard's axes say it
+    return study
 
 
 def load_study(name: str, url: str) -> optuna.Study:
