@@ -100,7 +100,7 @@ class SearchWatch(_Watch):
 
     def kept(self) -> str:
         """Say what an interruption leaves."""
-        return f"{self._trained} trained trials are kept, the running one will be taken up again."
+        return f"{self._trained} trained trials and the running one's finished epochs are kept."
 
     def __call__(self, event: Event) -> None:
         """Show an event."""

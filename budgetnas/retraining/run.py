@@ -37,9 +37,9 @@ from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.model import build_model
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.retraining.checkpoint import read_tensors
 from budgetnas.space import Overrides
 from budgetnas.spec import Spec, parse_json, read_text
+from budgetnas.train.checkpoint import read_tensors
 from budgetnas.train.evaluate import Normalizer
 
 

@@ -16,10 +16,10 @@ from budgetnas.events import Loading, RunEpochEnded, RunStarted, TestOpened, Wat
 from budgetnas.files import write_atomic
 from budgetnas.model import build_model
 from budgetnas.report.tables import confusion_table, per_class_table
-from budgetnas.retraining.checkpoint import epochs_done, read_tensors, write_tensors
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed
 from budgetnas.spec import read_text
+from budgetnas.train.checkpoint import epochs_done, read_tensors, write_tensors
 from budgetnas.train.engine import Epoch, check_finite, place, train
 from budgetnas.train.evaluate import Normalizer, evaluate
 from budgetnas.train.init import initial_model

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import optuna
@@ -15,6 +16,7 @@ from budgetnas.arch import Arch, count_macs, count_params
 from budgetnas.errors import OutOfMemory, SearchFailed, TrialFailed
 from budgetnas.events import EpochEnded, Notice, TrialEnded, Watcher
 from budgetnas.recipe import Recipe
+from budgetnas.searching.kept import KeptTrial
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS
 from budgetnas.searching.task import Task
 from budgetnas.seeds import derive_seed
@@ -40,6 +42,7 @@ class Loop:
 
     study: optuna.Study
     config: StudyConfig
+    folder: Path
     task: Task
     watch: Watcher
 
@@ -181,17 +184,27 @@ class Loop:
         """Train, report every epoch, stop where the pruner or the time says so."""
         reported = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         resumed_at = max(reported, default=0)  # the pruner judges the last epoch reported
-        started, pruned = time.perf_counter(), False
-        for epoch in self.task.train(arch, recipe, trial.number):
-            assert epoch.val_accuracy is not None, "trials are validated"
-            if epoch.number not in reported:
-                trial.report(epoch.val_accuracy, epoch.number)
-            self.watch(EpochEnded(trial.number, epoch.number, recipe.epochs, epoch.val_accuracy))
-            pruned = resumed_at <= epoch.number < recipe.epochs and trial.should_prune()
-            if pruned:
-                break
-            if epoch.number < recipe.epochs and time.monotonic() >= deadline:
-                raise _TimeUp
+        kept = KeptTrial(self.folder, trial.number, recipe)
+        state, before = kept.read()
+        started, pruned = time.perf_counter() - before, False
+        try:
+            for epoch in self.task.train(arch, recipe, trial.number, state):
+                assert epoch.val_accuracy is not None, "trials are validated"
+                if epoch.number not in reported:
+                    trial.report(epoch.val_accuracy, epoch.number)
+                self.watch(
+                    EpochEnded(trial.number, epoch.number, recipe.epochs, epoch.val_accuracy)
+                )
+                last = epoch.number == recipe.epochs
+                pruned = not last and resumed_at <= epoch.number and trial.should_prune()
+                if pruned or last:
+                    break
+                state = epoch.state()
+                if time.monotonic() >= deadline:
+                    raise _TimeUp
+        except (KeyboardInterrupt, _TimeUp):
+            kept.write(state, time.perf_counter() - started)
+            raise
         seconds = time.perf_counter() - started
         for name, value in {
             "val_accuracy": epoch.val_accuracy,
@@ -204,6 +217,7 @@ class Loop:
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             self.study.tell(trial, epoch.val_accuracy)
+        kept.forget()
         return self._ended(
             trial,
             Kind.TRAINED,

@@ -198,7 +198,7 @@ def _run(
         study.set_user_attr("budget", f"{config.budget} {config.budget.cost}")
         study.set_user_attr("data", source.title)
         config.changed(data=source).write(folder)
-        stopped = Loop(study, config, task, watch).run(trials, deadline)
+        stopped = Loop(study, config, folder, task, watch).run(trials, deadline)
     return _result(study, name, url, stopped)
 
 

@@ -18,11 +18,11 @@ from budgetnas.data.heldout import LOG, open_test
 from budgetnas.errors import Diverged, InputError
 from budgetnas.events import Event, Notice, RunEpochEnded
 from budgetnas.recipe import RECIPES
-from budgetnas.retraining.checkpoint import read_tensors, write_tensors
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig, RunResult, load_run
 from budgetnas.searching.search import search
 from budgetnas.space import Space
+from budgetnas.train.checkpoint import read_tensors, write_tensors
 
 SMALL = Space.parse(
     {"arch": {"stages": 2, "width": [8, 16], "depth": 1}, "recipe": {"lr": [0.05, 0.1]}}, "test"

@@ -1,6 +1,7 @@
 """Searches for real: digits, Optuna, SQLite. The contract of trials, resumption, refusals."""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,48 @@ def test_a_study_in_pieces_is_the_study_in_one(monkeypatch: pytest.MonkeyPatch) 
         break
     assert len(seen) == 14, "every trained trial was interrupted once"
     assert replay(result) == whole
+
+
+@pytest.mark.parametrize("how", ["interrupt", "timeout"])
+def test_an_interrupted_trial_goes_on_after_its_last_finished_epoch(how: str) -> None:
+    whole = replay(run(trials=1, epochs=6, budget="100k", study="whole"))
+    seen: list[int] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, EpochEnded):
+            seen.append(event.epoch)
+            if event.epoch == 4 and seen.count(4) == 1:
+                if how == "interrupt":
+                    raise KeyboardInterrupt
+                time.sleep(3)
+
+    options: dict[str, Any] = {"trials": 1, "epochs": 6, "budget": "100k", "study": "pieces"}
+    if how == "interrupt":
+        with pytest.raises(KeyboardInterrupt):
+            run(**options, watch=watch)
+    else:
+        assert run(**options, watch=watch, timeout=3).stopped == "timeout"
+    folder = Path("studies/pieces")
+    assert len(list(folder.glob("trial-*.safetensors"))) == 1
+    result = run(**options, watch=watch)
+    # the epoch that was being judged when the interrupt came is trained again, no other
+    assert seen == ([1, 2, 3, 4, 4, 5, 6] if how == "interrupt" else [1, 2, 3, 4, 5, 6])
+    assert replay(result) == whole
+    assert not list(folder.glob("trial-*.safetensors"))
+
+
+def test_a_damaged_kept_trial_costs_only_its_epochs() -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"trials": 1, "epochs": 3, "budget": "100k"}
+    whole = replay(run(**options, study="whole"))
+    with pytest.raises(KeyboardInterrupt):
+        run(**options, study="pieces", watch=interrupt)
+    (kept,) = Path("studies/pieces").glob("trial-*.safetensors")
+    kept.write_bytes(kept.read_bytes()[:100])
+    assert replay(run(**options, study="pieces")) == whole
 
 
 def test_an_interrupted_trial_waits_and_what_was_killed_is_taken_up_again() -> None:
