@@ -1,6 +1,7 @@
 """Showing a search or a retraining while it runs: lines and a live bar, on stderr."""
 
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,7 +29,7 @@ EVERY = 10.0
 """Seconds between two lines of progress where there is no terminal to draw a bar on."""
 
 
-class _Watch:
+class _Watch(ABC):
     """A bar where there is a terminal, lines where there is none."""
 
     def __init__(self) -> None:
@@ -64,9 +65,9 @@ class _Watch:
         self._bar.stop()
         self.say(f"Interrupted. {self.kept()} To go on: {again}")
 
+    @abstractmethod
     def kept(self) -> str:
         """Say what an interruption leaves."""
-        raise NotImplementedError
 
     def say(self, text: str) -> None:
         """Print a line, above the bar if there is one."""
