@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import optuna
+
 from budgetnas.errors import InputError
 from budgetnas.study.config import StudyConfig, storage_url
 from budgetnas.study.place import find_study, study_folder
-from budgetnas.study.storage import load_study, open_storage
+from budgetnas.study.storage import existing_study
 
 HOST = "127.0.0.1"
 WSGI = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -39,29 +41,29 @@ def serve(study: str | None, storage: str | None, port: int, say: Callable[[str]
     name, _ = find_study(study)
     folder = study_folder(name)
     url = storage_url(StudyConfig.read(folder), folder, storage)
-    loaded = load_study(name, url)
-    application = guard_host(_application(url))
-    try:
-        server = make_server(HOST, port, application, _Server, _Quiet)
-    except OSError as error:
-        raise InputError(f"--port {port} can't be used: {error.strerror}") from None
-    with server:
-        address = f"http://{HOST}:{server.server_port}"
-        say(f"Study {name}: {address}/dashboard/studies/{loaded._study_id} (Ctrl-C ends it)")
+    with existing_study(name, url) as loaded:
+        application = guard_host(_application(loaded))
         try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            say("Dashboard ended.")
+            server = make_server(HOST, port, application, _Server, _Quiet)
+        except OSError as error:
+            raise InputError(f"--port {port} can't be used: {error.strerror}") from None
+        with server:
+            address = f"http://{HOST}:{server.server_port}"
+            say(f"Study {name}: {address}/dashboard/studies/{loaded._study_id} (Ctrl-C ends it)")
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                say("Dashboard ended.")
 
 
-def _application(url: str) -> WSGI:
+def _application(study: optuna.Study) -> WSGI:
     try:
         from optuna_dashboard import wsgi
     except ImportError:
         raise InputError(
             "the dashboard is not installed: pip install 'budgetnas[dashboard]'"
         ) from None
-    application: WSGI = wsgi(open_storage(url))
+    application: WSGI = wsgi(study._storage)
     return application
 
 

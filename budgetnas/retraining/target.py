@@ -11,7 +11,7 @@ from budgetnas.space import Overrides
 from budgetnas.spec import parse_json
 from budgetnas.study.config import StudyConfig, storage_url
 from budgetnas.study.place import find_study, study_folder
-from budgetnas.study.storage import load_study
+from budgetnas.study.storage import existing_study
 from budgetnas.study.trials import best_trial
 
 
@@ -67,7 +67,8 @@ def find_target(target: str, study: StudyTarget | None, storage: str | None) -> 
 
 def _find_trial(target: str, study: StudyTarget, storage: str | None) -> FrozenTrial:
     url = storage_url(study.config, study.folder, storage)
-    trials = load_study(study.name, url).get_trials(deepcopy=False)
+    with existing_study(study.name, url) as loaded:
+        trials = loaded.get_trials(deepcopy=False)
     if target == "best":
         best = best_trial(trials)
         if best is None:

@@ -27,13 +27,7 @@ from budgetnas.searching.task import Task
 from budgetnas.space import Space
 from budgetnas.study.config import DataFacts, StudyConfig, require_same, storage_url
 from budgetnas.study.place import config_path, held, study_folder
-from budgetnas.study.storage import (
-    default_url,
-    open_storage,
-    open_study,
-    redacted,
-    storage_guard,
-)
+from budgetnas.study.storage import connected, default_url, open_study, redacted
 from budgetnas.study.trials import Best, tally
 from budgetnas.train.engine import check_schedule, recipe_statistics
 from budgetnas.train.memory import memory_guard
@@ -152,7 +146,8 @@ def search(
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     where = choose_device(device)
     if storage is not None:
-        open_storage(storage)  # what is wrong with it should be said before images are read
+        with connected(storage):
+            pass  # what is wrong with it should be said before images are read
     return _run(name, folder, began, asked, storage, trials, deadline, where, watch)
 
 
@@ -183,8 +178,8 @@ def _run(
     with memory_guard("the images"):
         task = Task(train.to(device), val.to(device), statistics, config.numerics, seed)
     url = storage or default_url(folder)
-    with held(folder), storage_guard(url):
-        study = open_study(name, url)
+    with held(folder), connected(url) as database:
+        study = open_study(name, database)
         listed = study.get_trials(deepcopy=False)
         if listed and not began:
             raise InputError(
@@ -199,7 +194,7 @@ def _run(
         study.set_user_attr("data", source.title)
         config.changed(data=source).write(folder)
         stopped = Loop(study, config, folder, task, watch).run(trials, deadline)
-    return _result(study, name, url, stopped)
+        return _result(study, name, url, stopped)
 
 
 def _moved(data: DataSource, data_dir: str | Path | None) -> DataSource:

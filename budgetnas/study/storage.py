@@ -95,10 +95,24 @@ def _engine_arguments(url: str) -> dict[str, object]:
     )
 
 
-def open_study(name: str, url: str) -> optuna.Study:
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[RDBStorage]:
+    """Connect to a storage for a while; afterwards no connection is left open.
+
+    What breaks meanwhile is a `BudgetnasError` on one line.
+    """
+    storage = open_storage(url)
+    try:
+        with storage_guard(url):
+            yield storage
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def open_study(name: str, storage: RDBStorage) -> optuna.Study:
     """Load a study from its storage, or begin it there."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage = open_storage(url)
     study = optuna.create_study(
         study_name=name, storage=storage, direction="maximize", load_if_exists=True
     )
@@ -109,18 +123,20 @@ def open_study(name: str, url: str) -> optuna.Study:
     return study
 
 
-def load_study(name: str, url: str) -> optuna.Study:
-    """Load a study from its storage.
+@contextlib.contextmanager
+def existing_study(name: str, url: str) -> Iterator[optuna.Study]:
+    """Connect to a study that is in its storage.
 
     Raises:
         InputError: If it is not there.
     """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     database = _sqlite_file(url)
     if database and not Path(database).is_file():  # connecting would make an empty one
         raise InputError(f"the storage of study {name!r} is missing: no file {database}")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    try:
-        with storage_guard(url):
-            return optuna.load_study(study_name=name, storage=open_storage(url))
-    except KeyError:
-        raise InputError(f"the storage {redacted(url)} has no study {name!r}") from None
+    with connected(url) as storage:
+        try:
+            study = optuna.load_study(study_name=name, storage=storage)
+        except KeyError:
+            raise InputError(f"the storage {redacted(url)} has no study {name!r}") from None
+        yield study

@@ -3,13 +3,16 @@
 import http.client
 import json
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from budgetnas.study.storage import existing_study
 from tests.conftest import Program
 
 SEARCH = ("search", "--budget", "100k", "--dataset", "digits", "--epochs", 3)
@@ -102,20 +105,14 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 
 def trial_states() -> list[str]:
-    import optuna
-
-    storage = "sqlite:///studies/digits-100k/study.db"
-    study = optuna.load_study(study_name="digits-100k", storage=storage)
-    return [trial.state.name for trial in study.trials]
+    with existing_study("digits-100k", "sqlite:///studies/digits-100k/study.db") as study:
+        return [trial.state.name for trial in study.trials]
 
 
 def count_trials() -> int:
-    import sqlite3
-
     try:
-        with sqlite3.connect("studies/digits-100k/study.db", timeout=10) as connection:
+        with closing(sqlite3.connect("studies/digits-100k/study.db", timeout=10)) as connection:
             found = connection.execute("select count(*) from trial_values").fetchone()
-        connection.close()
     except sqlite3.OperationalError:
         return 0  # the tables are still being made
     return int(found[0])

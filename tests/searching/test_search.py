@@ -19,6 +19,7 @@ from budgetnas.searching.samplers import PRUNERS, SAMPLERS
 from budgetnas.searching.search import SearchResult, search
 from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.storage import existing_study
 from budgetnas.study.trials import Kind, kind_of
 from budgetnas.train import engine
 
@@ -32,12 +33,13 @@ def run(trials: int = 3, **options: Any) -> SearchResult:
     return search(given.pop("budget", "12k"), trials=trials, **given)
 
 
-def load(name: str) -> optuna.Study:
-    return optuna.load_study(study_name=name, storage=f"sqlite:///studies/{name}/study.db")
+def trials_in(name: str, url: str | None = None) -> list[optuna.trial.FrozenTrial]:
+    with existing_study(name, url or f"sqlite:///studies/{name}/study.db") as study:
+        return study.trials
 
 
 def trials_of(result: SearchResult) -> list[optuna.trial.FrozenTrial]:
-    return optuna.load_study(study_name=result.study, storage=result.storage).trials
+    return trials_in(result.study, result.storage)
 
 
 def test_the_contract_of_trials() -> None:
@@ -156,12 +158,10 @@ def test_an_interrupted_trial_waits_and_what_was_killed_is_taken_up_again() -> N
 
     with pytest.raises(KeyboardInterrupt):
         run(watch=interrupt)
-    study = optuna.load_study(
-        study_name="digits-12k", storage="sqlite:///studies/digits-12k/study.db"
-    )
-    waiting = [t.number for t in study.trials if t.state is TrialState.WAITING]
-    assert len(waiting) == 1
-    study.ask()  # as a killed search leaves it
+    with existing_study("digits-12k", "sqlite:///studies/digits-12k/study.db") as study:
+        waiting = [t.number for t in study.trials if t.state is TrialState.WAITING]
+        assert len(waiting) == 1
+        study.ask()  # as a killed search leaves it
     notices: list[str] = []
     result = run(
         watch=lambda event: notices.append(event.text) if isinstance(event, Notice) else None
@@ -251,10 +251,7 @@ def test_five_failures_in_a_row_end_the_search() -> None:
     with pytest.raises(SearchFailed, match="5 trials in a row failed, the last one: the training"):
         run(**diverging(), watch=watch)
     assert len(failures) == 5
-    study = optuna.load_study(
-        study_name="digits-100k", storage="sqlite:///studies/digits-100k/study.db"
-    )
-    failed = [t for t in study.trials if t.state is TrialState.FAIL]
+    failed = [t for t in trials_in("digits-100k") if t.state is TrialState.FAIL]
     assert [t.user_attrs["failure"] for t in failed] == failures
 
 
@@ -300,10 +297,10 @@ def test_an_unknown_error_stops_the_study_and_is_written_down(
     monkeypatch.setattr("budgetnas.searching.task.train", broken)
     with pytest.raises(ZeroDivisionError):
         run(budget="100k")
-    study = optuna.load_study(
-        study_name="digits-100k", storage="sqlite:///studies/digits-100k/study.db"
+    assert (
+        trials_in("digits-100k")[-1].user_attrs["failure"]
+        == "ZeroDivisionError: what nobody expected"
     )
-    assert study.trials[-1].user_attrs["failure"] == "ZeroDivisionError: what nobody expected"
 
 
 @pytest.mark.parametrize(
