@@ -1,12 +1,15 @@
 """The held-out test part. Nothing else opens it, and searching and train can't import this."""
 
 import json
+import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from budgetnas.data.datasets import DataSource, Progress
-from budgetnas.data.folder import class_names, has_test_part, list_files
 from budgetnas.data.images import ImageSet
+from budgetnas.data.listing import class_names, has_test_part, list_files
 from budgetnas.data.load import silent
 from budgetnas.errors import InputError
 from budgetnas.files import append_line
@@ -16,26 +19,37 @@ LOG = "test-openings.jsonl"
 
 
 def check_test(source: DataSource, classes: tuple[str, ...]) -> None:
-    """Look at the names in the test part, so that hours of training aren't for nothing.
+    """See that the test part will be there, so that hours of training aren't for nothing.
 
     No image is opened.
 
     Raises:
-        InputError: If a class of the test part is empty, unknown in training, or absent.
+        InputError: If a class of the test part is empty, unknown in training, or absent; if a
+            test part that is still to be downloaded can't be.
     """
-    if source.dataset != "folder" or not has_test_part(source.root):
-        return
-    found = class_names(source.root, "test")
-    list_files(source.root / "test", found)
+    if source.dataset == "svhn":  # all others come with their test part, in one download
+        from budgetnas.data.torchvision_sets import check_svhn_test  # a second to import
+
+        check_svhn_test(source)
+    elif source.dataset == "folder" and has_test_part(source.root):
+        _check_names(source.root, classes)
+
+
+def _check_names(root: Path, classes: tuple[str, ...]) -> None:
+    found = class_names(root, "test")
+    list_files(root / "test", found, at_least=1)
     for name in sorted(set(found) ^ set(classes)):
         where = "test only" if name in found else "train only"
-        raise InputError(
-            f"{source.root}: train and test need the same classes, {name!r} is in {where}"
-        )
+        raise InputError(f"{root}: train and test need the same classes, {name!r} is in {where}")
 
 
 def open_test(
-    source: DataSource, channels: int, log: Path, run: str, progress: Progress = silent
+    source: DataSource,
+    channels: int,
+    log: Path,
+    run: str,
+    fingerprint: str,
+    progress: Progress = silent,
 ) -> ImageSet:
     """Open the test part, and say so in the log first.
 
@@ -44,19 +58,65 @@ def open_test(
         channels: What the training part has.
         log: The folder whose log gets a line.
         run: Which run opens it.
+        fingerprint: The training part's.
         progress: Told of images read.
     """
     opening = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "run": run,
-        "dataset": source.title,
-        "data_dir": str(source.root.resolve()),
+        **_identity(source),
+        "fingerprint": fingerprint,
     }
     append_line(log / LOG, json.dumps(opening))
     return source.info.read(source, "test", channels, progress)
 
 
+def check_log(log: Path) -> None:
+    """See that the log can be written to, before hours of training.
+
+    Raises:
+        InputError: If the system lets nobody write there.
+    """
+    there = next(place for place in (log / LOG, log, *log.absolute().parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        raise InputError(f"{log / LOG} must be writable to log the test's opening: {there} is not")
+
+
 def count_openings(log: Path) -> int:
     """Count how often the test part has been opened, by the log in this folder."""
+    return len(_read_log(log))
+
+
+def count_uses(logs: Iterable[Path], source: DataSource, fingerprint: str) -> int:
+    """Count how often the test part of the same data has been opened, by the logs of all studies.
+
+    Data are the same if they have the same name and place, or the same content. A line that can't
+    be read may have been of any data, so it counts.
+    """
+    openings = [opening for log in logs for opening in _read_log(log)]
+    here = _identity(source)
+    return sum(
+        not opening
+        or opening.get("fingerprint") == fingerprint
+        or all(opening.get(key) == value for key, value in here.items())
+        for opening in openings
+    )
+
+
+def _identity(source: DataSource) -> dict[str, str]:
+    return {"dataset": source.title, "data_dir": str(source.root.resolve())}
+
+
+def _read_log(log: Path) -> list[dict[str, Any]]:
+    """Read the openings in a folder's log; an empty one for each line that is damaged."""
     path = log / LOG
-    return len(path.read_text().splitlines()) if path.is_file() else 0
+    if not path.is_file():
+        return []
+    openings = []
+    for line in path.read_text(errors="replace").splitlines():
+        try:
+            opening = json.loads(line)
+        except (ValueError, RecursionError):
+            opening = {}
+        openings.append(opening if isinstance(opening, dict) else {})
+    return openings

@@ -13,13 +13,19 @@ def fit(images: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
 
 
 def fit_one(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    """Bring one image [h, w, c], with c of 1 or 3, to [size, size, c]."""
+    """Bring one image [h, w, c], with c of 1 or 3, to [size, size, c].
+
+    Raises:
+        ValueError: If it is so long and thin that it would first become too large.
+    """
     height, width, channels = image.shape
     if height == size and width == size:
         return image
     picture = Image.fromarray(image[..., 0] if channels == 1 else image)
     scale = size / min(height, width)
     full = (max(size, round(width * scale)), max(size, round(height * scale)))
+    if Image.MAX_IMAGE_PIXELS and full[0] * full[1] > Image.MAX_IMAGE_PIXELS:
+        raise ValueError(f"{width}x{height} pixels are too thin to be brought to {size}x{size}")
     resized = np.asarray(picture.resize(full, Image.Resampling.BILINEAR))
     top, left = (full[1] - size) // 2, (full[0] - size) // 2
     return resized[top : top + size, left : left + size].reshape(size, size, channels)

@@ -1,4 +1,8 @@
-"""The public data sets, downloaded, verified and found again by torchvision."""
+"""The public data sets, downloaded, verified and found again by torchvision.
+
+CIFAR's own files are pickles, which could run anything when read. torchvision reads one only after
+its MD5 proved to be the published one, so that what somebody else put there is never unpickled.
+"""
 
 import contextlib
 import socket
@@ -13,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torchvision import datasets as tv
+from torchvision.datasets.utils import check_integrity
 
 from budgetnas.data.datasets import DataSource, Part, Progress
 from budgetnas.data.images import ImageSet
@@ -77,6 +82,17 @@ def read(source: DataSource, part: Part, progress: Progress) -> ImageSet:
     )
 
 
+def check_svhn_test(source: DataSource) -> None:
+    """See that the test part of SVHN, a download of its own, will be there; open no image.
+
+    Raises:
+        InputError: If it is neither on disk, whole, nor to be had.
+    """
+    url, name, digest = tv.SVHN.split_list["test"]
+    if not check_integrity(source.root / name, digest) and not _answers(url):
+        raise _unavailable(source, "test", "no network")
+
+
 def _arrays(found: Any) -> tuple[Any, Any]:
     """Images as uint8 [n, h, w, c] and labels, whichever way torchvision keeps them."""
     images = found.data.numpy() if isinstance(found.data, torch.Tensor) else found.data
@@ -95,17 +111,18 @@ def _open(source: DataSource, part: Part) -> Any:
             return public.make(root, part, False)
         archived = all((source.root / name).is_file() for name in public.archives[part])
         if not archived and not _answers(public.url):
-            raise _unavailable(source, "no network")
+            raise _unavailable(source, part, "no network")
         try:
             return public.make(root, part, True)
         except Exception as error:  # damaged files make torchvision raise nearly anything
             reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise _unavailable(source, f"download failed: {reason}") from None
+            raise _unavailable(source, part, f"download failed: {reason}") from None
 
 
-def _unavailable(source: DataSource, reason: str) -> InputError:
+def _unavailable(source: DataSource, part: Part, reason: str) -> InputError:
+    what = source.dataset if part == "train" else f"the test part of {source.dataset}"
     return InputError(
-        f"{source.dataset} is not in {source.root} and can't be downloaded ({reason}): give its "
+        f"{what} is not in {source.root} and can't be downloaded ({reason}): give its "
         "folder with --data-dir, use your own images with --dataset folder --data-dir DIR, or "
         "use the embedded --dataset digits"
     )

@@ -9,47 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from budgetnas.data import DataSource
-from budgetnas.data.heldout import check_test, count_openings, open_test
-from budgetnas.data.images import ImageSet
-from budgetnas.data.load import load_train
+from budgetnas.data.heldout import check_test, count_openings
 from budgetnas.errors import InputError
-
-Paint = Callable[[str, int], Image.Image]
-
-
-def noise(seed: int, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Image.Image:
-    shape = (size[1], size[0], 3) if mode == "RGB" else (size[1], size[0])
-    values = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-    return Image.fromarray(values, mode=None)
-
-
-def save(image: Image.Image, path: str, **options: object) -> None:
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, **options)  # type: ignore[arg-type]
-
-
-def fill(part: str = "train", classes: str = "ab", n: int = 20, first: int = 0) -> None:
-    for number in range(n):
-        for name in classes:
-            image = noise(first + 1000 * ord(name) + number)
-            save(image, f"images/{part}/{name}/{number:03}.png")
-
-
-def source(size: int = 8) -> DataSource:
-    return DataSource.choose("folder", "images", size)
-
-
-def train(size: int = 8) -> ImageSet:
-    return load_train(source(size))
-
-
-def held_out(channels: int = 3) -> ImageSet:
-    return open_test(source(), channels, Path("log"), "a test")
-
-
-def contents(images: ImageSet) -> set[bytes]:
-    return {image.numpy().tobytes() for image in images.images}
+from tests.data.pictures import contents, fill, held_out, noise, save, sided, source, train
 
 
 def test_without_a_test_part_a_fifth_is_set_aside() -> None:
@@ -59,17 +21,6 @@ def test_without_a_test_part_a_fifth_is_set_aside() -> None:
     assert 20 < len(aside) < 60
     assert not contents(left) & contents(aside)
     assert left.classes == aside.classes == ("a", "b")
-
-
-def test_the_set_aside_part_follows_content() -> None:
-    fill()
-    aside = contents(held_out())
-    shutil.move("images/train/a", "images/train/c")  # renamed folders and files, copies
-    for path in sorted(Path("images/train/c").iterdir()):
-        shutil.copy(path, path.with_name(f"copy-{path.name}"))
-    fill(classes="b", n=30, first=0)  # ten more
-    assert aside <= contents(held_out())
-    assert not contents(train()) & contents(held_out())
 
 
 def test_a_test_folder_is_the_test_part_and_train_stays_whole() -> None:
@@ -137,6 +88,13 @@ def test_alpha_is_dropped_not_blended() -> None:
     assert noise(1).tobytes() in contents(train())
 
 
+def test_what_pillow_warns_of_is_read_without_a_warning() -> None:
+    fill()
+    save(noise(1).convert("P"), "images/train/a/clear.png", transparency=bytes(range(256)))
+    fill("test")
+    assert len(train()) == 41  # a warning would be an error here
+
+
 def test_grey_only_if_all_are() -> None:
     for name in "ab":
         for number in range(5):
@@ -188,6 +146,11 @@ def test_hidden_files_and_other_files_are_no_images() -> None:
             "at least 2 classes (folders) are needed, got a",
         ),
         (lambda: Path("images/train/c").mkdir(), "class 'c' has no image in images/train/c"),
+        (
+            lambda: keep("images/train/a", 2),
+            "class 'a' has 2 images in images/train/a, at least 3",
+        ),
+        (lambda: keep("images/train/b", 1), "class 'b' has 1 image in images/train/b, at least 3"),
         (lambda: Path("images/train/a/001.png").write_text("x"), "images/train/a/001.png: not a"),
         (
             lambda: Path("images/train/a/001.png").write_bytes(
@@ -203,6 +166,37 @@ def test_what_a_folder_can_not_be(damage: Callable[[], object], message: str) ->
     with pytest.raises(InputError) as caught:
         train()
     assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def keep(folder: str, n: int) -> None:
+    for path in sorted(Path(folder).iterdir())[n:]:
+        path.unlink()
+
+
+def test_three_images_a_class_are_enough_beside_a_test_part() -> None:
+    fill(n=3)
+    fill("test", n=1)
+    assert (len(train()), len(held_out())) == (6, 2)
+
+
+def test_a_class_of_which_too_much_is_set_aside_is_named() -> None:
+    fill(n=30)
+    for number, image in enumerate(sided(3, aside=True) + sided(1, aside=False)):
+        save(image, f"images/train/c/{number}.png")
+    with pytest.raises(InputError) as caught:
+        train()
+    assert str(caught.value) == (
+        "class 'c' has 4 images in images/train/c, of which 3 are set aside to test on: "
+        "at least 2 must be left to train and validate on, got 1"
+    )
+
+
+def test_something_is_set_aside() -> None:
+    for number, image in enumerate(sided(6, aside=False)):
+        save(image, f"images/train/{'ab'[number % 2]}/{number}.png")
+    with pytest.raises(InputError, match="of 6 images none is set aside to test on, add some"):
+        train()
 
 
 @pytest.mark.parametrize(("classes", "where"), [("abc", "'c' is in test only"), ("a", "")])

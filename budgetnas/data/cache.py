@@ -1,0 +1,175 @@
+"""A cache of decoded images on this machine, so that a folder is decoded only once.
+
+A row is found by a digest of a file's content, the size and the decoder. No row can be out of
+date: a changed file has another key, and a renamed, moved or copied one the same. The cache only
+ever saves time: a damaged row is decoded anew, and whatever is wrong with the file (no room, no
+permission, locked, no database), the job goes on without it. It may be deleted at any time.
+"""
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from budgetnas.data.decode import Pixels, decoder
+
+LIMIT = 20 * 2**30
+"""Bytes above which nothing is added. A full cache that serves no image is begun anew."""
+
+RESERVE = 2**30
+"""Bytes that are always left free on the disk."""
+
+PATIENCE = 30.0
+"""Seconds to wait for another process that is writing."""
+
+_COLUMNS = "key, pixels, grey, set_aside, checksum"
+_TABLE = f"CREATE TABLE IF NOT EXISTS images (key BLOB PRIMARY KEY, {_COLUMNS[5:]})"
+_FIND = f"SELECT {_COLUMNS} FROM images WHERE key IN "  # noqa: S608  # no word of anybody else's
+_ADD = f"INSERT OR REPLACE INTO images ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """An image as it comes from its file or from the cache."""
+
+    pixels: Pixels
+    """[size, size, 3]."""
+    grey: bool
+    """Whether every pixel of it is grey."""
+    set_aside: bool
+    """Whether its content puts it into the test part, where the data has none."""
+
+
+def cache_path() -> Path:
+    """Say where the cache is: `$XDG_CACHE_HOME/budgetnas/images.db`, by default in `~/.cache`."""
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    base = chosen if chosen.is_absolute() else Path.home() / ".cache"
+    return base / "budgetnas" / "images.db"
+
+
+class ImageCache:
+    """Decoded images of one size. A context manager, for one thread."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._connection: sqlite3.Connection | None = None
+        self._writable = False
+        self._in_use = False
+        self._begun_anew = False
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def key(self, digest: bytes) -> bytes:
+        """Make the key of a file from the SHA-256 of its content."""
+        return hashlib.sha256(f"{decoder()}; {self._size} pixels\n".encode() + digest).digest()
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, Decoded]:
+        """Return those of the images that are there, undamaged."""
+        if self._connection is None:
+            return {}
+        marks = ", ".join("?" * len(keys))
+        try:
+            rows = self._connection.execute(f"{_FIND} ({marks})", keys).fetchall()
+        except sqlite3.Error as error:
+            self._close()
+            self._mend(error)
+            return {}
+        found = {row[0]: image for row in rows if (image := self._restore(*row))}
+        self._in_use |= bool(found)
+        return found
+
+    def add(self, images: Mapping[bytes, Decoded]) -> None:
+        """Keep images under their keys: all of them, or none."""
+        if not images or not self._has_room() or self._connection is None:
+            return
+        try:
+            with self._connection:
+                self._connection.executemany(_ADD, [_row(*item) for item in images.items()])
+            self._in_use = True
+        except sqlite3.Error as error:
+            self._writable = False  # on a full disk, or if it is another's, it can still be read
+            self._mend(error)
+
+    def _restore(self, key: bytes, pixels: Any, *others: Any) -> Decoded | None:
+        """Make an image of a row, if all of it is as it was written."""
+        if not isinstance(pixels, bytes) or len(pixels) != self._size**2 * 3:
+            return None
+        values = np.frombuffer(pixels, np.uint8).reshape(self._size, self._size, 3)
+        image = Decoded(values, others[0] == 1, others[1] == 1)
+        return image if _row(key, image) == (key, pixels, *others) else None
+
+    def _has_room(self) -> bool:
+        try:
+            path = cache_path()
+            full = path.stat().st_size >= LIMIT
+            short = shutil.disk_usage(path.parent).free < RESERVE
+        except (OSError, RuntimeError):
+            return False
+        if full and not self._in_use:
+            self._begin_anew()
+            return self._writable
+        return self._writable and not full and not short
+
+    def _open(self) -> None:
+        try:
+            path = cache_path()
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(path, PATIENCE, isolation_level="IMMEDIATE")
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            self._connection.execute(_TABLE)
+            self._writable = True
+        except (OSError, RuntimeError):
+            self._close()  # no place for it
+        except sqlite3.Error as error:
+            self._close()
+            self._mend(error)
+
+    def _close(self) -> None:
+        self._writable = False
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = None
+
+    def _mend(self, error: sqlite3.Error) -> None:
+        """Begin anew if the error says that this is no cache, or no longer."""
+        # Python's own errors have no code: text that is none, where bytes were written
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        if code & 0xFF in _DAMAGE and not self._begun_anew:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Replace the database. Whoever has the old one open can read it, and add nothing."""
+        self._close()
+        self._begun_anew = True
+        path = cache_path()
+        with suppress(OSError):
+            path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+        self._open()
+
+
+def _row(key: bytes, image: Decoded) -> tuple[bytes, bytes, int, int, int]:
+    pixels = image.pixels.tobytes()
+    facts = (int(image.grey), int(image.set_aside))
+    return key, pixels, *facts, zlib.crc32(pixels, zlib.crc32(key + bytes(facts)))
