@@ -4,26 +4,43 @@ import os
 import tempfile
 from pathlib import Path
 
+UNFINISHED = ".part"
+"""How the names of files end that are still being written."""
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write beside the target under a temporary name, flush to disk, then rename.
 
-    Whoever reads ``path``, at any moment and after any crash, finds the old content or the new
-    one, never a part of it. Missing parent folders are made.
+def write_atomic(path: Path, content: str | bytes, *, durable: bool = True) -> None:
+    """Write beside the target under a temporary name, then rename.
+
+    Whoever reads ``path``, at any moment and after any crash of the program, finds the old content
+    or the new one, never a part of it. Missing parent folders are made.
+
+    Args:
+        path: The target.
+        content: What it shall hold.
+        durable: Wait until it is on the disk, so that it outlives a crash of the machine too.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    descriptor, temporary = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED
+    )
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def sweep(folder: Path) -> None:
+    """Remove what writers that were killed have left; the caller must be the only writer."""
+    for left in folder.glob(f".*{UNFINISHED}"):
+        left.unlink(missing_ok=True)
 
 
 def append_line(path: Path, line: str) -> None:

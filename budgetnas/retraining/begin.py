@@ -19,6 +19,7 @@ from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.target import StudyTarget, Target
 from budgetnas.study.config import require_same
 from budgetnas.train.engine import check_schedule, recipe_statistics
+from budgetnas.train.memory import memory_guard
 from budgetnas.train.numerics import choose_numerics
 
 
@@ -27,6 +28,7 @@ class RetrainRequest:
     """What the caller asked for; None where nothing was said."""
 
     target: str
+    study: str | None
     dataset: str | None
     data_dir: str | Path | None
     image_size: int | None
@@ -61,7 +63,9 @@ class RetrainRequest:
     def require_same(self, began: RunConfig) -> None:
         """Refuse to resume a run with other options than it began with."""
         options: dict[str, tuple[object, object]] = {
+            "the version of budgetnas": (began.version, __version__),
             "the target": (began.target, self.target),
+            "--study": (began.study or "none", self.study),
             "--dataset": (began.data.dataset, self.dataset),
             "--image-size": (began.data.image_size, self.image_size),
             "--epochs": (began.recipe.epochs, self.epochs),
@@ -91,7 +95,7 @@ def begin(
 ) -> tuple[RunConfig, ImageSet]:
     """Settle everything that defines a new run, and load its images."""
     source = asked.source(origin)
-    images = load_train(source, lambda *progress: watch(Loading(*progress)))
+    images = _load(source, watch)
     arch, notice = fit_arch(found.arch, asked.target, images.channels, len(images.classes))
     recipe, notices = asked.full_recipe(found, images.channels, source.info.mirror)
     for text in [notice, *(f"recipe: {n}" for n in notices)]:
@@ -119,15 +123,21 @@ def begin(
     return config, images
 
 
-def load_again(config: RunConfig, asked: RetrainRequest, watch: Watcher) -> ImageSet:
+def _load(source: DataSource, watch: Watcher) -> ImageSet:
+    with memory_guard("the images"):
+        return load_train(source, lambda *progress: watch(Loading(*progress)))
+
+
+def load_again(
+    config: RunConfig, asked: RetrainRequest, watch: Watcher
+) -> tuple[RunConfig, ImageSet]:
     """Load the images of a run that is resumed; they may have been moved, not changed."""
-    source = config.data
     if asked.data_dir is not None:
-        source = source.at(asked.data_dir)
-    images = load_train(source, lambda *progress: watch(Loading(*progress)))
+        config = config.changed(data=config.data.at(asked.data_dir))
+    images = _load(config.data, watch)
     fingerprints = {"the data": (config.fingerprint, images.fingerprint())}
     require_same(f"the run of {config.target!r}", fingerprints, "leave out --resume")
-    return images
+    return config, images
 
 
 def new_folder(out: Path | None, base: Path, target: str, found: Target) -> Path:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from budgetnas.data.heldout import check_test
+from budgetnas.data.heldout import LOG, check_log, check_test, count_uses
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
@@ -13,7 +13,7 @@ from budgetnas.retraining.begin import RetrainRequest, begin, load_again, new_fo
 from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.retraining.target import find_study_target, find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
-from budgetnas.study.place import held, study_folder
+from budgetnas.study.place import STUDIES, held, study_folder
 from budgetnas.train.numerics import choose_device
 
 RUNS = Path("runs")
@@ -62,6 +62,7 @@ def retrain(
         raise InputError(f"epochs >= 1 must hold, got {epochs}")
     asked = RetrainRequest(
         target,
+        study,
         dataset,
         data_dir,
         image_size,
@@ -71,6 +72,8 @@ def retrain(
         seed,
     )
     where = choose_device(device)
+    if resume and storage is not None:
+        raise InputError("--resume needs no --storage: all that a run needs is in its folder")
     if resume and out:
         return _resume(Path(out), asked, where, watch)
     origin = find_study_target(study) if study or is_of_a_study(target) else None
@@ -95,7 +98,8 @@ def _resume(
     if result.is_file():
         watch(Notice(f"{folder} is finished already"))
         return RunResult.read(result)
-    return _run(config, load_again(config, asked, watch), folder, device, watch)
+    config, images = load_again(config, asked, watch)
+    return _run(config, images, folder, device, watch)
 
 
 def _run(
@@ -103,5 +107,18 @@ def _run(
 ) -> RunResult:
     check_test(config.data, config.classes)
     log = study_folder(config.study) if config.study else RUNS
+    check_log(log)
+    logs = {log, RUNS, *(path.parent for path in STUDIES.glob(f"*/{LOG}"))}
+    uses = count_uses(logs, config.data, config.fingerprint)
+    if uses:
+        watch(Notice(_used(uses)))
     with held(folder):
         return Retraining(config, folder, log, device, watch).run(images)
+
+
+def _used(uses: int) -> str:
+    times = "once" if uses == 1 else f"{uses} times"
+    return (
+        f"the test set of this data has been used {times} before: of several runs, the one with "
+        "the best test accuracy is better than it would be on new images"
+    )

@@ -5,7 +5,8 @@ run.json                 what defines the run: arch, recipe, data, seed, numeric
 arch.json, recipe.toml   the same architecture and recipe, alone
 environment.json         versions and hardware
 metrics.csv              a line an epoch
-checkpoint.safetensors   all that `--resume` needs; replaced after every epoch
+checkpoint.safetensors   all that `--resume` needs, with a checksum; replaced after every epoch
+checkpoint-before...     the one of the epoch before, should the newest be damaged
 weights.safetensors      the trained weights, as the model's `state_dict`
 result.json              test accuracy and loss, sizes, times; written last
 predictions.csv          a line a test image: its class, the prediction
@@ -14,6 +15,7 @@ per_class.csv            precision, recall and F1 of each class
 =======================  ====================================================================
 """
 
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -25,7 +27,7 @@ from typing import Annotated, Any, Self
 import numpy as np
 import torch
 from PIL import Image
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor, nn
 
 from budgetnas.arch import Arch
@@ -39,6 +41,7 @@ from budgetnas.model import build_model
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.space import Overrides
 from budgetnas.spec import Spec, parse_json, read_text
+from budgetnas.study.config import begun_with
 from budgetnas.train.checkpoint import read_tensors
 from budgetnas.train.evaluate import Normalizer
 
@@ -75,16 +78,34 @@ class RunConfig(Spec):
     numerics: Numerics
     """In which arithmetic."""
 
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        for field, length, needed in (
+            ("classes", len(self.classes), self.arch.num_classes),
+            ("mean", len(self.mean), self.arch.in_channels),
+            ("std", len(self.std), self.arch.in_channels),
+        ):
+            if length != needed:
+                raise ValueError(f"{field}: the arch needs {needed} entries, got {length}")
+        return self
+
     @property
     def statistics(self) -> Statistics:
         """What images are normalised by."""
         return Statistics(self.mean, self.std)
 
+    def digest(self) -> bytes:
+        """Identify everything that the weights depend on, wherever the images are."""
+        definition = self.model_dump_json(exclude={"data": {"data_dir"}, "version": True})
+        return hashlib.sha256(definition.encode()).digest()
+
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read the run.json of a run's folder."""
         path = folder / "run.json"
-        return cls.parse(parse_json(read_text(path), str(path)), str(path))
+        data = parse_json(read_text(path), str(path))
+        with begun_with(data, str(path)):
+            return cls.parse(data, str(path))
 
     def write(self, folder: Path) -> None:
         """Write run.json, and the architecture and the recipe alone."""
@@ -111,6 +132,8 @@ class RunResult:
     """Multiply-adds for one image."""
     test_accuracy: float
     """Share right on the test part, in [0, 1], after the last epoch."""
+    test_balanced_accuracy: float
+    """Mean over the test part's classes of the share right, in [0, 1]."""
     test_loss: float
     """Mean cross-entropy on the test part."""
     test_images: int

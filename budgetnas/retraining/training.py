@@ -1,10 +1,8 @@
 """`Retraining`: a run in its folder, epoch by epoch, and the test at its end."""
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import pandas as pd
 import torch
@@ -12,21 +10,23 @@ import torch
 from budgetnas.arch import count_macs, count_params
 from budgetnas.data.heldout import count_openings, open_test
 from budgetnas.data.images import ImageSet
-from budgetnas.events import Loading, RunEpochEnded, RunStarted, TestOpened, Watcher
-from budgetnas.files import write_atomic
+from budgetnas.errors import InputError
+from budgetnas.events import Loading, Notice, RunEpochEnded, RunStarted, TestOpened, Watcher
+from budgetnas.files import sweep, write_atomic
 from budgetnas.model import build_model
 from budgetnas.report.tables import confusion_table, per_class_table
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed
-from budgetnas.spec import read_text
-from budgetnas.train.checkpoint import epochs_done, read_tensors, write_tensors
-from budgetnas.train.engine import Epoch, check_finite, place, train
+from budgetnas.train.checkpoint import Checkpoints, epochs_done, read_tensors, write_tensors
+from budgetnas.train.engine import Epoch, State, check_finite, place, train
 from budgetnas.train.evaluate import Normalizer, evaluate
 from budgetnas.train.init import initial_model
 from budgetnas.train.memory import memory_guard
 from budgetnas.train.numerics import device_title, use_threads
 
 METRICS = ("epoch", "lr", "train_loss", "train_accuracy", "seconds")
+Row: TypeAlias = dict[str, float]
+"""The metrics of one epoch."""
 
 
 @dataclass
@@ -42,9 +42,10 @@ class Retraining:
     def run(self, images: ImageSet) -> RunResult:
         """Train what is left to train, then test."""
         use_threads(self.config.numerics)
-        checkpoint = self.folder / "checkpoint.safetensors"
-        state = read_tensors(checkpoint) if checkpoint.is_file() else None
-        done = epochs_done(state, checkpoint, self.config.recipe.epochs) if state else 0
+        sweep(self.folder)
+        checkpoints = Checkpoints(self.folder)
+        state = checkpoints.read(self._check, lambda text: self.watch(Notice(text)))
+        rows = _rows(state)
         if state is None:
             self.config.write(self.folder)
             write_json(self.folder / "environment.json", environment(device_title(self.device)))
@@ -52,48 +53,66 @@ class Retraining:
         self.watch(
             RunStarted(
                 self.folder, str(config.arch), count_params(config.arch), len(images),
-                device_title(self.device), config.recipe.epochs, done,
+                device_title(self.device), config.recipe.epochs, len(rows),
             )
         )  # fmt: skip
         seed = derive_seed(config.seed, "retrain")
         with memory_guard("the network and the images"):
             model = initial_model(config.arch, config.recipe.init, derive_seed(seed, "init"))
             placed = images.to(self.device)
-        rows = _read_metrics(self.folder / "metrics.csv")[:done]
         for epoch in train(
             model, placed, config.recipe, config.numerics, seed,
             statistics=config.statistics, state=state,
         ):  # fmt: skip
             rows.append(_metrics(epoch))
-            self._keep(epoch, rows)
+            self._keep(epoch, rows, checkpoints)
             self.watch(
                 RunEpochEnded(
                     epoch.number, config.recipe.epochs, epoch.lr,
                     epoch.train_loss, epoch.train_accuracy, epoch.seconds,
                 )
             )  # fmt: skip
-        return self._test(sum(float(row["seconds"]) for row in rows))
+        self._write_metrics(rows)  # once more: the last time may have been interrupted
+        return self._test(sum(row["seconds"] for row in rows))
 
-    def _keep(self, epoch: Epoch, rows: list[dict[str, Any]]) -> None:
-        """Write metrics, then weights after the last epoch, then the checkpoint.
+    def _check(self, state: State, path: Path) -> None:
+        """Refuse a checkpoint of another run, and the last one where its weights are damaged."""
+        if epochs_done(state, path, self.config.recipe.epochs) != len(_rows(state)):
+            raise InputError(f"{path}: damaged: it must have the metrics of each of its epochs")
+        if not torch.equal(state.get("definition", torch.empty(0)), self._definition()):
+            raise InputError(f"{path}: of another run than {self.folder / 'run.json'} says")
+        if len(_rows(state)) == self.config.recipe.epochs:
+            read_tensors(self.folder / "weights.safetensors")
 
-        In this order a checkpoint never claims an epoch whose metrics or weights are missing.
+    def _keep(self, epoch: Epoch, rows: list[Row], checkpoints: Checkpoints) -> None:
+        """Write weights after the last epoch, then the checkpoint, then its metrics for people.
+
+        In this order a checkpoint never claims an epoch whose weights are missing.
         """
-        write_atomic(self.folder / "metrics.csv", _to_csv(rows))
         if epoch.number == self.config.recipe.epochs:
             write_tensors(self.folder / "weights.safetensors", epoch.weights())
-        write_tensors(self.folder / "checkpoint.safetensors", epoch.state())
+        table = torch.tensor([list(row.values()) for row in rows], dtype=torch.float64)
+        checkpoints.write({**epoch.state(), "metrics": table, "definition": self._definition()})
+        self._write_metrics(rows)
+
+    def _definition(self) -> torch.Tensor:
+        return torch.tensor(list(self.config.digest()), dtype=torch.uint8)
+
+    def _write_metrics(self, rows: list[Row]) -> None:
+        table = pd.DataFrame(rows).astype({"epoch": int})
+        write_atomic(self.folder / "metrics.csv", table.to_csv(index=False))
 
     def _test(self, seconds: float) -> RunResult:
         """Open the test part, once, and write down everything it says."""
         config, arch = self.config, self.config.arch
-        self.watch(TestOpened(count_openings(self.log) + 1))
-        test = open_test(
-            config.data, arch.in_channels, self.log, str(self.folder),
-            lambda *progress: self.watch(Loading(*progress)),
-        )  # fmt: skip
         model = build_model(arch)
         model.load_state_dict(read_tensors(self.folder / "weights.safetensors"))
+        self.watch(TestOpened(count_openings(self.log) + 1))
+        with memory_guard("the test images"):
+            test = open_test(
+                config.data, arch.in_channels, self.log, str(self.folder), config.fingerprint,
+                lambda *progress: self.watch(Loading(*progress)),
+            )  # fmt: skip
         normalize = Normalizer(config.statistics, config.numerics, self.device)
         with memory_guard("the test images"):
             measured = evaluate(
@@ -113,6 +132,7 @@ class Retraining:
             params=count_params(arch),
             macs=count_macs(arch, config.data.image_size),
             test_accuracy=measured.accuracy,
+            test_balanced_accuracy=measured.balanced_accuracy,
             test_loss=measured.loss,
             test_images=len(test),
             test_openings=count_openings(self.log),
@@ -135,9 +155,9 @@ class Retraining:
             write_atomic(self.folder / f"{name}.csv", table.to_csv(index=name != "predictions"))
 
 
-def _metrics(epoch: Epoch) -> dict[str, Any]:
+def _metrics(epoch: Epoch) -> Row:
     return {
-        "epoch": epoch.number,
+        "epoch": float(epoch.number),
         "lr": epoch.lr,
         "train_loss": epoch.train_loss,
         "train_accuracy": epoch.train_accuracy,
@@ -145,15 +165,9 @@ def _metrics(epoch: Epoch) -> dict[str, Any]:
     }
 
 
-def _to_csv(rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, METRICS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _read_metrics(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
+def _rows(state: State | None) -> list[Row]:
+    """Read the metrics of the epochs before a checkpoint, which it holds."""
+    table = None if state is None else state.get("metrics")
+    if table is None or table.ndim != 2 or table.shape[1] != len(METRICS):
         return []
-    return list(csv.DictReader(io.StringIO(read_text(path))))
+    return [dict(zip(METRICS, row, strict=True)) for row in table.tolist()]

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
+from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from budgetnas.arch import Arch, count_macs, count_params
 from budgetnas.errors import OutOfMemory, SearchFailed, TrialFailed
 from budgetnas.events import EpochEnded, Notice, TrialEnded, Watcher
 from budgetnas.recipe import Recipe
-from budgetnas.searching.kept import KeptTrial
+from budgetnas.searching.kept import KeptTrial, forget_ended
+from budgetnas.searching.redraw import Redraw
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS
 from budgetnas.searching.task import Task
 from budgetnas.seeds import derive_seed
@@ -60,6 +62,7 @@ class Loop:
             SearchFailed: After five failures in a row.
         """
         left = self._queue_running()
+        forget_ended(self.folder, [t.number for t in self._trials() if kind_of(t) is Kind.OPEN])
         if left:
             numbers = ", ".join(map(str, left))
             self.watch(Notice(f"taking up again what was interrupted: trial {numbers}"))
@@ -81,8 +84,8 @@ class Loop:
             trial = self._ask()
             try:
                 ended = self._work(trial, deadline)
-            except _TimeUp:
-                raise
+            except (_TimeUp, OSError, MemoryError, StorageInternalError, SQLAlchemyError):
+                raise  # not the trial's fault: it stays open, and is taken up again
             except Exception as error:
                 with suppress(UpdateFinishedTrialError):
                     self._fail(trial, f"{type(error).__name__}: {error}")
@@ -121,7 +124,8 @@ class Loop:
     def _work(self, trial: optuna.Trial, deadline: float) -> TrialEnded:
         """Draw, count, then prune or train."""
         facts = self.config.facts
-        arch, overrides = self.config.space.draw(trial, facts.channels, len(facts.classes))
+        suggester = trial if "excess" in trial.user_attrs else Redraw(trial, self.study)
+        arch, overrides = self.config.space.draw(suggester, facts.channels, len(facts.classes))
         recipe = overrides.apply(self.config.recipe)
         excess = self._describe(trial, arch, overrides.model_dump_json(exclude_none=True))
         if excess > 0:
@@ -163,7 +167,8 @@ class Loop:
             trial.set_user_attr("recipe", overrides)
         trial.set_user_attr("params", count_params(arch))
         trial.set_user_attr("macs", count_macs(arch, size))
-        trial.set_constraint(budget.cost, excess / budget.limit)
+        if budget.cost not in trial.constraints:  # killed after this line, it is there already
+            trial.set_constraint(budget.cost, excess / budget.limit)
         trial.set_user_attr("excess", excess)
         return excess
 
@@ -185,29 +190,25 @@ class Loop:
         reported = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         resumed_at = max(reported, default=0)  # the pruner judges the last epoch reported
         kept = KeptTrial(self.folder, trial.number, recipe)
-        state, before = kept.read()
+        state, before = kept.read(lambda text: self.watch(Notice(text)))
         started, pruned = time.perf_counter() - before, False
-        try:
-            for epoch in self.task.train(arch, recipe, trial.number, state):
-                assert epoch.val_accuracy is not None, "trials are validated"
-                if epoch.number not in reported:
-                    trial.report(epoch.val_accuracy, epoch.number)
-                self.watch(
-                    EpochEnded(trial.number, epoch.number, recipe.epochs, epoch.val_accuracy)
-                )
-                last = epoch.number == recipe.epochs
-                pruned = not last and resumed_at <= epoch.number and trial.should_prune()
-                if pruned or last:
-                    break
-                state = epoch.state()
-                if time.monotonic() >= deadline:
-                    raise _TimeUp
-        except (KeyboardInterrupt, _TimeUp):
-            kept.write(state, time.perf_counter() - started)
-            raise
+        for epoch in self.task.train(arch, recipe, trial.number, state):
+            assert epoch.val_accuracy is not None, "trials are validated"
+            if epoch.number not in reported:
+                trial.report(epoch.val_accuracy, epoch.number)
+            self.watch(EpochEnded(trial.number, epoch.number, recipe.epochs, epoch.val_accuracy))
+            last = epoch.number == recipe.epochs
+            pruned = not last and resumed_at <= epoch.number and trial.should_prune()
+            if pruned or last:
+                break
+            # only after the judgement: what goes on from here has been judged
+            kept.write(epoch.state(), time.perf_counter() - started)
+            if time.monotonic() >= deadline:
+                raise _TimeUp
         seconds = time.perf_counter() - started
         for name, value in {
             "val_accuracy": epoch.val_accuracy,
+            "val_balanced_accuracy": epoch.val_balanced_accuracy,
             "val_loss": epoch.val_loss,
             "epochs": epoch.number,
             "seconds": round(seconds, 3),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetnas._version import __version__
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
@@ -52,6 +53,7 @@ class SearchRequest:
     def require_same(self, began: StudyConfig) -> None:
         """Refuse to continue the study with other options than it began with."""
         options: dict[str, tuple[object, object]] = {
+            "the version of budgetnas": (began.version, __version__),
             "--budget": (began.budget, self.budget),
             "--dataset": (began.data.dataset, self.dataset),
             "--image-size": (began.data.image_size, self.image_size),

@@ -26,8 +26,9 @@ from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
 from budgetnas.searching.task import Task
 from budgetnas.space import Space
 from budgetnas.study.config import DataFacts, StudyConfig, require_same, storage_url
-from budgetnas.study.place import config_path, held, study_folder
-from budgetnas.study.storage import connected, default_url, open_study, redacted
+from budgetnas.study.owned import owned_study
+from budgetnas.study.place import config_path, study_folder
+from budgetnas.study.storage import check_storage, default_url, redacted
 from budgetnas.study.trials import Best, tally
 from budgetnas.train.engine import check_schedule, recipe_statistics
 from budgetnas.train.memory import memory_guard
@@ -146,8 +147,7 @@ def search(
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     where = choose_device(device)
     if storage is not None:
-        with connected(storage):
-            pass  # what is wrong with it should be said before images are read
+        check_storage(storage)  # what is wrong with it should be said before images are read
     return _run(name, folder, began, asked, storage, trials, deadline, where, watch)
 
 
@@ -164,7 +164,8 @@ def _run(
 ) -> SearchResult:
     """Load the data, begin or continue the study, and loop."""
     source = _moved(began.data, asked.data_dir) if began else asked.source()
-    images = load_train(source, lambda *progress: watch(Loading(*progress)))
+    with memory_guard("the images"):
+        images = load_train(source, lambda *progress: watch(Loading(*progress)))
     seed = began.seed if began else asked.seed or 0
     samples = began.train_samples if began else asked.train_samples
     parts = _split(images, seed, samples)
@@ -178,19 +179,11 @@ def _run(
     with memory_guard("the images"):
         task = Task(train.to(device), val.to(device), statistics, config.numerics, seed)
     url = storage or default_url(folder)
-    with held(folder), connected(url) as database:
-        study = open_study(name, database)
-        listed = study.get_trials(deepcopy=False)
-        if listed and not began:
-            raise InputError(
-                f"the storage {redacted(url)} has a study {name!r} already, but its "
-                f"{config_path(folder)} is missing: give another --study"
-            )
-        counted = tally(listed)
+    with owned_study(config, folder, url, begun=began is not None) as study:
+        counted = tally(study.get_trials(deepcopy=False))
         watch(SearchStarted(name, counted, trials))
         if counted.trained < trials:
             _tell_estimate(config, task, trials - counted.trained, device, watch)
-        study.set_user_attr("budget", f"{config.budget} {config.budget.cost}")
         study.set_user_attr("data", source.title)
         config.changed(data=source).write(folder)
         stopped = Loop(study, config, folder, task, watch).run(trials, deadline)

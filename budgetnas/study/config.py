@@ -1,11 +1,13 @@
 """`StudyConfig`, the content of study.toml: everything that defines a study."""
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field
 
+from budgetnas._version import __version__
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
@@ -70,11 +72,37 @@ class StudyConfig(Spec):
     def read(cls, folder: Path) -> Self:
         """Read the study.toml of a study's folder."""
         path = config_path(folder)
-        return cls.parse(read_toml(path), str(path))
+        data = read_toml(path)
+        with begun_with(data, str(path)):
+            config = cls.parse(data, str(path))
+        if config.name != folder.name:
+            raise InputError(
+                f"{path}: name must be its folder's, {folder.name!r}, got {config.name!r}"
+            )
+        return config
+
+    def definition(self) -> dict[str, Any]:
+        """Return everything that the trials depend on, wherever images and storage are."""
+        return self.model_dump(mode="json", exclude={"data": {"data_dir"}, "storage": True})
 
     def write(self, folder: Path) -> None:
         """Write study.toml, whole or not at all."""
         write_atomic(config_path(folder), self.to_toml())
+
+
+@contextlib.contextmanager
+def begun_with(data: object, source: str) -> Iterator[None]:
+    """Say of a file that can't be read which version wrote it, where that was another one."""
+    try:
+        yield
+    except InputError as error:
+        version = data.get("version") if isinstance(data, dict) else None
+        if version in (None, __version__):
+            raise
+        raise InputError(
+            f"{source}: begun with budgetnas {version!r}, this is {__version__!r}, "
+            f"which reads it differently ({str(error).removeprefix(f'{source}: ')})"
+        ) from None
 
 
 def storage_url(config: StudyConfig, folder: Path, given: str | None) -> str:

@@ -1,13 +1,16 @@
 """Storages: any SQLAlchemy URL; a file in the study's folder unless one is given."""
 
 import contextlib
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
+from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
@@ -44,20 +47,51 @@ def open_storage(url: str) -> RDBStorage:
     Raises:
         InputError: If the URL is none, its driver is missing, or nothing answers there.
     """
+    with _opening(url):
+        return RDBStorage(url, engine_kwargs=_engine_arguments(url))
+
+
+def check_storage(url: str) -> bool:
+    """Look whether a storage can be connected to, and whether there are studies in it.
+
+    Nothing is written, not even an empty file.
+
+    Raises:
+        InputError: If the URL is none, its driver is missing, or nothing answers there.
+    """
+    file = _sqlite_file(url)
+    if file and not Path(file).exists():
+        if not os.access(Path(file).parent, os.W_OK | os.X_OK):
+            raise InputError(
+                f"the storage {redacted(url)} can't be opened: "
+                f"its folder must be there and writable, got {Path(file).parent}"
+            )
+        return False
+    with _opening(url):
+        engine = create_engine(url, **_engine_arguments(url))
+        try:
+            return inspect(engine).has_table("studies")
+        finally:
+            engine.dispose()
+
+
+@contextlib.contextmanager
+def _opening(url: str) -> Iterator[None]:
+    """Say on one line, without its password, why a storage can't be opened."""
     try:
-        parsed = make_url(url)
+        make_url(url)
     except (ArgumentError, ValueError):
         raise InputError(
             "--storage must be an SQLAlchemy URL such as sqlite:///study.db or "
             "postgresql://user@host/name, got something else"
         ) from None
-    if _sqlite_file(url) is not None and not _sqlite_file(url):
-        raise InputError(f"--storage must outlast the program, got {parsed} in memory")
+    if _sqlite_file(url) == "":
+        raise InputError(f"--storage must outlast the program, got {redacted(url)} in memory")
     try:
-        return RDBStorage(url, engine_kwargs=_engine_arguments(url))
+        yield
     except ImportError as error:
         raise InputError(f"the storage {redacted(url)} needs a driver: {error}") from None
-    except (SQLAlchemyError, RuntimeError, ValueError) as error:
+    except (SQLAlchemyError, RuntimeError, ValueError, TypeError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         raise InputError(f"the storage {redacted(url)} can't be opened: {reason}") from None
 
@@ -88,11 +122,12 @@ def storage_guard(url: str) -> Iterator[None]:
         ) from error
 
 
-def _engine_arguments(url: str) -> dict[str, object]:
-    # Wait for whoever else writes to the file, the dashboard for one, instead of failing.
-    return (
-        {"connect_args": {"timeout": 60}} if make_url(url).drivername.startswith("sqlite") else {}
-    )
+def _engine_arguments(url: str) -> dict[str, Any]:
+    """Wait for whoever else writes to an SQLite file, the dashboard for one, for a minute."""
+    parsed = make_url(url)
+    if not parsed.drivername.startswith("sqlite") or "timeout" in parsed.query:
+        return {}
+    return {"connect_args": {"timeout": 60}}
 
 
 @contextlib.contextmanager
@@ -134,6 +169,8 @@ def existing_study(name: str, url: str) -> Iterator[optuna.Study]:
     database = _sqlite_file(url)
     if database and not Path(database).is_file():  # connecting would make an empty one
         raise InputError(f"the storage of study {name!r} is missing: no file {database}")
+    if not check_storage(url):  # Optuna would make its tables there
+        raise InputError(f"the storage {redacted(url)} has no study {name!r}, it is empty")
     with connected(url) as storage:
         try:
             study = optuna.load_study(study_name=name, storage=storage)

@@ -1,32 +1,123 @@
-"""Checkpoints: tensors in safetensors files, written whole, never unpickled."""
+"""Checkpoints: tensors in safetensors files, written whole, verified when read."""
 
+import hashlib
+import json
+from collections.abc import Callable
 from pathlib import Path
 
-from safetensors import SafetensorError
+import torch
 from safetensors.torch import load, save
 
 from budgetnas.errors import InputError
-from budgetnas.files import write_atomic
+from budgetnas.files import UNFINISHED, write_atomic
 from budgetnas.train.engine import State
 
+_CHECKSUM = "sha256"
 
-def write_tensors(path: Path, tensors: State) -> None:
-    """Write named tensors, whole or not at all."""
-    write_atomic(path, save({name: value.contiguous() for name, value in tensors.items()}))
+
+def write_tensors(path: Path, tensors: State, *, durable: bool = True) -> None:
+    """Write named tensors and their checksum, whole or not at all.
+
+    Args:
+        path: The target.
+        tensors: On the CPU.
+        durable: See `write_atomic`.
+    """
+    laid_out = {name: value.contiguous() for name, value in tensors.items()}
+    content = save(laid_out, {_CHECKSUM: _checksum(laid_out)})
+    write_atomic(path, content, durable=durable)
 
 
 def read_tensors(path: Path) -> State:
-    """Read named tensors.
+    """Read named tensors, and verify their length and checksum.
 
     Raises:
         InputError: If the file is missing or damaged.
     """
     try:
-        return load(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror}") from None
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged: {error}") from None
+    try:
+        tensors = load(content)
+        said = _metadata(content).get(_CHECKSUM)
+    except Exception as error:  # safetensors raises nearly anything on damaged bytes
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: damaged: {reason}") from None
+    found = _checksum(tensors)
+    if said != found:
+        raise InputError(f"{path}: damaged: its checksum must be {found[:12]}, it says {said!r}")
+    return tensors
+
+
+def _metadata(content: bytes) -> dict[str, object]:
+    """Read what a safetensors file says of itself, in its header of JSON."""
+    length = int.from_bytes(content[:8], "little")
+    metadata: dict[str, object] = json.loads(content[8 : 8 + length])["__metadata__"]
+    return metadata
+
+
+def _checksum(tensors: State) -> str:
+    """Digest names, types, shapes and values."""
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name}|{value.dtype}|{tuple(value.shape)}|".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+class Checkpoints:
+    """The two newest checkpoints of a training: a good one stays until the next is safe.
+
+    One that turned out damaged never takes the place of the good one before it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.newest = folder / "checkpoint.safetensors"
+        self.before = folder / "checkpoint-before.safetensors"
+        self._newest_is_good = False
+
+    def write(self, state: State) -> None:
+        """Write the next one; what was the newest becomes the one before."""
+        aside = self.newest.with_name(f".{self.newest.name}.next{UNFINISHED}")
+        write_tensors(aside, state)
+        if self._newest_is_good:
+            self.newest.replace(self.before)
+        aside.replace(self.newest)
+        self._newest_is_good = True
+
+    def read(
+        self, check: Callable[[State, Path], None], say: Callable[[str], None]
+    ) -> State | None:
+        """Read the newest good one; None where nothing was ever kept.
+
+        Args:
+            check: Raises `InputError` for a state that can't be continued from.
+            say: Told of each that is damaged.
+
+        Raises:
+            InputError: If there are some, but none is good.
+        """
+        problems = []
+        for path in (self.newest, self.before):
+            if not path.is_file():
+                continue
+            try:
+                state = read_tensors(path)
+                check(state, path)
+            except InputError as error:
+                problems.append(str(error))
+                continue
+            self._newest_is_good = path == self.newest
+            if problems:
+                say(f"{problems[0]}; going on from the one before it, {path.name}")
+            return state
+        if problems:
+            raise InputError(
+                f"{'; '.join(problems)}; no good checkpoint is left: without --resume another "
+                "run begins"
+            )
+        return None
 
 
 def epochs_done(state: State, path: Path, epochs: int) -> int:

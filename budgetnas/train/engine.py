@@ -46,6 +46,8 @@ class Epoch:
     """Mean cross-entropy on the validation images; None without them."""
     val_accuracy: float | None
     """Share right on the validation images, in [0, 1]; None without them."""
+    val_balanced_accuracy: float | None
+    """Mean over classes of the share right on the validation images; None without them."""
     seconds: float
     """Wall-clock time of training and validation."""
     _run: "_Run" = field(repr=False)
@@ -188,6 +190,7 @@ class _Run:
             accuracy,
             result.loss if result else None,
             result.accuracy if result else None,
+            result.balanced_accuracy if result else None,
             time.perf_counter() - started,
             self,
         )

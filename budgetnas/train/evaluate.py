@@ -39,6 +39,8 @@ class Evaluation:
     """Mean cross-entropy, in nats, without label smoothing."""
     accuracy: float
     """Share that is right, in [0, 1]."""
+    balanced_accuracy: float
+    """Mean over the classes that occur of the share that is right, in [0, 1]."""
     predictions: Tensor
     """int64 [n], on the CPU."""
 
@@ -74,5 +76,13 @@ def evaluate(
         predictions.append(logits.argmax(1))
     guesses = torch.cat(predictions)
     loss = torch.stack(losses).sum() / len(images)
-    right = int((guesses == images.labels).sum())
-    return Evaluation(float(loss), right / len(images), guesses.cpu())
+    right = guesses == images.labels
+    balanced = _balanced(right.cpu(), images.labels.cpu())
+    return Evaluation(float(loss), int(right.sum()) / len(images), balanced, guesses.cpu())
+
+
+def _balanced(right: Tensor, labels: Tensor) -> float:
+    """Average each class's recall: what accuracy would be if all classes were equally frequent."""
+    images = torch.bincount(labels).double()
+    recalls = torch.bincount(labels, weights=right.double()) / images
+    return float(recalls[images > 0].mean())

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from budgetnas._version import __version__
 from budgetnas.arch import PRESETS, Arch
 from budgetnas.data import DataSource
 from budgetnas.data.heldout import LOG, open_test
@@ -22,14 +23,14 @@ from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig, RunResult, load_run
 from budgetnas.searching.search import search
 from budgetnas.space import Space
-from budgetnas.train.checkpoint import read_tensors, write_tensors
+from budgetnas.train.checkpoint import write_tensors
 
 SMALL = Space.parse(
     {"arch": {"stages": 2, "width": [8, 16], "depth": 1}, "recipe": {"lr": [0.05, 0.1]}}, "test"
 )
 FILES = {
     "run.json", "arch.json", "recipe.toml", "environment.json", "metrics.csv", "result.json",
-    "checkpoint.safetensors", "weights.safetensors",
+    "checkpoint.safetensors", "checkpoint-before.safetensors", "weights.safetensors",
     "predictions.csv", "confusion.csv", "per_class.csv",
 }  # fmt: skip
 
@@ -114,6 +115,18 @@ def test_the_test_set_is_opened_once_after_the_last_epoch(study: str) -> None:
     assert (first.test_openings, retrain(epochs=1).test_openings) == (1, 2)
 
 
+def test_a_second_use_of_the_test_set_is_said(study: str) -> None:
+    first, notices = notices_of(retrain, target="best", study=study, epochs=1)
+    assert not any("test set" in notice for notice in notices)
+    other, notices = notices_of(preset, epochs=1)
+    assert any("of this data has been used once before" in notice for notice in notices)
+    assert (first.study, other.study) == (study, None), "whichever study or folder logged it"
+    with Path("runs", LOG).open("a") as file:
+        file.write('{"dataset": "cifar10"}\n{"half a line')
+    _, notices = notices_of(preset, epochs=1)
+    assert any("has been used 3 times before" in notice for notice in notices)
+
+
 def weights(folder: str | Path) -> dict[str, torch.Tensor]:
     return load_file(Path(folder) / "weights.safetensors")
 
@@ -174,6 +187,8 @@ def test_a_moved_storage_is_found_by_its_url(study: str) -> None:
         ({"recipe": "short"}, "--recipe augment was"),
         ({"seed": 5}, "--seed was 0, now 5"),
         ({"image_size": 9}, "--image-size was 8, now 9"),
+        ({"study": "other"}, "--study was none, now other"),
+        ({"storage": "sqlite:///x.db"}, "--resume needs no --storage"),
     ],
 )
 def test_a_run_is_resumed_as_it_began(options: dict[str, Any], message: str) -> None:
@@ -192,7 +207,7 @@ def test_the_seed_decides() -> None:
 def test_a_finished_run_is_loaded_for_use() -> None:
     result = preset(epochs=8)
     model, preprocess = load_run(result.run)
-    test = open_test(DataSource.choose("digits"), 1, Path("elsewhere"), "a test")
+    test = open_test(DataSource.choose("digits"), 1, Path("elsewhere"), "a test", "a fingerprint")
     right = 0
     for image, label in zip(test.images, test.labels.tolist(), strict=True):
         inputs = preprocess(Image.fromarray(image[..., 0].numpy()))
@@ -278,12 +293,18 @@ def test_trials_that_can_not_be_retrained() -> None:
         retrain("99")
 
 
-def test_damaged_tensors_are_named() -> None:
-    write_tensors(Path("t"), {"a": torch.arange(5)})
-    assert torch.equal(read_tensors(Path("t"))["a"], torch.arange(5))
-    Path("t").write_bytes(Path("t").read_bytes()[:-8])
-    with pytest.raises(InputError, match="t: damaged"):
-        read_tensors(Path("t"))
+def checkpoint_of(epochs_done: int) -> dict[str, torch.Tensor]:
+    return {
+        "epochs_done": torch.tensor(epochs_done),
+        "metrics": torch.zeros(epochs_done, 5, dtype=torch.float64),
+        "definition": torch.tensor(list(RunConfig.read(Path("run")).digest()), dtype=torch.uint8),
+    }
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
 
 
 @pytest.mark.parametrize(
@@ -296,7 +317,23 @@ def test_damaged_tensors_are_named() -> None:
         ),
         (
             lambda path: write_tensors(path, {"epochs_done": torch.tensor(1)}),
+            "it must have the metrics of each of its epochs",
+        ),
+        (
+            lambda path: write_tensors(path, checkpoint_of(1)),
             "the state is not this training's",
+        ),
+        (
+            lambda path: edit(path.parent / "run.json", '"seed": 0', '"seed": 1'),
+            "checkpoint.safetensors: of another run than run/run.json says",
+        ),
+        (
+            lambda path: edit(path.parent / "run.json", '"num_classes": 10', '"num_classes": 11'),
+            "run/run.json: classes: the arch needs 11 entries, got 10",
+        ),
+        (
+            lambda path: edit(path.parent / "run.json", __version__, "9.9.9"),
+            f"the version of budgetnas was 9.9.9, now {__version__}",
         ),
         (
             lambda path: (path.parent / "result.json").write_text("[]"),
@@ -313,3 +350,49 @@ def test_a_damaged_run_is_refused_on_one_line(
         preset(out="run", resume=True)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["checkpoint", "weights"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(name: str) -> None:
+    """Of the last epoch's checkpoint, the weights beside it are a part."""
+    whole = preset(epochs=3, out="whole")
+    preset(epochs=3, out="pieces")
+    Path("pieces/result.json").unlink()
+    damaged = Path(f"pieces/{name}.safetensors")
+    content = bytearray(damaged.read_bytes())
+    content[-3] ^= 1
+    damaged.write_bytes(content)
+    Path("pieces/metrics.csv").write_text("nonsense")
+    resumed, notices = notices_of(preset, epochs=3, out="pieces", resume=True)
+    assert any(
+        f"pieces/{name}.safetensors: damaged: its checksum must be" in notice
+        and notice.endswith("going on from the one before it, checkpoint-before.safetensors")
+        for notice in notices
+    ), notices
+    assert resumed.test_loss == whole.test_loss
+    first, second = (Path(run) / "weights.safetensors" for run in ("whole", "pieces"))
+    assert first.read_bytes() == second.read_bytes()
+    rows = [read_csv(Path(run) / "metrics.csv") for run in ("whole", "pieces")]
+    without_times = [[{**row, "seconds": ""} for row in table] for table in rows]
+    assert without_times[0] == without_times[1]
+
+
+def test_moved_images_are_found_on_resuming(tmp_path: Path) -> None:
+    for number in range(40):
+        path = Path(f"here/train/{'ab'[number % 2]}/{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(values).save(path)
+    options: dict[str, Any] = {"dataset": "folder", "data_dir": "here", "image_size": 8}
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, RunEpochEnded):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retrain("modified-resnet-small", epochs=2, out="run", **options, watch=interrupt)
+    Path("here").rename("there")
+    result = retrain("modified-resnet-small", out="run", resume=True, data_dir="there")
+    assert result.test_images > 0
+    (opening,) = map(json.loads, Path("runs", LOG).read_text().splitlines())
+    assert opening["data_dir"] == str(tmp_path / "there")

@@ -1,0 +1,86 @@
+"""Opening a study to work on it: alone, and only as it began."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import optuna
+
+from budgetnas.errors import InputError
+from budgetnas.files import sweep
+from budgetnas.study.config import StudyConfig, require_same
+from budgetnas.study.place import held
+from budgetnas.study.storage import (
+    check_storage,
+    connected,
+    default_url,
+    existing_study,
+    open_study,
+    redacted,
+)
+
+DEFINITION = "definition"
+"""The study's attribute that says what defines it, as its study.toml does."""
+
+
+@contextlib.contextmanager
+def owned_study(
+    config: StudyConfig, folder: Path, url: str, *, begun: bool
+) -> Iterator[optuna.Study]:
+    """Hold a study and connect to its storage; a new one is begun there.
+
+    The storage remembers what defines the study, so that neither can be changed alone.
+
+    Args:
+        config: What defines it.
+        folder: Its folder.
+        url: Its storage.
+        begun: Whether it must be there already.
+
+    Raises:
+        InputError: If another process holds it, it is lost, it was changed, or its name is taken.
+    """
+    if not begun and url != default_url(folder):  # before anything is written
+        _refuse_taken(config.name, url)
+    with held(folder):
+        sweep(folder)
+        with (existing_study if begun else _new_study)(config.name, url) as study:
+            if begun:
+                _require_unchanged(study, config)
+            else:
+                study.set_user_attr("budget", f"{config.budget} {config.budget.cost}")
+                study.set_user_attr(DEFINITION, config.definition())
+            yield study
+
+
+@contextlib.contextmanager
+def _new_study(name: str, url: str) -> Iterator[optuna.Study]:
+    with connected(url) as storage:
+        study = open_study(name, storage)
+        _refuse_trials(study, url)
+        yield study
+
+
+def _refuse_taken(name: str, url: str) -> None:
+    if check_storage(url):
+        with connected(url) as storage:
+            if name in optuna.get_all_study_names(storage):
+                _refuse_trials(open_study(name, storage), url)
+
+
+def _refuse_trials(study: optuna.Study, url: str) -> None:
+    """Refuse to begin what has begun; a study that was killed before its first trial has not."""
+    if study.get_trials(deepcopy=False):
+        raise InputError(
+            f"the storage {redacted(url)} has trials of a study {study.study_name!r} already, but "
+            "its study.toml is missing: give another --study"
+        )
+
+
+def _require_unchanged(study: optuna.Study, config: StudyConfig) -> None:
+    began = study.user_attrs.get(DEFINITION)
+    require_same(
+        f"study {config.name!r}",
+        {"study.toml": (began, config.definition())},
+        "undo the change, or begin another --study",
+    )
