@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from budgetnas.errors import InputError
+
 UNFINISHED = ".part"
 """How the names of files end that are still being written."""
 
@@ -35,6 +37,22 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = True) -> N
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a path that could not be written, before hours of work are to be written there.
+
+    Raises:
+        InputError: If the system lets nobody write to it, or to the folder it would be made in.
+    """
+    there = next(place for place in (path, *path.absolute().parents) if place.exists())
+    if not os.access(there, os.W_OK):
+        reason = "a read-only file system" if _is_read_only(there) else "no permission"
+        raise InputError(f"{path} must be writable, got {reason} at {there}")
+
+
+def _is_read_only(place: Path) -> bool:
+    return bool(os.statvfs(place).f_flag & os.ST_RDONLY)
 
 
 def sweep(folder: Path) -> None:

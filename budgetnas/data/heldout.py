@@ -1,7 +1,6 @@
 """The held-out test part. Nothing else opens it, and searching and train can't import this."""
 
 import json
-import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -69,17 +68,6 @@ def open_test(
     }
     append_line(log / LOG, json.dumps(opening))
     return source.info.read(source, "test", channels, progress)
-
-
-def check_log(log: Path) -> None:
-    """See that the log can be written to, before hours of training.
-
-    Raises:
-        InputError: If the system lets nobody write there.
-    """
-    there = next(place for place in (log / LOG, log, *log.absolute().parents) if place.exists())
-    if not os.access(there, os.W_OK):
-        raise InputError(f"{log / LOG} must be writable to log the test's opening: {there} is not")
 
 
 def count_openings(log: Path) -> int:

@@ -17,7 +17,10 @@ from budgetnas.recipe.optimizer import SGD, Clip, Lookahead, Optimizer
 from budgetnas.recipe.schedule import Cosine, Schedule
 from budgetnas.spec import Maybe, Spec
 
-Epochs = Annotated[int, Field(ge=1, le=1_000_000)]
+MAX_EPOCHS = 10_000
+"""A schedule is tabulated before the run, a number for every step of it."""
+
+Epochs = Annotated[int, Field(ge=1, le=MAX_EPOCHS)]
 BatchSize = Annotated[int, Field(ge=2, le=1_000_000)]  # batch norm has no variance over one
 
 
@@ -53,6 +56,10 @@ class Recipe(Spec):
 
     normalize: Normalization = TrainingStatistics()
     """What is done to every image's values."""
+
+    def canonical(self, images: int) -> Self:
+        """Return the recipe that does the same on so many images, and is equal where that is."""
+        return self.changed(batch_size=min(self.batch_size, max(images, 2)))
 
     def adapted(self, channels: int, mirror: bool) -> tuple[Self, list[str]]:
         """Fit a named recipe to other images than it was written for.

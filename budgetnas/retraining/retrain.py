@@ -4,10 +4,11 @@ from pathlib import Path
 
 import torch
 
-from budgetnas.data.heldout import LOG, check_log, check_test, count_uses
+from budgetnas.data.heldout import LOG, check_test, count_uses
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
+from budgetnas.files import require_writable
 from budgetnas.recipe import RECIPES, Recipe, load_recipe
 from budgetnas.retraining.begin import RetrainRequest, begin, load_again, new_folder, unfinished
 from budgetnas.retraining.run import RunConfig, RunResult
@@ -84,6 +85,7 @@ def retrain(
         return _resume(unfinished(base, target), asked, where, watch)
     found = find_target(target, origin, storage)
     folder = new_folder(Path(out) if out else None, base, target, found)
+    require_writable(folder)
     config, images = begin(asked, found, origin, where, watch)
     return _run(config, images, folder, where, watch)
 
@@ -107,7 +109,7 @@ def _run(
 ) -> RunResult:
     check_test(config.data, config.classes)
     log = study_folder(config.study) if config.study else RUNS
-    check_log(log)
+    require_writable(log / LOG)
     logs = {log, RUNS, *(path.parent for path in STUDIES.glob(f"*/{LOG}"))}
     uses = count_uses(logs, config.data, config.fingerprint)
     if uses:

@@ -174,7 +174,8 @@ class Loop:
 
     def _twin(self, trial: optuna.Trial, arch: Arch, recipe: Recipe) -> int | None:
         """Find a trial of the same network and recipe that was trained."""
-        key = f"{arch.digest()}/{recipe.model_dump_json()}"
+        done = recipe.canonical(len(self.task.images))
+        key = f"{arch.digest()}/{done.model_dump_json()}"
         for other in self._trials():
             if other.number == trial.number or "digest" not in other.user_attrs:
                 continue

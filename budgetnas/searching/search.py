@@ -17,6 +17,7 @@ from budgetnas.data.load import load_train
 from budgetnas.data.splits import Split, describe_split, split
 from budgetnas.errors import InputError, TrialFailed
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher, nobody
+from budgetnas.files import require_writable
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.recipe.named import RECIPES
 from budgetnas.searching.estimate import estimate_seconds
@@ -144,6 +145,7 @@ def search(
         storage = _same_storage(began, folder, storage)
     else:
         _require_possible(asked, folder)
+    require_writable(folder)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     where = choose_device(device)
     if storage is not None:

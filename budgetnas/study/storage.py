@@ -1,7 +1,6 @@
 """Storages: any SQLAlchemy URL; a file in the study's folder unless one is given."""
 
 import contextlib
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from budgetnas.errors import BudgetnasError, InputError
+from budgetnas.files import require_writable
 
 METRIC = "val_accuracy"
 """What a trial's value is, for the dashboard and data frames."""
@@ -61,11 +61,11 @@ def check_storage(url: str) -> bool:
     """
     file = _sqlite_file(url)
     if file and not Path(file).exists():
-        if not os.access(Path(file).parent, os.W_OK | os.X_OK):
+        if not Path(file).parent.is_dir():
             raise InputError(
-                f"the storage {redacted(url)} can't be opened: "
-                f"its folder must be there and writable, got {Path(file).parent}"
+                f"the storage {redacted(url)} can't be opened: no folder {Path(file).parent}"
             )
+        require_writable(Path(file))
         return False
     with _opening(url):
         engine = create_engine(url, **_engine_arguments(url))

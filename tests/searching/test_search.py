@@ -1,45 +1,24 @@
 """Searches for real: digits, Optuna, SQLite. The contract of trials, resumption, refusals."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
-import optuna
 import pytest
 from optuna.trial import TrialState
 
 from budgetnas.arch import Arch, Budget, count_macs, count_params
 from budgetnas.errors import InputError, SearchFailed
-from budgetnas.events import EpochEnded, Event, Notice, TrialEnded
+from budgetnas.events import Event, TrialEnded
 from budgetnas.recipe import RECIPES
 from budgetnas.recipe.schedule import OneCycleLR
-from budgetnas.searching import loop
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS
-from budgetnas.searching.search import SearchResult, search
+from budgetnas.searching.search import search
 from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.storage import existing_study
 from budgetnas.study.trials import Kind, kind_of
 from budgetnas.train import engine
-
-SMALL = Space.parse(
-    {"arch": {"stages": [1, 2], "width": {"low": 4, "high": 32, "step": 4}, "depth": [1, 2]}}, "t"
-)
-
-
-def run(trials: int = 3, **options: Any) -> SearchResult:
-    given: dict[str, Any] = {"dataset": "digits", "epochs": 2, "space": SMALL, **options}
-    return search(given.pop("budget", "12k"), trials=trials, **given)
-
-
-def trials_in(name: str, url: str | None = None) -> list[optuna.trial.FrozenTrial]:
-    with existing_study(name, url or f"sqlite:///studies/{name}/study.db") as study:
-        return study.trials
-
-
-def trials_of(result: SearchResult) -> list[optuna.trial.FrozenTrial]:
-    return trials_in(result.study, result.storage)
+from tests.searching.small import SMALL, run, trials_in, trials_of
 
 
 def test_the_contract_of_trials() -> None:
@@ -84,106 +63,6 @@ def test_the_same_call_continues_to_n_then_does_nothing() -> None:
     assert search(study="digits-12k", trials=5).trained == 5
 
 
-def replay(result: SearchResult) -> list[tuple[Any, ...]]:
-    return [
-        (t.number, t.state, t.params, t.value, t.intermediate_values) for t in trials_of(result)
-    ]
-
-
-def test_a_study_in_pieces_is_the_study_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = replay(run(trials=14, study="whole"))
-
-    def interrupt(event: Event) -> None:
-        if isinstance(event, EpochEnded) and event.epoch == 1 and event.trial not in seen:
-            seen.add(event.trial)
-            raise KeyboardInterrupt
-
-    seen: set[int] = set()
-    for _ in range(100):
-        try:
-            result = run(trials=14, study="pieces", watch=interrupt)
-        except KeyboardInterrupt:
-            continue
-        break
-    assert len(seen) == 14, "every trained trial was interrupted once"
-    assert replay(result) == whole
-
-
-@pytest.mark.parametrize("how", ["interrupt", "timeout"])
-def test_an_interrupted_trial_goes_on_after_its_last_finished_epoch(how: str) -> None:
-    whole = replay(run(trials=1, epochs=6, budget="100k", study="whole"))
-    seen: list[int] = []
-
-    def watch(event: Event) -> None:
-        if isinstance(event, EpochEnded):
-            seen.append(event.epoch)
-            if event.epoch == 4 and seen.count(4) == 1:
-                if how == "interrupt":
-                    raise KeyboardInterrupt
-                time.sleep(3)
-
-    options: dict[str, Any] = {"trials": 1, "epochs": 6, "budget": "100k", "study": "pieces"}
-    if how == "interrupt":
-        with pytest.raises(KeyboardInterrupt):
-            run(**options, watch=watch)
-    else:
-        assert run(**options, watch=watch, timeout=3).stopped == "timeout"
-    folder = Path("studies/pieces")
-    assert len(list(folder.glob("trial-*.safetensors"))) == 1
-    result = run(**options, watch=watch)
-    # the epoch that was being judged when the interrupt came is trained again, no other
-    assert seen == ([1, 2, 3, 4, 4, 5, 6] if how == "interrupt" else [1, 2, 3, 4, 5, 6])
-    assert replay(result) == whole
-    assert not list(folder.glob("trial-*.safetensors"))
-
-
-def test_a_damaged_kept_trial_costs_only_its_epochs() -> None:
-    def interrupt(event: Event) -> None:
-        if isinstance(event, EpochEnded) and event.epoch == 2:
-            raise KeyboardInterrupt
-
-    options: dict[str, Any] = {"trials": 1, "epochs": 3, "budget": "100k"}
-    whole = replay(run(**options, study="whole"))
-    with pytest.raises(KeyboardInterrupt):
-        run(**options, study="pieces", watch=interrupt)
-    (kept,) = Path("studies/pieces").glob("trial-*.safetensors")
-    kept.write_bytes(kept.read_bytes()[:100])
-    assert replay(run(**options, study="pieces")) == whole
-
-
-def test_an_interrupted_trial_waits_and_what_was_killed_is_taken_up_again() -> None:
-    def interrupt(event: Event) -> None:
-        if isinstance(event, EpochEnded):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(watch=interrupt)
-    with existing_study("digits-12k", "sqlite:///studies/digits-12k/study.db") as study:
-        waiting = [t.number for t in study.trials if t.state is TrialState.WAITING]
-        assert len(waiting) == 1
-        study.ask()  # as a killed search leaves it
-    notices: list[str] = []
-    result = run(
-        watch=lambda event: notices.append(event.text) if isinstance(event, Notice) else None
-    )
-    assert f"taking up again what was interrupted: trial {waiting[0]}" in notices
-    assert {t.state for t in trials_of(result)} <= {TrialState.COMPLETE, TrialState.PRUNED}
-
-
-def test_duplicates_are_never_trained_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert loop.REJECTED_IN_A_ROW == 1_000
-    monkeypatch.setattr(loop, "REJECTED_IN_A_ROW", 100)  # thousand draws take a minute
-    tiny = Space.parse(
-        # only the first stage's unused shortcut kernel differs: one network
-        {"arch": {"stages": 1, "width": 8, "depth": 1, "block": "basic", "se": "none",
-                  "shortcut_kernel": [1, 3, 5, 7, 9]}}, "test",
-    )  # fmt: skip
-    result = run(trials=3, space=tiny, sampler="random")
-    assert (result.trained, result.stopped) == (1, "exhausted")
-    assert result.duplicates == 100
-    assert {t.user_attrs.get("duplicate_of") for t in trials_of(result)} == {None, 0}
-
-
 def test_a_budget_below_the_smallest_states_the_smallest() -> None:
     with pytest.raises(InputError, match=r"no network of the space fits --budget 100: "):
         run(budget=100)
@@ -195,27 +74,6 @@ def test_a_schedule_that_can_not_run_begins_no_study() -> None:
     with pytest.raises(InputError, match="the schedule OneCycleLR can't run for 2 epochs"):
         run(recipe=recipe)
     assert not list(Path("studies").glob("*/study.toml"))
-
-
-def test_the_pruner_judges_a_resumed_trial_where_it_stood(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interrupted between a report and its judgement, a trial is judged at that epoch again."""
-
-    class Hopeless(optuna.pruners.BasePruner):
-        def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-            return (trial.last_step or 0) >= 2
-
-    monkeypatch.setitem(PRUNERS, "median", lambda _: Hopeless())
-
-    def interrupt(event: Event) -> None:
-        if isinstance(event, EpochEnded) and event.epoch == 2:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        run(trials=1, epochs=4, budget="100k", watch=interrupt)
-    result = run(trials=1, epochs=4, budget="100k")
-    (trained,) = [t for t in trials_of(result) if kind_of(t) is Kind.TRAINED]
-    assert trained.state is TrialState.PRUNED
-    assert trained.user_attrs["epochs"] == 2
 
 
 def test_timeout() -> None:

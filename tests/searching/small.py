@@ -1,0 +1,34 @@
+"""A small search on digits, and what it leaves in its storage."""
+
+from typing import Any
+
+import optuna
+
+from budgetnas.searching.search import SearchResult, search
+from budgetnas.space import Space
+from budgetnas.study.storage import existing_study
+
+SMALL = Space.parse(
+    {"arch": {"stages": [1, 2], "width": {"low": 4, "high": 32, "step": 4}, "depth": [1, 2]}}, "t"
+)
+
+
+def run(trials: int = 3, **options: Any) -> SearchResult:
+    given: dict[str, Any] = {"dataset": "digits", "epochs": 2, "space": SMALL, **options}
+    return search(given.pop("budget", "12k"), trials=trials, **given)
+
+
+def trials_in(name: str, url: str | None = None) -> list[optuna.trial.FrozenTrial]:
+    with existing_study(name, url or f"sqlite:///studies/{name}/study.db") as study:
+        return study.trials
+
+
+def trials_of(result: SearchResult) -> list[optuna.trial.FrozenTrial]:
+    return trials_in(result.study, result.storage)
+
+
+def replay(result: SearchResult) -> list[tuple[Any, ...]]:
+    """Everything about the trials that depends on the seed."""
+    return [
+        (t.number, t.state, t.params, t.value, t.intermediate_values) for t in trials_of(result)
+    ]
