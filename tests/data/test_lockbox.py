@@ -10,7 +10,11 @@ from typing import Any
 import pytest
 
 from budgetnas.data.heldout import check_test
+from budgetnas.errors import InputError
+from budgetnas.retraining.retrain import retrain
+from budgetnas.searching.search import search
 from tests.data.pictures import fill, noise, save, source, train
+from tests.searching.small import replay
 
 _touched: list[str] | None = None
 
@@ -68,3 +72,21 @@ def test_the_names_of_the_test_part_are_checked_without_opening_an_image() -> No
         check_test(source(), ("a", "b"))
     test = Path("images/test")
     assert {Path(path) for path in below_test(touched)} == {test, test / "a", test / "b"}
+
+
+def test_a_whole_search_does_not_notice_a_poisoned_test_part() -> None:
+    fill()
+    fill("test", n=3, first=500)
+    options: dict[str, Any] = {
+        "trials": 3, "dataset": "folder", "data_dir": "images", "image_size": 8, "epochs": 1,
+    }  # fmt: skip
+    healthy = search("100k", study="healthy", **options)
+    poison()
+    with watched() as touched:
+        poisoned = search("100k", study="poisoned", **options)
+    assert below_test(touched) == []
+    assert len(touched) > 40, "what was touched was seen"
+    assert replay(poisoned) == replay(healthy)
+    with pytest.raises(InputError, match=r"images/test/a/link\.png: an image must be a file"):
+        retrain("best", study="poisoned", epochs=1)
+    assert not list(Path("studies").glob("*/test-openings.jsonl"))

@@ -78,11 +78,9 @@ def test_what_was_changed_is_not_continued(damage: Callable[[], object], message
     run(trials=1)
     damage()
     before = {path: path.read_bytes() for path in FOLDER.iterdir()}
+    begun = (FOLDER / "study.toml").exists()
     with pytest.raises(InputError) as caught:
-        if (FOLDER / "study.toml").exists():
-            search(study="digits-12k", trials=2)
-        else:
-            run(trials=2)
+        search(study="digits-12k", trials=2) if begun else run(trials=2)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert {path: path.read_bytes() for path in FOLDER.iterdir() if path.name != ".lock"} == {
