@@ -9,7 +9,7 @@ import optuna
 from budgetnas.errors import InputError
 from budgetnas.files import sweep
 from budgetnas.study.config import StudyConfig, require_same
-from budgetnas.study.place import held
+from budgetnas.study.place import config_path, held
 from budgetnas.study.storage import (
     check_storage,
     connected,
@@ -19,8 +19,11 @@ from budgetnas.study.storage import (
     redacted,
 )
 
-DEFINITION = "definition"
-"""The study's attribute that says what defines it, as its study.toml does."""
+DEFINITION = "budgetnas:definition"
+"""The storage's own attribute that says what defines a study, as its study.toml does.
+
+A system attribute, which dashboards leave out: it is long, and nobody's to change.
+"""
 
 
 @contextlib.contextmanager
@@ -43,13 +46,17 @@ def owned_study(
     if not begun and url != default_url(folder):  # before anything is written
         _refuse_taken(config.name, url)
     with held(folder):
+        if not begun and config_path(folder).exists():
+            raise InputError(f"{folder} has just been begun by another process: try again")
         sweep(folder)
         with (existing_study if begun else _new_study)(config.name, url) as study:
             if begun:
                 _require_unchanged(study, config)
             else:
                 study.set_user_attr("budget", f"{config.budget} {config.budget.cost}")
-                study.set_user_attr(DEFINITION, config.definition())
+                study._storage.set_study_system_attr(
+                    study._study_id, DEFINITION, config.definition()
+                )
             yield study
 
 
@@ -78,7 +85,7 @@ def _refuse_trials(study: optuna.Study, url: str) -> None:
 
 
 def _require_unchanged(study: optuna.Study, config: StudyConfig) -> None:
-    began = study.user_attrs.get(DEFINITION)
+    began = study._storage.get_study_system_attrs(study._study_id).get(DEFINITION)
     require_same(
         f"study {config.name!r}",
         {"study.toml": (began, config.definition())},
