@@ -1,6 +1,26 @@
-"""``python -m budgetnas`` is the program ``budgetnas``."""
+"""The program: ``budgetnas``, and ``python -m budgetnas``."""
 
-from budgetnas.cli import main
+import sys
+
+from budgetnas.cli import signals
+
+
+def main() -> int:
+    """Run the program; return its exit status.
+
+    Signals come first: everything else takes so long to import that it can be interrupted.
+    """
+    words = sys.argv[1:]
+    last_words = "budgetnas: interrupted"
+    if words[:1] in (["search"], ["retrain"]):
+        last_words = f"Interrupted. What was finished is kept. To go on: {signals.repeated(words)}"
+    signals.end_on_the_spot(last_words)
+    from budgetnas.cli.main import main as run
+
+    status = run(words)
+    signals.end_is_near()
+    return status
+
 
 if __name__ == "__main__":
     raise SystemExit(main())

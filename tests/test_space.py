@@ -14,7 +14,7 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import RECIPES
 from budgetnas.recipe.optimizer import ClipNorm
 from budgetnas.space import Overrides, RandomSuggester, Space
-from budgetnas.space.domains import Range
+from budgetnas.space.domains import Range, greatest, least, least_common, undivided, values
 
 EVERYTHING = """
 [arch]
@@ -132,6 +132,41 @@ def test_the_smallest_of_a_tiny_space_by_enumeration() -> None:
     assert count_params(each.smallest(3, 10)) == min(map(count_params, archs))
 
 
+whole = st.integers(1, 30)
+domains: st.SearchStrategy[Any] = st.one_of(
+    whole,
+    st.lists(whole, min_size=1, max_size=6, unique=True).map(tuple),
+    st.builds(
+        lambda low, steps, step: Range(low=low, high=low + steps * step, step=step),
+        whole, st.integers(0, 9), st.integers(1, 9),
+    ),
+)  # fmt: skip
+
+
+@given(domains, domains, whole)
+def test_what_is_said_of_a_domain_without_listing_it(one: Any, other: Any, divisor: int) -> None:
+    listed = set(values(one))
+    assert (least(one), greatest(one)) == (min(listed), max(listed))
+    assert least_common(one, other) == sorted(listed & set(values(other)))[:1]
+    odd = [value for value in values(one) if value % divisor != 1]
+    assert bool(undivided(one, divisor, 1)) == bool(odd)
+    assert set(undivided(one, divisor, 1)) <= set(odd)
+
+
+def test_the_widest_space_is_read_and_drawn_from() -> None:
+    widest = space(
+        "[arch]\nblock = ['basic', 'bottleneck', 'preact']\nstages = { low = 1, high = 12 }\n"
+        "width = { low = 4, high = 1000000, step = 4 }\ndepth = { low = 1000, high = 1000 }\n"
+        "stem_width = { low = 1, high = 1000000 }\nse_reduction = { low = 1, high = 1000000 }\n"
+        "[recipe]\nlr = { low = 5e-324, high = 1e6, log = true }\n"
+    )
+    assert str(widest.smallest(3, 10)) == "bottleneck [1000] x (4), stem 1"
+    for seed in range(10):
+        lr = widest.draw(RandomSuggester(seed), 3, 10).overrides.lr
+        assert lr is not None
+        assert 0 < lr <= 1e6
+
+
 def test_most_draws_of_the_default_space_fit_5m() -> None:
     budget = Budget.from_text("5M")
     share = Space().feasible_share(lambda arch: budget.excess(arch) <= 0, draws=2_000)
@@ -155,16 +190,22 @@ def test_most_draws_of_the_default_space_fit_5m() -> None:
         ("[arch]\nwidth = { low = 8, high = 20, step = 8 }", "steps must lead from low to high"),
         ("[arch]\nblock = ['basic', 'dense']", "unknown block 'dense', known: basic, bottleneck"),
         ("[arch]\nblock = 'bottleneck'\nwidth = [8, 10]", "divisible by 4, the space has 10"),
-        ("[arch]\nwidth = []", "width.choices: tuple should have at least 1 item"),
+        ("[arch]\nwidth = []", "width: at least 1 needed, got []"),
         ("[arch]\nstages = 99", "must be less than or equal to 12, got 99"),
         ("[arch.stage.0]\nwidth = 8", "must be greater than or equal to 1"),
         ("[arch.stage.2]\nfoo = 8", "unknown key, known: depth, kernel, shortcut_kernel, width"),
-        ("[recipe]\nlr = 0", "lr.value: must be greater than 0, got 0"),
+        ("[recipe]\nlr = 0", "lr: must be greater than 0, got 0"),
         ("[recipe]\nlr = { low = 0.1, high = 1, step = 0.1 }", "step"),
         ("[recipe]\nlookahead = 'yes please'", "lookahead"),
         ("arch = 3", "arch: must be a table of keys, got 3"),
         ("[search]", "search: unknown key, known: arch, recipe"),
         ("[arch", "not valid TOML"),
+        ("[arch]\nwidth = [8, 8]", "arch.width: choices must differ, got 8 twice"),
+        ("[arch]\nwidth = 8.0", "arch.width: must be a whole number, got 8.0"),
+        ("[arch]\nwidth = {low = 8, high = true}", "width.high: must be a whole number, got True"),
+        ("[arch]\nkernel = {low = 1, high = 98, step = 1}", "kernel.high: a kernel must be odd"),
+        ("[arch.stage.01]\nwidth = 8", "arch.stage.01: must be a whole number, got '01'"),
+        ("[arch.stage.13]\nwidth = 8", "arch.stage.13: must be less than or equal to 12"),
     ],
 )
 def test_what_a_file_can_not_say(text: str, message: str) -> None:

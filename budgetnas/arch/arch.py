@@ -32,6 +32,7 @@ Width = Annotated[int, Field(ge=1, le=1_000_000)]
 Depth = Annotated[int, Field(ge=1, le=1_000)]
 Kernel = Annotated[int, Field(ge=1, le=99), AfterValidator(_odd)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+Reduction = Annotated[int, Field(ge=1, le=1_000_000)]
 BlockName = Annotated[str, AfterValidator(known_block)]
 
 MAX_STAGES = 12
@@ -60,7 +61,7 @@ class SE(Spec):
     where: Places
     """`stem`: one gate on the stem's output; `block`: one on every block's branch."""
 
-    reduction: Annotated[int, Field(ge=1, le=1_000_000)] = 16
+    reduction: Reduction = 16
     """The middle has max(1, width // reduction) channels."""
 
 
@@ -179,10 +180,11 @@ def _stage(arch: Arch, index: int, w_in: int) -> Iterator[tuple[str, Layer]]:
         dropout=arch.dropout,
     )
     block = BLOCKS[arch.block]
-    for number in range(stage.depth):
-        stride = 2 if index > 0 and number == 0 else 1
-        yield f"stages.{index}.{number}", block(w_in, stage.width, stride, style)
-        w_in = stage.width
+    yield f"stages.{index}.0", block(w_in, stage.width, 2 if index > 0 else 1, style)
+    # the very same object again and again: a counter need not look at each of a thousand
+    another = block(stage.width, stage.width, 1, style)
+    for number in range(1, stage.depth):
+        yield f"stages.{index}.{number}", another
 
 
 def _head(arch: Arch, width: int) -> Iterator[tuple[str, Layer]]:

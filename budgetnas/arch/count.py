@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from budgetnas.arch.arch import Arch, layers
 from budgetnas.arch.layers import Act, Conv, Dropout, Leaf, Linear, Norm, Pool, Shape
 from budgetnas.errors import InputError
-from budgetnas.spec import Spec
+from budgetnas.spec import Spec, shorten
 
 
 class Row(NamedTuple):
@@ -59,7 +59,12 @@ def _leaves(arch: Arch, image_size: int) -> Iterator[tuple[str, Leaf, Shape]]:
 
 def count_params(arch: Arch) -> int:
     """Count the trainable parameters, as torch would on the built model."""
-    return sum(layer.params() for _, layer in layers(arch))
+    total, last, params = 0, None, 0
+    for _, layer in layers(arch):
+        if layer is not last:
+            last, params = layer, layer.params()
+        total += params
+    return total
 
 
 def count_macs(arch: Arch, image_size: int = 32) -> int:
@@ -85,8 +90,8 @@ def _known_cost(name: str) -> str:
 
 
 MAX_LIMIT = 10**15
-_SUFFIXES = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
-_AMOUNT = re.compile(r"(\d[\d_]*(?:\.\d+)?)(?:e\+?(\d{1,2}))?([kmg]?)", re.ASCII | re.IGNORECASE)
+_POWERS = {"": 0, "k": 3, "m": 6, "g": 9}
+_AMOUNT = re.compile(r"(\d+(?:_\d+)*)(\.\d+)?(?:e\+?(\d{1,2})|([kmg]?))", re.ASCII | re.IGNORECASE)
 
 
 class Budget(Spec):
@@ -104,14 +109,15 @@ class Budget(Spec):
         match = _AMOUNT.fullmatch(text.strip())
         rule = "a budget is a whole number such as 5e6, 5M, 500k or 5_000_000"
         if not match:
-            raise InputError(f"{rule}, got {text!r}")
-        number, exponent, suffix = match.groups()
-        amount = Decimal(number.replace("_", "")).scaleb(int(exponent or 0))
-        limit = amount * _SUFFIXES[suffix.lower()]
+            raise InputError(f"{rule}, got {shorten(text)}")
+        whole, fraction, exponent, suffix = match.groups(default="")
+        power = exponent or _POWERS[suffix.lower()]
+        # written and compared, a Decimal is exact; any arithmetic would round it
+        limit = Decimal(f"{whole}{fraction}e{power}")
         if not 1 <= limit <= MAX_LIMIT:
-            raise InputError(f"{rule}, from 1 to {MAX_LIMIT:.0e}, got {text!r}")
+            raise InputError(f"{rule}, from 1 to {MAX_LIMIT:.0e}, got {shorten(text)}")
         if limit != int(limit):
-            raise InputError(f"{rule}, got {text!r}")
+            raise InputError(f"{rule}, got {shorten(text)}")
         return cls(limit=int(limit))
 
     def excess(self, arch: Arch, image_size: int = 32) -> int:

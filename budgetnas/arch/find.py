@@ -6,6 +6,7 @@ from pathlib import Path
 from budgetnas.arch.arch import Arch
 from budgetnas.arch.presets import PRESETS
 from budgetnas.errors import InputError
+from budgetnas.spec import printable, shorten
 
 
 def find_arch(name: str, also: str = "") -> Arch:
@@ -21,10 +22,10 @@ def find_arch(name: str, also: str = "") -> Arch:
     if name in PRESETS:
         return PRESETS[name]
     path = Path(name)
-    if path.suffix == ".json" or os.path.exists(path):  # noqa: PTH110  # says no, where Path raises
+    if path.suffix == ".json" or os.path.exists(name):  # noqa: PTH110  # says no, where Path raises
         return Arch.from_file(path)
     known = ", ".join([*([also] if also else []), *PRESETS])
-    raise InputError(f"unknown arch {name!r}, known: an arch file (.json), {known}")
+    raise InputError(f"unknown arch {shorten(name)}, known: an arch file (.json), {known}")
 
 
 def fit_arch(arch: Arch, name: str, in_channels: int, num_classes: int) -> tuple[Arch, str]:
@@ -42,6 +43,8 @@ def fit_arch(arch: Arch, name: str, in_channels: int, num_classes: int) -> tuple
     if has == needs:
         return arch, ""
     if name not in PRESETS:
-        raise InputError(f"{name}: the arch must fit the data, which needs {needs}, got {has}")
+        raise InputError(
+            f"{printable(name)}: the arch must fit the data, which needs {needs}, got {has}"
+        )
     notice = f"{name} adapted to the data: {needs}, not {has}"
     return arch.adapted(in_channels, num_classes), notice

@@ -1,5 +1,1 @@
 """The command line: a file per command. Each parses, calls one library function, and prints."""
-
-from budgetnas.cli.main import main
-
-__all__ = ["main"]

@@ -16,9 +16,10 @@ from budgetnas.arch import (
     fit_arch,
     layer_table,
 )
-from budgetnas.cli.options import ImageSizeOption, JsonOption
+from budgetnas.cli.options import ImageSizeOption, JsonOption, some
 from budgetnas.data import DATASETS
 from budgetnas.errors import InputError
+from budgetnas.spec import decoded
 
 MIB = 2**20
 
@@ -33,7 +34,9 @@ def count(
     ] = None,
     dataset: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="Count it for this data set's channels and classes."),
+        typer.Option(
+            parser=some, metavar="NAME", help="Count it for this data set's channels and classes."
+        ),
     ] = None,
     image_size: ImageSizeOption = None,
     as_json: JsonOption = False,
@@ -69,11 +72,9 @@ def count(
 def _read(name: str) -> Arch:
     if name != "-":
         return find_arch(name, also="- for stdin")
-    try:
-        text = sys.stdin.buffer.read().decode()
-    except UnicodeDecodeError as error:
-        raise InputError(f"stdin: not text: {error.reason}") from None
-    return Arch.from_json(text, "stdin")
+    if sys.stdin is None:
+        raise InputError("stdin: is closed")
+    return Arch.from_json(decoded(sys.stdin.buffer, "stdin"), "stdin")
 
 
 def _fit(described: Arch, name: str, dataset: str) -> Arch:

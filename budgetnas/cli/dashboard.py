@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from budgetnas.cli import signals
 from budgetnas.cli.options import StorageOption, StudyOption
 
 
@@ -20,6 +21,10 @@ def dashboard(
     the study: it is for the person
     at this machine. Requests that other web pages might send are refused.
     """
+    from budgetnas.study.place import find_study
+
+    find_study(study)  # the rest takes a second to import
     from budgetnas.dashboard import serve
 
+    signals.end_on_the_spot("Dashboard ended.")
     serve(study, storage, port, lambda text: typer.echo(text, err=True))

@@ -1,13 +1,15 @@
-"""The program: its commands, and what happens to errors and signals."""
+"""The program: its commands, and what happens to errors."""
 
+import contextlib
 import errno
-import signal
+import io
+import os
 import sys
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 
+from budgetnas.cli import signals
 from budgetnas.cli.count import count
 from budgetnas.cli.dashboard import dashboard
 from budgetnas.cli.presets import presets
@@ -53,36 +55,55 @@ def main(arguments: list[str] | None = None) -> int:
 
     0: done. 1: something broke. 2: the user's input can't be, one line says why. 130: interrupted.
     """
-    arguments = sys.argv[1:] if arguments is None else arguments
-    signal.signal(signal.SIGTERM, _interrupt)
+    # what is printed waits for its end: then no failure to print looks like a failure to work
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        status = _run(sys.argv[1:] if arguments is None else arguments)
+    return _print(printed.getvalue()) or status
+
+
+def _run(arguments: list[str]) -> int:
     try:
         return int(app(args=arguments, prog_name="budgetnas", standalone_mode=False) or 0)
     except BudgetnasError as error:
         return _complain(str(error), error.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", 130)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}", 2 if _is_a_path(error) else 1)
+    except MemoryError as error:
+        return _complain(f"out of memory{f': {error}' if str(error) else ''}", 1)
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of typer's usage errors
             raise
         return _complain(_usage_message(error, arguments), 2)
 
 
+def _print(text: str) -> int:
+    try:
+        if sys.stdout and text:
+            encoding = sys.stdout.encoding
+            sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            sys.stdout.flush()
+        return 0
+    except OSError as error:
+        # or Python would try once more while it ends, and complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 1  # whoever was reading has seen enough
+        return _complain(f"stdout: {error.strerror or error}", 1)
+
+
 def _is_a_path(error: OSError) -> bool:
     """Say whether the system refused a path that the user gave, rather than broke."""
     kinds = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
-    return isinstance(error, (*kinds, PermissionError)) or error.errno == errno.ENAMETOOLONG
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """A polite request to end is a Ctrl-C."""
-    raise KeyboardInterrupt
+    numbers = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
+    return isinstance(error, (*kinds, PermissionError)) or error.errno in numbers
 
 
 def _complain(message: str, status: int) -> int:
-    print(f"budgetnas: {' '.join(message.split())}", file=sys.stderr)
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
+    signals.say(f"budgetnas: {line}")
     return status
 
 
@@ -109,9 +130,9 @@ def _and(message: str) -> str:
 
 
 def _given(parameter: Any, arguments: list[str]) -> str | None:
-    """Find what was typed for an option."""
-    for place, word in enumerate(arguments):
-        option, equals, value = word.partition("=")
+    """Find what was typed for an option; of several, the last counts."""
+    for place in reversed(range(len(arguments))):
+        option, equals, value = arguments[place].partition("=")
         if option in getattr(parameter, "opts", ()):
             return value if equals else next(iter(arguments[place + 1 :]), None)
     return None

@@ -5,13 +5,35 @@ from typing import Annotated
 
 import typer
 
+from budgetnas.recipe.recipe import MAX_EPOCHS
+
+
+def some(value: str) -> str:
+    """Refuse what a script writes for a variable that it forgot to set."""
+    if not value:
+        raise typer.BadParameter("must not be empty")
+    return value
+
+
+def path(value: str) -> Path:
+    """Refuse no path at all, which to `Path` is this folder."""
+    return Path(some(value))
+
+
 StudyOption = Annotated[
     str | None,
-    typer.Option("--study", "--study-name", metavar="NAME", help="The study, in ./studies/NAME."),
+    typer.Option(
+        "--study",
+        "--study-name",
+        parser=some,
+        metavar="NAME",
+        help="The study, in ./studies/NAME.",
+    ),
 ]
 StorageOption = Annotated[
     str | None,
     typer.Option(
+        parser=some,
         metavar="URL",
         help="SQLAlchemy URL of the study's storage; study.db in its folder unless given.",
     ),
@@ -19,6 +41,7 @@ StorageOption = Annotated[
 DatasetOption = Annotated[
     str | None,
     typer.Option(
+        parser=some,
         metavar="NAME",
         help="cifar10, cifar100, svhn, fashion-mnist, digits (embedded), or folder (your images "
         "in --data-dir: train/<class>/*, optionally test/<class>/*).",
@@ -27,7 +50,9 @@ DatasetOption = Annotated[
 DataDirOption = Annotated[
     Path | None,
     typer.Option(
-        metavar="DIR", help="Where data sets are kept (./data); for folder, the folder itself."
+        parser=path,
+        metavar="DIR",
+        help="Where data sets are kept (./data); for folder, the folder itself.",
     ),
 ]
 ImageSizeOption = Annotated[
@@ -40,11 +65,12 @@ ImageSizeOption = Annotated[
 ]  # fmt: skip
 EpochsOption = Annotated[
     int | None,
-    typer.Option(min=1, max=1_000_000, metavar="N", help="Epochs, instead of the recipe's."),
+    typer.Option(min=1, max=MAX_EPOCHS, metavar="N", help="Epochs, instead of the recipe's."),
 ]
 RecipeOption = Annotated[
     str | None,
     typer.Option(
+        parser=some,
         metavar="NAME|FILE",
         help="A named recipe (budgetnas presets lists them) or a TOML file that changes one.",
     ),

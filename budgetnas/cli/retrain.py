@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from budgetnas.arch import find_arch
+from budgetnas.cli import signals
 from budgetnas.cli.options import (
     DataDirOption,
     DatasetOption,
@@ -19,7 +21,9 @@ from budgetnas.cli.options import (
     SeedOption,
     StorageOption,
     StudyOption,
+    path,
 )
+from budgetnas.recipe import load_recipe
 
 
 def retrain(
@@ -39,7 +43,8 @@ def retrain(
         bool, typer.Option("--resume", help="Continue the newest unfinished run of TARGET.")
     ] = False,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The run's folder: new, or to resume.")
+        Path | None,
+        typer.Option(parser=path, metavar="DIR", help="The run's folder: new, or to resume."),
     ] = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -51,33 +56,57 @@ def retrain(
     the run is written to its folder, after every epoch. Example:
     `budgetnas retrain best --epochs 100`
     """
+    if recipe is not None:
+        load_recipe(recipe)
+    if not (resume and out):
+        _look_up(target, study)
     from budgetnas.cli.watch import RetrainWatch
     from budgetnas.retraining.retrain import retrain as run
 
-    with RetrainWatch() as watch:
-        try:
+    watch = RetrainWatch()
+    try:
+        with signals.raised(), watch:
             result = run(
                 target, study=study, storage=storage, dataset=dataset, data_dir=data_dir,
                 image_size=image_size, epochs=epochs, recipe=recipe, seed=seed, resume=resume,
                 out=out, device=device, watch=watch,
             )  # fmt: skip
-        except KeyboardInterrupt:
-            watch.interrupted(_again(target, watch.folder, device))
-            raise typer.Exit(130) from None
+            again = _again(target, Path(result.run), device)
+            signals.change_last_words(f"Interrupted. To see the result: {again}")
+    except KeyboardInterrupt:
+        again = _again(target, watch.folder, device)
+        signals.change_last_words(f"Interrupted. To go on: {again}")
+        watch.interrupted(again)
+        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(result.as_json()))
         return
     typer.echo(
-        f"Test accuracy {result.test_accuracy:.2%} ({result.test_images:,} images, opened after "
-        f"the last of {result.epochs} epochs), test loss {result.test_loss:.4f}"
+        f"Test accuracy {result.test_accuracy:.2%}, balanced {result.test_balanced_accuracy:.2%} "
+        f"({result.test_images:,} images, opened after the last of {result.epochs} epochs), "
+        f"test loss {result.test_loss:.4f}"
     )
     typer.echo(f"{result.params:,} parameters, {result.macs:,} MACs, {result.seconds:.0f} s")
     typer.echo(f"Run: {result.run}")
 
 
+def _look_up(target: str, study: str | None) -> None:
+    """Refuse what needs no torch to be refused: that takes seconds to import."""
+    from budgetnas.study.place import find_study
+
+    if study is not None:
+        find_study(study)
+    from budgetnas.retraining.target import find_study_target, is_of_a_study
+
+    if study is not None or is_of_a_study(target):
+        find_study_target(study)
+    if not is_of_a_study(target):
+        find_arch(target, also="best, a trial's number")
+
+
 def _again(target: str, folder: Path | None, device: str) -> str:
     """The command that continues this very run, or begins it if it had not begun."""
     if folder is None:
-        return shlex.join(["budgetnas", *sys.argv[1:]])
+        return signals.repeated(sys.argv[1:])
     where = [] if device == "auto" else ["--device", device]
     return shlex.join(["budgetnas", "retrain", target, "--resume", "--out", str(folder), *where])

@@ -1,13 +1,14 @@
 """``budgetnas search``: from a budget to a study of trained trials."""
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from budgetnas.arch import Budget
+from budgetnas.cli import signals
 from budgetnas.cli.options import (
     DataDirOption,
     DatasetOption,
@@ -19,10 +20,21 @@ from budgetnas.cli.options import (
     SeedOption,
     StorageOption,
     StudyOption,
+    path,
 )
+from budgetnas.data import DataSource
+from budgetnas.errors import InputError
+from budgetnas.recipe import load_recipe
+from budgetnas.space import Space
 
 if TYPE_CHECKING:
     from budgetnas.searching.search import SearchResult
+
+
+def _positive(seconds: float | None) -> float | None:
+    if seconds is not None and not seconds > 0:
+        raise typer.BadParameter("must be more than 0")
+    return seconds
 
 
 def search(
@@ -55,7 +67,9 @@ def search(
     epochs: EpochsOption = None,
     space: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A TOML file that narrows the default space."),
+        typer.Option(
+            parser=path, metavar="FILE", help="A TOML file that narrows the default space."
+        ),
     ] = None,
     recipe: RecipeOption = None,
     sampler: Annotated[
@@ -68,7 +82,11 @@ def search(
     seed: SeedOption = None,
     timeout: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", help="Stop at the next epoch once so long has passed."),
+        typer.Option(
+            callback=_positive,
+            metavar="SECONDS",
+            help="Stop at the next epoch once so long has passed.",
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -78,37 +96,55 @@ def search(
     again continues where it stopped, up to N trained trials. No test image is looked at. Example:
     `budgetnas search --budget 100k --dataset digits --trials 20`
     """  # fmt: skip
+    limit = None if budget is None else Budget.from_text(budget)
+    drawn_from = None if space is None else Space.from_file(space)
+    if recipe is not None:
+        load_recipe(recipe)
+    if study is None:
+        DataSource.choose(dataset or "cifar10", data_dir, image_size)
+    _look_up(limit, study, sampler, pruner)
     from budgetnas.cli.watch import SearchWatch
     from budgetnas.searching.search import search as run
 
-    with SearchWatch(trials) as watch:
-        try:
+    watch = SearchWatch(trials)
+    try:
+        with signals.raised(), watch:
             result = run(
-                budget, trials=trials, study=study, storage=storage, dataset=dataset,
+                limit, trials=trials, study=study, storage=storage, dataset=dataset,
                 data_dir=data_dir, image_size=image_size, train_samples=train_samples,
-                epochs=epochs, space=space, recipe=recipe, sampler=sampler, pruner=pruner,
+                epochs=epochs, space=drawn_from, recipe=recipe, sampler=sampler, pruner=pruner,
                 device=device, seed=seed, timeout=timeout, watch=watch,
             )  # fmt: skip
-        except KeyboardInterrupt:
-            watch.interrupted(_again())
-            raise typer.Exit(130) from None
+    except KeyboardInterrupt:
+        watch.interrupted(signals.repeated(sys.argv[1:]))
+        raise typer.Exit(130) from None
     if as_json:
         typer.echo(json.dumps(result.as_json()))
     else:
         _print_result(result, trials)
 
 
-def _again() -> str:
-    """The command that continues: the same once more."""
-    words = [_without_password(word) for word in sys.argv[1:]]
-    return shlex.join(["budgetnas", *words])
+def _look_up(
+    budget: Budget | None, study: str | None, sampler: str | None, pruner: str | None
+) -> None:
+    """Refuse what needs no torch to be refused: that takes seconds to import."""
+    from budgetnas.study.place import config_path, study_folder
 
+    folder = None if study is None else study_folder(study)
+    begun = folder is not None and config_path(folder).is_file()
+    if budget is None and not begun:
+        otherwise = f"there is no ./{folder} yet" if folder else "--study to continue one"
+        raise InputError(f"--budget is needed to begin a study, {otherwise}")
+    from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
 
-def _without_password(word: str) -> str:
-    from budgetnas.study.storage import redacted
+    if sampler is not None:
+        known("sampler", sampler, dict(SAMPLERS))
+    if pruner is not None:
+        known("pruner", pruner, dict(PRUNERS))
+    if folder and begun:
+        from budgetnas.study.config import StudyConfig
 
-    option, equals, url = word.rpartition("=") if word.startswith("--storage=") else ("", "", word)
-    return f"{option}{equals}{redacted(url)}" if "://" in url else word
+        StudyConfig.read(folder)
 
 
 def _print_result(result: "SearchResult", trials: int) -> None:

@@ -8,7 +8,7 @@ from budgetnas.recipe.images import Crop, Cutout, FixedStatistics, Flip, Rotate
 from budgetnas.recipe.optimizer import SGD, ClipValue, Lookahead
 from budgetnas.recipe.recipe import Recipe
 from budgetnas.recipe.schedule import Cosine, CosineAnnealingLR, CyclicLR
-from budgetnas.spec import overlay, read_toml
+from budgetnas.spec import overlay, printable, read_toml, shorten
 
 # add yours here
 RECIPES: dict[str, Recipe] = {
@@ -67,11 +67,12 @@ def load_recipe(name: str) -> Recipe:
         return RECIPES[name]
     path = Path(name)
     if path.suffix != ".toml" and not os.path.isfile(path):  # noqa: PTH113  # Path raises
-        raise InputError(
-            f"unknown recipe {name!r}, known: {', '.join(RECIPES)}, or a recipe file (.toml)"
-        )
+        known = ", ".join([*RECIPES, "or a recipe file (.toml)"])
+        raise InputError(f"unknown recipe {shorten(name)}, known: {known}")
     data = read_toml(path)
     base = data.pop("base", "short")
     if not isinstance(base, str) or base not in RECIPES:
-        raise InputError(f"{path}: base: unknown recipe {base!r}, known: {', '.join(RECIPES)}")
+        raise InputError(
+            f"{printable(path)}: base: unknown recipe {shorten(base)}, known: {', '.join(RECIPES)}"
+        )
     return Recipe.parse(overlay(RECIPES[base].model_dump(), data), str(path))

@@ -42,7 +42,8 @@ class Redraw:
         return self._trial.suggest_categorical(name, choices)
 
     def _spend(self, name: str, distribution: BaseDistribution) -> None:
-        drawn_together = name in self._trial.relative_params
-        if name in self._stored and not drawn_together and not distribution.single():
+        if name not in self._stored or distribution.single():
+            return
+        if name not in self._trial.relative_params:  # else all were drawn together
             frozen = self._study.get_trials(deepcopy=False)[self._trial.number]
             self._study.sampler.sample_independent(self._study, frozen, name, distribution)

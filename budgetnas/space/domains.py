@@ -1,23 +1,29 @@
 """Domains, what a field of a space may be, and how a value is drawn from one."""
 
+import math
 import random
 from collections.abc import Sequence
-from typing import Annotated, Any, Protocol, Self, TypeVar
+from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
 
-from pydantic import Discriminator, Field, Tag, ValidationError, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from budgetnas.spec import Maybe, Spec
+from budgetnas.spec import Maybe, Spec, shorten
 
 T = TypeVar("T")
+R = TypeVar("R")
+N = TypeVar("N", bound=int | float)
 
 
-class Range(Spec):
-    """Numbers from low to high, whole ones where both are whole."""
+class Range(Spec, Generic[N]):
+    """Numbers from low to high, whole ones where both are whole.
 
-    low: int | float
+    Both ends are held to what the field allows of a single value.
+    """
+
+    low: N
     """The smallest value."""
 
-    high: int | float
+    high: N
     """The largest value; it is reached."""
 
     step: Maybe[int] = None
@@ -26,9 +32,14 @@ class Range(Spec):
     log: bool = False
     """Draw evenly on the logarithmic scale: as many from 8 to 16 as from 256 to 512."""
 
+    @classmethod
+    def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
+        """Call a range of widths a range, too."""
+        return "Range"
+
     @model_validator(mode="after")
     def _in_order(self) -> Self:
-        if self.low > self.high:
+        if self.low > self.high:  # type: ignore[operator]  # int and float compare
             raise ValueError(f"low <= high must hold, got low={self.low}, high={self.high}")
         if self.log and self.low <= 0:
             raise ValueError(f"a log range needs low > 0, got low={self.low}")
@@ -50,50 +61,30 @@ class Range(Spec):
         return range(int(self.low), int(self.high) + 1, self.step or 1)
 
 
-class Domains(Spec):
-    """A spec whose fields are domains, all of which may be absent."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _ends_are_values(cls, data: Any) -> Any:
-        """Hold both ends of a range to what the field allows of a single value."""
-        if not isinstance(data, dict):
-            return data
-        return {
-            name: _checked_range(cls, name, value) if name in cls.model_fields else value
-            for name, value in data.items()
-        }
-
-
-def _checked_range(owner: type[Domains], name: str, value: Any) -> Any:
-    table = value.model_dump() if isinstance(value, Range) else value
-    if not (isinstance(table, dict) and {"low", "high"} <= table.keys()):
-        return value
-    ends = {}
-    for end in ("low", "high"):
-        if isinstance(table[end], dict | list | tuple):
-            return value  # no value at all; `Range` says so
-        try:
-            ends[end] = getattr(owner.model_validate({name: table[end]}), name)
-        except ValidationError as error:
-            message = error.errors()[0]["msg"].removeprefix("Value error, ")
-            reason = message.replace("Input should be", "must be")
-            raise ValueError(f"{name}.{end}: {reason}, got {table[end]!r}") from None
-    return table | ends
-
-
 def _kind(value: object) -> str:
     if isinstance(value, list | tuple):
         return "choices"
     return "range" if isinstance(value, dict | Range) else "value"
 
 
-_Choices = Annotated[tuple[T, ...], Field(min_length=1), Tag("choices")]
+def _different(choices: tuple[T, ...]) -> tuple[T, ...]:
+    """Refuse a choice that is there twice: it would be drawn twice as often."""
+    seen = set()
+    for choice in choices:
+        if choice in seen:
+            raise ValueError(f"choices must differ, got {shorten(choice)} twice")
+        seen.add(choice)
+    return choices
+
+
+_Choices = Annotated[
+    tuple[T, ...], Field(min_length=1), AfterValidator(_different), Tag("choices")
+]
 Domain = Annotated[Annotated[T, Tag("value")] | _Choices[T], Discriminator(_kind)]
 Numbers = Annotated[
-    Annotated[T, Tag("value")] | _Choices[T] | Annotated[Range, Tag("range")],
-    Discriminator(_kind),
+    Annotated[T, Tag("value")] | _Choices[T] | Annotated[R, Tag("range")], Discriminator(_kind)
 ]
+"""Numbers[T, Range[T]]: Python can't put the T of an alias into a class."""
 
 
 class Suggester(Protocol):
@@ -133,7 +124,9 @@ class RandomSuggester:
         """Draw a number."""
         if not log:
             return self._random.uniform(low, high)
-        return float(low * (high / low) ** self._random.random())
+        # the ends may be so far apart that high / low is infinite
+        value = math.exp(self._random.uniform(math.log(low), math.log(high)))
+        return min(max(value, low), high)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """Draw one of the choices."""
@@ -159,7 +152,7 @@ def draw(trial: Suggester, name: str, domain: Any) -> Any:
 
 
 def values(domain: Any) -> Sequence[Any]:
-    """List the values of a domain of names or whole numbers."""
+    """List the values of a domain of names or whole numbers; a range costs nothing."""
     match domain:
         case Range():
             return domain.whole_values()
@@ -167,3 +160,28 @@ def values(domain: Any) -> Sequence[Any]:
             return domain
         case _:
             return (domain,)
+
+
+def least(domain: Any) -> int:
+    """Find the smallest of a domain of whole numbers."""
+    return int(domain.low if isinstance(domain, Range) else min(values(domain)))
+
+
+def greatest(domain: Any) -> int:
+    """Find the largest of a domain of whole numbers."""
+    return int(domain.high if isinstance(domain, Range) else max(values(domain)))
+
+
+def undivided(domain: Any, divisor: int, remainder: int = 0) -> list[int]:
+    """List values that leave another remainder; empty if and only if there are none."""
+    listed = values(domain)
+    if isinstance(listed, range):
+        listed = listed[:2]  # equal steps: what holds for the first two holds for all
+    return [value for value in listed if value % divisor != remainder]
+
+
+def least_common(one: Any, other: Any) -> list[int]:
+    """Find the smallest value that is in both domains, if any is."""
+    fewer, more = sorted((values(one), values(other)), key=len)
+    known = more if isinstance(more, range) else set(more)
+    return sorted(value for value in fewer if value in known)[:1]

@@ -3,7 +3,16 @@
 from typing import Any, Literal
 
 from budgetnas.recipe import Recipe
-from budgetnas.recipe.optimizer import ClipNorm, ClipValue, Decay, Fraction, Lookahead, Rate
+from budgetnas.recipe.optimizer import (
+    ClipNorm,
+    ClipValue,
+    Decay,
+    Fraction,
+    Lookahead,
+    LookaheadShare,
+    LookaheadSteps,
+    Rate,
+)
 from budgetnas.recipe.recipe import BatchSize
 from budgetnas.spec import Spec
 
@@ -16,8 +25,8 @@ class Overrides(Spec):
     weight_decay: Decay | None = None
     batch_size: BatchSize | None = None
     lookahead: bool | None = None
-    lookahead_k: int | None = None
-    lookahead_alpha: float | None = None
+    lookahead_k: LookaheadSteps | None = None
+    lookahead_alpha: LookaheadShare | None = None
     clip: Literal["off", "norm", "value"] | None = None
     clip_limit: Rate | None = None
 

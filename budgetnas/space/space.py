@@ -20,7 +20,7 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from budgetnas.arch.arch import (
     MAX_STAGES,
@@ -31,6 +31,7 @@ from budgetnas.arch.arch import (
     Kernel,
     Norms,
     Probability,
+    Reduction,
     Stage,
     Width,
 )
@@ -39,71 +40,91 @@ from budgetnas.recipe.optimizer import Decay, Fraction, LookaheadShare, Lookahea
 from budgetnas.recipe.recipe import BatchSize
 from budgetnas.space.domains import (
     Domain,
-    Domains,
     Numbers,
     RandomSuggester,
     Range,
     Suggester,
     draw,
+    greatest,
+    least,
+    least_common,
+    undivided,
     values,
 )
 from budgetnas.space.overrides import Overrides
 from budgetnas.spec import Maybe, Spec, read_toml
 
+_Number = Annotated[int, Field(ge=1, le=MAX_STAGES)]
+Counts = Numbers[_Number, Range[_Number]]
+Widths = Numbers[Width, Range[Width]]
+Depths = Numbers[Depth, Range[Depth]]
+Kernels = Numbers[Kernel, Range[Kernel]]
+Reductions = Numbers[Reduction, Range[Reduction]]
+Probabilities = Numbers[Probability, Range[Probability]]
+Rates = Numbers[Rate, Range[Rate]]
 
-class StageSpace(Domains):
+
+def _numbered(stages: Any) -> Any:
+    """Read the stages' numbers, which as keys of a file are text."""
+    if not isinstance(stages, dict):
+        return stages
+    numbers = {str(number): number for number in range(1_000)}
+    return {numbers.get(key, key): stage for key, stage in stages.items()}
+
+
+class StageSpace(Spec):
     """What one stage may be, where it differs from the others."""
 
-    width: Maybe[Numbers[Width]] = None
+    width: Maybe[Widths] = None
     """Channels at the output of its blocks."""
-    depth: Maybe[Numbers[Depth]] = None
+    depth: Maybe[Depths] = None
     """Number of blocks."""
-    kernel: Maybe[Numbers[Kernel]] = None
+    kernel: Maybe[Kernels] = None
     """Side of the branch's spatial convolutions."""
-    shortcut_kernel: Maybe[Numbers[Kernel]] = None
+    shortcut_kernel: Maybe[Kernels] = None
     """Side of a projection shortcut's convolution."""
 
 
-class ArchSpace(Domains):
+class ArchSpace(Spec):
     """Which architectures may be drawn."""
 
     block: Domain[BlockName] = ("basic", "preact")
     """The kind of block."""
-    stages: Numbers[Annotated[int, Field(ge=1, le=MAX_STAGES)]] = Range(low=2, high=4)
+    stages: Counts = Range(low=2, high=4)
     """Number of stages (the papers' N)."""
-    width: Numbers[Width] = Range(low=8, high=512, step=8, log=True)
+    width: Widths = Range(low=8, high=512, step=8, log=True)
     """Channels of a stage's blocks (C_i)."""
-    depth: Numbers[Depth] = Range(low=1, high=5)
+    depth: Depths = Range(low=1, high=5)
     """Blocks of a stage (B_i)."""
-    kernel: Numbers[Kernel] = 3
+    kernel: Kernels = 3
     """Side of a branch's spatial convolutions (F_i)."""
-    shortcut_kernel: Numbers[Kernel] = (1, 3)
+    shortcut_kernel: Kernels = (1, 3)
     """Side of a projection shortcut's convolution (K_i)."""
-    stem_width: Maybe[Numbers[Width]] = None
+    stem_width: Maybe[Widths] = None
     """Channels of the stem; if absent, the first stage's."""
     se: Domain[Literal["none", "stem", "block"]] = ("none", "stem", "block")
     """Where squeeze-and-excitation is."""
-    se_reduction: Numbers[Annotated[int, Field(ge=1, le=1_000_000)]] = 16
+    se_reduction: Reductions = 16
     """How much narrower its middle is."""
     norm: Domain[Norms] = "batch"
     """Batch norm, or none."""
-    dropout: Numbers[Probability] = 0.0
+    dropout: Probabilities = 0.0
     """Probability of dropout after each block and before the linear layer."""
-    stage: dict[Annotated[int, Field(ge=1, le=MAX_STAGES)], StageSpace] = {}
+    stage: Annotated[dict[_Number, StageSpace], BeforeValidator(_numbered)] = {}
     """Single stages, counted from 1, that differ from the others."""
 
     @model_validator(mode="after")
     def _every_draw_is_valid(self) -> Self:
-        for number in range(1, max(values(self.stages)) + 1):
+        for number in range(1, greatest(self.stages) + 1):
             for field in ("kernel", "shortcut_kernel"):
-                even = [side for side in values(self.of(number, field)) if side % 2 == 0]
+                even = undivided(self.of(number, field), 2, 1)
                 if even:
                     raise ValueError(f"{field}: kernels must be odd, the space has {even[0]}")
-            undivided = [w for w in values(self.of(number, "width")) if w % 4]
-            if "bottleneck" in values(self.block) and undivided:
+            odd = undivided(self.of(number, "width"), 4)
+            if "bottleneck" in values(self.block) and odd:
                 raise ValueError(
                     "width: a bottleneck's must be divisible by 4, "
-                    f"the space has {undivided[0]} in stage {number}"
+                    f"the space has {odd[0]} in stage {number}"
                 )
         return self
 
@@ -113,26 +134,26 @@ class ArchSpace(Domains):
         return getattr(self, field) if own is None else own
 
 
-class RecipeSpace(Domains):
+class RecipeSpace(Spec):
     """Which recipe fields may be drawn; what is absent is the recipe's."""
 
-    lr: Maybe[Numbers[Rate]] = None
+    lr: Maybe[Rates] = None
     """Learning rate."""
-    momentum: Maybe[Numbers[Fraction]] = None
+    momentum: Maybe[Numbers[Fraction, Range[Fraction]]] = None
     """Momentum (beta 1 for Adam)."""
-    weight_decay: Maybe[Numbers[Decay]] = None
+    weight_decay: Maybe[Numbers[Decay, Range[Decay]]] = None
     """Weight decay."""
-    batch_size: Maybe[Numbers[BatchSize]] = None
+    batch_size: Maybe[Numbers[BatchSize, Range[BatchSize]]] = None
     """Images a step."""
     lookahead: Maybe[Domain[bool]] = None
     """Lookahead, on or off."""
-    lookahead_k: Maybe[Numbers[LookaheadSteps]] = None
+    lookahead_k: Maybe[Numbers[LookaheadSteps, Range[LookaheadSteps]]] = None
     """Lookahead's steps between synchronisations."""
-    lookahead_alpha: Maybe[Numbers[LookaheadShare]] = None
+    lookahead_alpha: Maybe[Numbers[LookaheadShare, Range[LookaheadShare]]] = None
     """How far Lookahead's slow weights move."""
     clip: Maybe[Domain[Literal["off", "norm", "value"]]] = None
     """Clipping of gradients."""
-    clip_limit: Maybe[Numbers[Rate]] = None
+    clip_limit: Maybe[Rates] = None
     """The limit of clipping."""
 
 
@@ -217,7 +238,7 @@ class Space(Spec):
             values(space.block), values(space.stages), values(space.norm),
             values(space.se), self._narrow_starts(),
         )  # fmt: skip
-        reduction = max(values(space.se_reduction))
+        reduction = greatest(space.se_reduction)
         archs = (
             Arch(
                 in_channels=in_channels,
@@ -234,23 +255,22 @@ class Space(Spec):
 
     def _narrow_starts(self) -> list[tuple[int, int]]:
         """Candidates for (stem width, first stage's width)."""
-        first = values(self.arch.of(1, "width"))
-        if self.arch.stem_width is None:
-            return [(min(first), min(first))]
-        stem = values(self.arch.stem_width)
-        equal = set(first) & set(stem)
-        return [(min(stem), min(first)), *((w, w) for w in sorted(equal)[:1])]
+        first, stem = self.arch.of(1, "width"), self.arch.stem_width
+        if stem is None:
+            return [(least(first), least(first))]
+        return [
+            (least(stem), least(first)),
+            *((both, both) for both in least_common(first, stem)),
+        ]
 
     def _least_stage(self, number: int, first_width: int) -> Stage:
-        def least(field: str) -> int:
-            return int(min(values(self.arch.of(number, field))))
-
-        return Stage(
-            width=first_width if number == 1 else least("width"),
-            depth=least("depth"),
-            kernel=least("kernel"),
-            shortcut_kernel=least("shortcut_kernel"),
-        )
+        fields = {
+            name: least(self.arch.of(number, name))
+            for name in ("width", "depth", "kernel", "shortcut_kernel")
+        }
+        if number == 1:
+            fields["width"] = first_width
+        return Stage(**fields)
 
     def feasible_share(self, fits: Callable[[Arch], bool], draws: int, seed: int = 0) -> float:
         """Estimate the share of random draws (colour images, 10 classes) that fit."""

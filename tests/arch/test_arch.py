@@ -47,7 +47,7 @@ def _with(**changes: object) -> dict[str, object]:
     [
         (_with(block="conv"), "unknown block 'conv', known: basic, bottleneck, preact"),
         (_with(depth=3), "depth: unknown key, known: block, dropout, in_channels, norm"),
-        (_with(stages=[]), "stages: tuple should have at least 1 item"),
+        (_with(stages=[]), "stages: at least 1 needed, got []"),
         (_with(stages=[{"width": 8}]), "stages.0.depth: required, but absent"),
         (_with(stages=[{"width": 8, "depth": 1, "kernel": 4}]), "a kernel must be odd, got 4"),
         (_with(stem_width=0), "stem_width: must be greater than or equal to 1, got 0"),

@@ -19,6 +19,9 @@ from budgetnas.errors import InputError
         ("78500", 78_500, "78500"),
         ("1.5M", 1_500_000, "1500k"),
         (" 1 ", 1, "1"),
+        ("5E+6", 5_000_000, "5M"),
+        ("1.000000000000000000000000000000000000M", 1_000_000, "1M"),
+        ("1_0.5k", 10_500, "10500"),
     ],
 )
 def test_reads(text: str, limit: int, canonical: str) -> None:
@@ -29,12 +32,48 @@ def test_reads(text: str, limit: int, canonical: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0", "-5M", "4.5", "5MB", "five", "1e99", "nan", "inf", "1e-3", "5 M", "\u0665", "0x10"],
+    [
+        "",
+        "0",
+        "-5M",
+        "4.5",
+        "5MB",
+        "five",
+        "1e99",
+        "nan",
+        "inf",
+        "1e-3",
+        "5 M",
+        "\u0665",
+        "0x10",
+        "1_",
+        "_1",
+        "1__0",
+        "1_.5k",
+        "1e6k",
+        "1e6_",
+        ".5M",
+        "5.",
+        "1e",
+        "k",
+        "1.00000000000000000000000000000000001M",
+        "0.99999999999999999999999999999999999",
+        "1000000000000000.00000000000000000000000001",
+        "1e15.0",
+        "1 000",
+        "1,000",
+    ],
 )
 def test_refuses(text: str) -> None:
     with pytest.raises(InputError, match="a budget is a whole number such as 5e6") as caught:
         Budget.from_text(text)
     assert repr(text) in str(caught.value)
+
+
+def test_a_long_text_is_shortened() -> None:
+    with pytest.raises(InputError) as caught:
+        Budget.from_text("9" * 100_000)
+    assert len(str(caught.value)) < 200
 
 
 @given(st.text(max_size=20))

@@ -156,53 +156,6 @@ def test_the_dashboard_shows_the_study_to_this_machine_only(dashboard: int) -> N
     )
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (
-            ("sarch",),
-            "No such command 'sarch'. Did you mean 'search'? known: search, retrain, count",
-        ),
-        (("search",), "--budget is needed to begin a study"),
-        (("search", "--budget", "much"), "a budget is a whole number such as 5e6"),
-        (("search", "--budget", "5M", "--trials", "0"), "'--trials': Input should be greater"),
-        (("search", "--budget", "5M", "--trials=x"), "got 'x'"),
-        (
-            ("search", "--budget", "5M", "--foo"),
-            "No such option: --foo; known: --budget, --trials",
-        ),
-        (("search", "--budget", "5M", "--dataset", "mnist"), "unknown data set 'mnist', known:"),
-        (("search", "--budget", "5M", "--dataset", "folder"), "needs --data-dir"),
-        (("search", "--budget", "5M", "--space", "no.toml"), "no.toml: can't be read: No such"),
-        (("search", "--budget", "9", "--dataset", "digits"), "the smallest, preact [1,1]"),
-        (("search", "--study", "../x"), "a study's name has letters"),
-        (("retrain",), "no study in ./studies; budgetnas search begins one"),
-        (
-            ("retrain", "resnet19"),
-            "'resnet19', known: an arch file (.json), best, a trial's",
-        ),
-        (("retrain", "resnet18", "--recipe", "best"), "unknown recipe 'best', known: short, full"),
-        (("retrain", "resnet18", "--device", "cuda:99"), "--device must be one of auto, cpu"),
-        (("count",), "Missing argument 'ARCH'"),
-        (
-            ("count", "resnet19"),
-            "'resnet19', known: an arch file (.json), - for stdin, eff",
-        ),
-        (("count", "-"), "stdin: not valid JSON"),
-        (("count", "resnet18", "--image-size", "0"), "'--image-size'"),
-        (("count", "."), ".: can't be read"),
-        (("dashboard",), "no study in ./studies"),
-        (("dashboard", "--port", "99999"), "'--port'"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
-)
-def test_bad_input_is_one_line_and_nothing_is_written(
-    budgetnas: Program, words: tuple[str, ...], message: str
-) -> None:
-    assert message in budgetnas(*words).complaint()
-    assert not list(Path().iterdir())
-
-
 def test_what_the_system_refuses_is_one_line(budgetnas: Program) -> None:
     Path("studies").write_text("")
     ended = budgetnas("search", "--budget", "100k", "--dataset", "digits", "--trials", 1)

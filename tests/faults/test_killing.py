@@ -122,6 +122,7 @@ def test_a_retraining_killed_at_random_moments_ends_with_the_same_weights(
         process.communicate()
         kills += 1
     ended = budgetnas(*words, "--out", "pieces", "--resume", "--json").json()
+    assert kills == ROUNDS
     assert digest("pieces") == digest("whole")
     assert (ended["test_accuracy"], ended["test_loss"]) == (
         whole["test_accuracy"], whole["test_loss"],

@@ -1,0 +1,109 @@
+"""What an interruption (Ctrl-C, SIGTERM) does, from the first moment to the last: exit status 130.
+
+Imports take seconds and can't be broken off cleanly. So an interruption ends the program on the
+spot as long as there is nothing to put away; only within `raised` it is a `KeyboardInterrupt`.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+NUMBERS = (signal.SIGINT, signal.SIGTERM)
+_last_words = ""
+
+
+def end_on_the_spot(last_words: str) -> None:
+    """From now on, an interruption ends the program with these words on stderr."""
+    change_last_words(last_words)
+    _handle(_end)
+
+
+def change_last_words(last_words: str) -> None:
+    """Say something else when the program is ended on the spot."""
+    global _last_words
+    _last_words = last_words
+
+
+def say(line: str) -> None:
+    """Write a line on stderr, past every buffer; where there is none, the exit status says it."""
+    with suppress(OSError):
+        if sys.stderr:  # else its number may be another file's
+            os.write(2, f"{line}\n".encode(errors="backslashreplace"))
+
+
+def end_is_near() -> None:
+    """From now on, nothing is left to interrupt."""
+    _handle(signal.SIG_IGN)
+
+
+def repeated(arguments: Sequence[str]) -> str:
+    """Write a command that can be given once more, without passwords."""
+    import shlex
+
+    return shlex.join(["budgetnas", *map(_without_password, arguments)])
+
+
+def _without_password(word: str) -> str:
+    import re
+
+    word = re.sub(r"(://[^/:@]*):.*@", r"\1:***@", word, flags=re.DOTALL)
+    return re.sub(r"([?&][^=&]*pass[^=&]*)=[^&]*", r"\1=***", word, flags=re.IGNORECASE)
+
+
+def _handle(handler: "Callable[[int, FrameType | None], None] | signal.Handlers") -> None:
+    for number in NUMBERS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as shells start what is to last
+            signal.signal(number, handler)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    """Leave no time for anything to go wrong."""
+    say(_last_words)
+    os._exit(130)
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Within, an interruption is a `KeyboardInterrupt`."""
+    before = {number: signal.getsignal(number) for number in (*NUMBERS, signal.SIGALRM)}
+    hook = sys.unraisablehook
+    try:
+        sys.unraisablehook = _once_more(hook)
+        signal.signal(signal.SIGALRM, _raise)
+        _handle(_raise)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = hook
+
+
+def _raise(number: int, frame: FrameType | None) -> None:
+    while frame:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            _soon()  # what is raised in the middle of an import turns into anything
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
+
+
+def _soon() -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0.02)
+
+
+def _once_more(
+    hook: "Callable[[sys.UnraisableHookArgs], object]",
+) -> "Callable[[sys.UnraisableHookArgs], None]":
+    """Repeat an interruption that fell into a destructor, where Python drops what is raised."""
+
+    def unraisable(args: "sys.UnraisableHookArgs") -> None:
+        if issubclass(args.exc_type, KeyboardInterrupt):
+            _soon()
+        else:
+            hook(args)
+
+    return unraisable
