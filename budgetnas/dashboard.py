@@ -50,10 +50,7 @@ def serve(study: str | None, storage: str | None, port: int, say: Callable[[str]
         with server:
             address = f"http://{HOST}:{server.server_port}"
             say(f"Study {name}: {address}/dashboard/studies/{loaded._study_id} (Ctrl-C ends it)")
-            try:
-                server.serve_forever()
-            except KeyboardInterrupt:
-                say("Dashboard ended.")
+            server.serve_forever()
 
 
 def _application(study: optuna.Study) -> WSGI:

@@ -2,6 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -70,8 +71,12 @@ class _Watch(ABC):
         """Say what an interruption leaves."""
 
     def say(self, text: str) -> None:
-        """Print a line, above the bar if there is one."""
-        self.console.print(text, soft_wrap=True)
+        """Print a line, above the bar if there is one.
+
+        Whoever was looking may be gone, and stderr with them: the work goes on.
+        """
+        with suppress(OSError, SystemExit):  # rich ends the program if a pipe is closed
+            self.console.print(text, soft_wrap=True)
         self._last_line = time.monotonic()
 
     def show(self, what: str, done: float, total: float, note: str = "") -> None:

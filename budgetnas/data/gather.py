@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from budgetnas.data.cache import Decoded, ImageCache
 from budgetnas.data.datasets import Progress
 from budgetnas.data.decode import Pixels, bombs_refused, decode, to_channels
 from budgetnas.data.listing import access, show
-from budgetnas.data.resize import fit_one
+from budgetnas.data.resize import empty_images, fit_one
 from budgetnas.data.splits import content_digest, is_set_aside
 from budgetnas.errors import InputError
 
@@ -78,8 +77,7 @@ class _Stack:
     """Images in one array, which is grey until a colour image comes if nobody says."""
 
     def __init__(self, room: int, size: int, channels: int | None) -> None:
-        # rows that are never written take no memory
-        self._rows: Pixels = np.empty((room, size, size, channels or 1), np.uint8)
+        self._rows: Pixels = empty_images(room, size, channels or 1)
         self._fixed = channels is not None
         self._filled = 0
 
@@ -97,7 +95,7 @@ class _Stack:
         return self._rows[: self._filled]
 
     def _widen(self) -> None:
-        colour: Pixels = np.empty((*self._rows.shape[:-1], 3), np.uint8)
+        colour: Pixels = empty_images(len(self._rows), self._rows.shape[1], 3)
         colour[: self._filled] = self.images
         self._rows, self._fixed = colour, True
 

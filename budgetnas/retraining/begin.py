@@ -13,7 +13,7 @@ from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.errors import InputError
-from budgetnas.events import Loading, Notice, Watcher
+from budgetnas.events import Loading, Watcher
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.target import StudyTarget, Target
@@ -92,15 +92,12 @@ def begin(
     origin: StudyTarget | None,
     device: torch.device,
     watch: Watcher,
-) -> tuple[RunConfig, ImageSet]:
-    """Settle everything that defines a new run, and load its images."""
+) -> tuple[RunConfig, ImageSet, list[str]]:
+    """Settle everything that defines a new run, and load its images; say what had to adapt."""
     source = asked.source(origin)
     images = _load(source, watch)
     arch, notice = fit_arch(found.arch, asked.target, images.channels, len(images.classes))
     recipe, notices = asked.full_recipe(found, images.channels, source.info.mirror)
-    for text in [notice, *(f"recipe: {n}" for n in notices)]:
-        if text:
-            watch(Notice(text))
     statistics = recipe_statistics(recipe, images)
     check_schedule(recipe, len(images))
     seed = asked.seed if asked.seed is not None else origin.config.seed if origin else 0
@@ -120,7 +117,7 @@ def begin(
         std=statistics.std,
         numerics=choose_numerics(device),
     )
-    return config, images
+    return config, images, [*filter(None, [notice]), *(f"recipe: {text}" for text in notices)]
 
 
 def _load(source: DataSource, watch: Watcher) -> ImageSet:

@@ -76,22 +76,25 @@ def retrain(
     if resume and storage is not None:
         raise InputError("--resume needs no --storage: all that a run needs is in its folder")
     if resume and out:
-        return _resume(Path(out), asked, where, watch)
+        return _resume(Path(out), asked, where, [], watch)
     origin = find_study_target(study) if study or is_of_a_study(target) else None
-    if origin and origin.guessed:
-        watch(Notice(f"study {origin.name}"))
+    guessed = [f"study {origin.name}"] if origin and origin.guessed else []
     base = (origin.folder if origin else Path()) / RUNS
     if resume:
-        return _resume(unfinished(base, target), asked, where, watch)
+        return _resume(unfinished(base, target), asked, where, guessed, watch)
     found = find_target(target, origin, storage)
     folder = new_folder(Path(out) if out else None, base, target, found)
     require_writable(folder)
-    config, images = begin(asked, found, origin, where, watch)
-    return _run(config, images, folder, where, watch)
+    config, images, adapted = begin(asked, found, origin, where, watch)
+    return _run(config, images, folder, where, guessed + adapted, watch)
 
 
 def _resume(
-    folder: Path, asked: RetrainRequest, device: torch.device, watch: Watcher
+    folder: Path,
+    asked: RetrainRequest,
+    device: torch.device,
+    notices: list[str],
+    watch: Watcher,
 ) -> RunResult:
     """Continue the run in a folder, or return its result if it has one."""
     config = RunConfig.read(folder)
@@ -101,20 +104,26 @@ def _resume(
         watch(Notice(f"{folder} is finished already"))
         return RunResult.read(result)
     config, images = load_again(config, asked, watch)
-    return _run(config, images, folder, device, watch)
+    return _run(config, images, folder, device, notices, watch)
 
 
 def _run(
-    config: RunConfig, images: ImageSet, folder: Path, device: torch.device, watch: Watcher
+    config: RunConfig,
+    images: ImageSet,
+    folder: Path,
+    device: torch.device,
+    notices: list[str],
+    watch: Watcher,
 ) -> RunResult:
+    """Train and test, once nothing is left that could be refused."""
     check_test(config.data, config.classes)
     log = study_folder(config.study) if config.study else RUNS
     require_writable(log / LOG)
     logs = {log, RUNS, *(path.parent for path in STUDIES.glob(f"*/{LOG}"))}
     uses = count_uses(logs, config.data, config.fingerprint)
-    if uses:
-        watch(Notice(_used(uses)))
     with held(folder):
+        for text in [*notices, *([_used(uses)] if uses else [])]:
+            watch(Notice(text))
         return Retraining(config, folder, log, device, watch).run(images)
 
 

@@ -174,7 +174,9 @@ def _run(
     facts = _facts(images, parts)
     if began:
         require_same(f"study {name!r}", {"the data": (began.facts, facts)})
-    config = began or _begin(name, asked, source, facts, seed, storage, device, watch)
+    config, notices = (
+        (began, []) if began else _begin(name, asked, source, facts, seed, storage, device)
+    )
     use_threads(config.numerics)
     train, val = images.take(parts.train), images.take(parts.val)
     statistics = recipe_statistics(config.recipe, train)
@@ -182,6 +184,8 @@ def _run(
         task = Task(train.to(device), val.to(device), statistics, config.numerics, seed)
     url = storage or default_url(folder)
     with owned_study(config, folder, url, begun=began is not None) as study:
+        for text in notices:
+            watch(Notice(text))
         counted = tally(study.get_trials(deepcopy=False))
         watch(SearchStarted(name, counted, trials))
         if counted.trained < trials:
@@ -265,17 +269,14 @@ def _begin(
     seed: int,
     storage: str | None,
     device: torch.device,
-    watch: Watcher,
-) -> StudyConfig:
-    """Settle everything that defines a new study."""
+) -> tuple[StudyConfig, list[str]]:
+    """Settle everything that defines a new study; say what had to adapt."""
     assert asked.budget is not None
     recipe, notices = asked.for_trials(facts.channels, source.info.mirror)
     check_schedule(recipe, facts.train)
     space = asked.space or Space()
     _require_fit(asked.budget, space, source, facts.channels, len(facts.classes))
-    for notice in notices:
-        watch(Notice(f"recipe: {notice}"))
-    return StudyConfig(
+    config = StudyConfig(
         name=name,
         version=__version__,
         seed=seed,
@@ -290,6 +291,7 @@ def _begin(
         recipe=recipe,
         space=space,
     )
+    return config, [f"recipe: {notice}" for notice in notices]
 
 
 def _tell_estimate(

@@ -45,6 +45,10 @@ class ScheduleTable:
     """Momentum (beta 1 for Adam) of every step; None where the schedule leaves it alone."""
 
 
+MOST_STEPS = 20_000_000
+"""What is tabulated in seconds: 400 epochs of 50,000 images one by one."""
+
+
 def schedule_table(recipe: Recipe, steps_per_epoch: int) -> ScheduleTable:
     """Tabulate a recipe's schedule.
 
@@ -56,6 +60,11 @@ def schedule_table(recipe: Recipe, steps_per_epoch: int) -> ScheduleTable:
         InputError: If the schedule can't run for so long, with the scheduler's own reason.
     """
     schedule, steps = recipe.schedule, recipe.epochs * steps_per_epoch
+    if steps > MOST_STEPS:
+        raise InputError(
+            f"a training may have at most {MOST_STEPS:,} steps, {recipe.epochs:,} epochs of "
+            f"{steps_per_epoch:,} are {steps:,}"
+        )
     if isinstance(schedule, Cosine):
         peak = recipe.optimizer.lr
         # Each step stands in the middle of its share of the run: none has a rate of zero.

@@ -158,10 +158,8 @@ def test_the_dashboard_shows_the_study_to_this_machine_only(dashboard: int) -> N
 
 def test_what_the_system_refuses_is_one_line(budgetnas: Program) -> None:
     Path("studies").write_text("")
-    ended = budgetnas("search", "--budget", "100k", "--dataset", "digits", "--trials", 1)
-    assert (ended.status, ended.out) == (2, "")
-    assert "Traceback" not in ended.err
-    assert "studies" in ended.err.splitlines()[-1]
+    words = ("search", "--budget", "100k", "--dataset", "digits", "--trials", 1)
+    assert "studies" in budgetnas(*words).complaint()
     assert "File name too long" in budgetnas("count", "a" * 300 + ".json").complaint()
 
 

@@ -81,3 +81,14 @@ def test_what_can_not_be(arguments: tuple[str], message: str) -> None:
 def test_titles_name_studies() -> None:
     assert DataSource.choose("cifar10").title == "cifar10"
     assert DataSource.choose("folder", "some/where/birds").title == "folder-birds"
+
+
+def test_images_that_can_never_fit_into_memory_are_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("os.sysconf", lambda name: 2**10)  # a machine of one MiB
+    with pytest.raises(InputError) as caught:
+        load_train(DataSource.choose("digits", image_size=64))
+    assert "--image-size 64: 1,443 images must fit into memory, they need 0.0 GiB" in str(
+        caught.value
+    )
