@@ -1,13 +1,14 @@
 """Files that are written whole or not at all."""
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from budgetnas.errors import InputError
+from budgetnas.errors import BudgetnasError, InputError
 
-UNFINISHED = ".part"
-"""How the names of files end that are still being written."""
+_UNFINISHED = ".part"
 
 
 def write_atomic(path: Path, content: str | bytes, *, durable: bool = True) -> None:
@@ -24,7 +25,7 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = True) -> N
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     descriptor, temporary = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED
+        dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED
     )
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -34,6 +35,8 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = True) -> N
                 os.fsync(file.fileno())
         Path(temporary).chmod(0o644)
         Path(temporary).replace(path)
+        if durable:
+            _flush_folder(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -57,14 +60,43 @@ def _is_read_only(place: Path) -> bool:
 
 def sweep(folder: Path) -> None:
     """Remove what writers that were killed have left; the caller must be the only writer."""
-    for left in folder.glob(f".*{UNFINISHED}"):
+    for left in folder.glob(f".*{_UNFINISHED}"):
         left.unlink(missing_ok=True)
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line to a log in a single write, and flush it to disk."""
+    """Append one line to a log in a single write, and flush it to disk.
+
+    A last line that was not written whole stays a line of its own.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as file:
-        file.write(line.encode() + b"\n")
+    with path.open("a+b") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+        whole = file.read(1) in (b"", b"\n")
+        file.write((b"" if whole else b"\n") + line.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
+    _flush_folder(path.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk, too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def system_guard() -> Iterator[None]:
+    """Say what the system refuses in the middle of the work, and that nothing is lost by it."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise BudgetnasError(
+            f"{where}{error.strerror or error}; what was finished before is kept, and goes on "
+            "once this is mended"
+        ) from error

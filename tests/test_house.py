@@ -60,3 +60,6 @@ def test_a_log_grows_by_whole_lines(tmp_path: Path) -> None:
     for text in ("one", "two"):
         files.append_line(tmp_path / "log", text)
     assert (tmp_path / "log").read_text() == "one\ntwo\n"
+    (tmp_path / "log").write_text("one\nhalf a li")
+    files.append_line(tmp_path / "log", "two")
+    assert (tmp_path / "log").read_text() == "one\nhalf a li\ntwo\n"

@@ -103,7 +103,7 @@ def _is_a_path(error: OSError) -> bool:
 
 def _complain(message: str, status: int) -> int:
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
-    signals.say(f"budgetnas: {line}")
+    signals.say(f"budgetnas: {signals.without_password(line)}")
     return status
 
 

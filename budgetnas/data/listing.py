@@ -1,6 +1,7 @@
 """What is in a folder data set, by its names alone: no image is opened here.
 
-What looks like an image and can't be one is refused, never left out in silence.
+What has the name of an image and can't be one is refused, never left out in silence; other files,
+by their suffixes, are no images.
 """
 
 import os

@@ -40,6 +40,8 @@ def empty_images(n: int, size: int, channels: int) -> npt.NDArray[np.uint8]:
 def fit_one(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     """Bring one image [h, w, c], with c of 1 or 3, to [size, size, c].
 
+    What it returns is cached: raise `budgetnas.data.decode._VERSION` with any change.
+
     Raises:
         ValueError: If it is so long and thin that it would first become too large.
     """

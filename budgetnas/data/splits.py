@@ -82,7 +82,8 @@ def content_digest(image: npt.NDArray[np.uint8]) -> bytes:
 def is_set_aside(digest: bytes) -> bool:
     """Say whether the image with this content digest belongs to the test part.
 
-    It depends on the image alone, so copies stay on one side, renaming changes nothing and added
+    What it returns is cached: raise `budgetnas.data.decode._VERSION` with any change. It depends
+    on the image alone, so copies stay on one side, renaming changes nothing and added
     images move nobody.
     """
     return int.from_bytes(digest[:8], "big") % SET_ASIDE_SHARE == 0

@@ -1,5 +1,6 @@
 """Settling what a run is: from what a user asks, the study and the images to a `RunConfig`."""
 
+import contextlib
 import re
 import time
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.target import StudyTarget, Target
 from budgetnas.study.config import require_same
+from budgetnas.study.place import STUDIES, config_path
 from budgetnas.train.engine import check_schedule, recipe_statistics
 from budgetnas.train.memory import memory_guard
 from budgetnas.train.numerics import choose_numerics
@@ -45,6 +47,10 @@ class RetrainRequest:
         return DataSource.choose(
             data.dataset, self.data_dir or data.data_dir, self.image_size or data.image_size
         )
+
+    def names_data(self) -> bool:
+        """Say whether the caller named the data, so that they may be others than the study's."""
+        return not (self.dataset is None and self.data_dir is None and self.image_size is None)
 
     def full_recipe(self, found: Target, channels: int, mirror: bool) -> tuple[Recipe, list[str]]:
         """The recipe that is asked for, fitted to images and trial if it is a named one."""
@@ -96,6 +102,9 @@ def begin(
     """Settle everything that defines a new run, and load its images; say what had to adapt."""
     source = asked.source(origin)
     images = _load(source, watch)
+    if origin and source == origin.config.data and not asked.names_data():
+        facts = {"the data": (origin.config.facts.fingerprint, images.fingerprint())}
+        require_same(f"study {origin.name!r}", facts, "name other data with --dataset")
     arch, notice = fit_arch(found.arch, asked.target, images.channels, len(images.classes))
     recipe, notices = asked.full_recipe(found, images.channels, source.info.mirror)
     statistics = recipe_statistics(recipe, images)
@@ -140,8 +149,11 @@ def load_again(
 def new_folder(out: Path | None, base: Path, target: str, found: Target) -> Path:
     """Choose the folder of a new run."""
     if out is not None:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if out.exists() and not (out.is_dir() and _nothing_trained(out)):
             raise InputError(f"--out must be a new or empty folder (or give --resume), got {out}")
+        studies, place = STUDIES.resolve(), out.resolve()
+        if place in (studies, studies.parent) or place.parent in (studies, *_studies_of(place)):
+            raise InputError(f"--out must be no study's folder or its runs, got {out}")
         return out
     title = f"trial{found.trial}" if found.trial is not None else Path(target).stem
     title = re.sub(r"[^A-Za-z0-9._-]+", "-", title)[:60]
@@ -150,14 +162,26 @@ def new_folder(out: Path | None, base: Path, target: str, found: Target) -> Path
     return next(base / name for name in names if not (base / name).exists())
 
 
+BEGINNING = {".lock", "run.json", "arch.json", "recipe.toml", "environment.json"}
+"""What a run that was killed before its first epoch leaves in its folder."""
+
+
+def _nothing_trained(folder: Path) -> bool:
+    return all(path.name in BEGINNING or path.suffix == ".part" for path in folder.iterdir())
+
+
+def _studies_of(place: Path) -> list[Path]:
+    """The study whose own folder a path is directly in, if any."""
+    return [place.parent] if config_path(place.parent).exists() else []
+
+
 def unfinished(base: Path, target: str) -> Path:
     """Find the newest run of this target that has no result."""
     for path in sorted(base.glob("*/run.json"), reverse=True):
-        if (
-            not (path.parent / "result.json").exists()
-            and RunConfig.read(path.parent).target == target
-        ):
-            return path.parent
+        with contextlib.suppress(InputError):  # a damaged neighbour hides no other
+            began = RunConfig.read(path.parent)
+            if began.target == target and not (path.parent / "result.json").exists():
+                return path.parent
     raise InputError(
         f"no unfinished run of {target!r} in ./{base} to resume; --out names a folder"
     )

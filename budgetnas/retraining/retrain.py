@@ -1,5 +1,6 @@
 """`retrain`: one architecture, the full recipe, all training images, the test set opened once."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -8,16 +9,17 @@ from budgetnas.data.heldout import LOG, check_test, count_uses
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
-from budgetnas.files import require_writable
+from budgetnas.files import require_writable, system_guard
 from budgetnas.recipe import RECIPES, Recipe, load_recipe
 from budgetnas.retraining.begin import RetrainRequest, begin, load_again, new_folder, unfinished
 from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.retraining.target import find_study_target, find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
-from budgetnas.study.place import STUDIES, held, study_folder
+from budgetnas.study.place import STUDIES, config_path, held, study_folder
 from budgetnas.train.numerics import choose_device
 
 RUNS = Path("runs")
+RESULT = "result.json"
 
 
 def retrain(
@@ -99,10 +101,11 @@ def _resume(
     """Continue the run in a folder, or return its result if it has one."""
     config = RunConfig.read(folder)
     asked.require_same(config)
-    result = folder / "result.json"
+    result = folder / RESULT
     if result.is_file():
+        finished = RunResult.read(result)
         watch(Notice(f"{folder} is finished already"))
-        return RunResult.read(result)
+        return finished
     config, images = load_again(config, asked, watch)
     return _run(config, images, folder, device, notices, watch)
 
@@ -118,13 +121,22 @@ def _run(
     """Train and test, once nothing is left that could be refused."""
     check_test(config.data, config.classes)
     log = study_folder(config.study) if config.study else RUNS
+    if config.study and not config_path(log).is_file():
+        raise InputError(
+            f"{folder} is a run of study {config.study!r}, which logs it: no ./{log} here"
+        )
     require_writable(log / LOG)
+    if os.path.lexists(log / LOG) and not (log / LOG).is_file():
+        raise InputError(f"{log / LOG} must be a file, to log the test's opening")
     logs = {log, RUNS, *(path.parent for path in STUDIES.glob(f"*/{LOG}"))}
     uses = count_uses(logs, config.data, config.fingerprint)
     with held(folder):
+        if (folder / RESULT).is_file():
+            raise InputError(f"{folder} has just been finished by another process")
         for text in [*notices, *([_used(uses)] if uses else [])]:
             watch(Notice(text))
-        return Retraining(config, folder, log, device, watch).run(images)
+        with system_guard():
+            return Retraining(config, folder, log, device, watch).run(images)
 
 
 def _used(uses: int) -> str:

@@ -10,6 +10,7 @@ from budgetnas.errors import InputError
 from budgetnas.space import Overrides
 from budgetnas.spec import parse_json
 from budgetnas.study.config import StudyConfig, storage_url
+from budgetnas.study.owned import require_unchanged
 from budgetnas.study.place import find_study, study_folder
 from budgetnas.study.storage import existing_study
 from budgetnas.study.trials import best_trial
@@ -68,6 +69,7 @@ def find_target(target: str, study: StudyTarget | None, storage: str | None) -> 
 def _find_trial(target: str, study: StudyTarget, storage: str | None) -> FrozenTrial:
     url = storage_url(study.config, study.folder, storage)
     with existing_study(study.name, url) as loaded:
+        require_unchanged(loaded, study.config)
         trials = loaded.get_trials(deepcopy=False)
     if target == "best":
         best = best_trial(trials)

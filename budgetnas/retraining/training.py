@@ -1,5 +1,6 @@
 """`Retraining`: a run in its folder, epoch by epoch, and the test at its end."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -46,8 +47,8 @@ class Retraining:
         checkpoints = Checkpoints(self.folder)
         state = checkpoints.read(self._check, lambda text: self.watch(Notice(text)))
         rows = _rows(state)
+        self.config.write(self.folder)  # on resuming too: the images may have moved
         if state is None:
-            self.config.write(self.folder)
             write_json(self.folder / "environment.json", environment(device_title(self.device)))
         config = self.config
         self.watch(
@@ -82,17 +83,27 @@ class Retraining:
         if not torch.equal(state.get("definition", torch.empty(0)), self._definition()):
             raise InputError(f"{path}: of another run than {self.folder / 'run.json'} says")
         if len(_rows(state)) == self.config.recipe.epochs:
-            read_tensors(self.folder / "weights.safetensors")
+            self._check_weights(state)
+
+    def _check_weights(self, state: State) -> None:
+        """Refuse weights that are damaged, or not those that the last checkpoint is of."""
+        path = self.folder / "weights.safetensors"
+        read_tensors(path)
+        if not torch.equal(state.get("weights", torch.empty(0)), _digest(path)):
+            raise InputError(f"{path}: damaged: not the weights of this run's last epoch")
 
     def _keep(self, epoch: Epoch, rows: list[Row], checkpoints: Checkpoints) -> None:
         """Write weights after the last epoch, then the checkpoint, then its metrics for people.
 
         In this order a checkpoint never claims an epoch whose weights are missing.
         """
-        if epoch.number == self.config.recipe.epochs:
-            write_tensors(self.folder / "weights.safetensors", epoch.weights())
         table = torch.tensor([list(row.values()) for row in rows], dtype=torch.float64)
-        checkpoints.write({**epoch.state(), "metrics": table, "definition": self._definition()})
+        state = {**epoch.state(), "metrics": table, "definition": self._definition()}
+        if epoch.number == self.config.recipe.epochs:
+            weights = self.folder / "weights.safetensors"
+            write_tensors(weights, epoch.weights())
+            state["weights"] = _digest(weights)
+        checkpoints.write(state)
         self._write_metrics(rows)
 
     def _definition(self) -> torch.Tensor:
@@ -153,6 +164,10 @@ class Retraining:
         }
         for name, table in tables.items():
             write_atomic(self.folder / f"{name}.csv", table.to_csv(index=name != "predictions"))
+
+
+def _digest(path: Path) -> torch.Tensor:
+    return torch.tensor(list(hashlib.sha256(path.read_bytes()).digest()), dtype=torch.uint8)
 
 
 def _metrics(epoch: Epoch) -> Row:

@@ -1,30 +1,39 @@
 """`KeptTrial`: the finished epochs of a running trial; an interruption costs one at most."""
 
 import hashlib
+import re
 from collections.abc import Callable, Container
 from pathlib import Path
 
 import torch
 
+from budgetnas.arch import Arch
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
+from budgetnas.study.config import StudyConfig
 from budgetnas.train.checkpoint import epochs_done, read_tensors, write_tensors
 from budgetnas.train.engine import State
+
+_NAME = re.compile(r"trial-(\d+)-[0-9a-f]{8}\.safetensors", re.ASCII)
 
 
 class KeptTrial:
     """A file in the study's folder that exists only while its trial is open."""
 
-    def __init__(self, folder: Path, number: int, recipe: Recipe) -> None:
-        # the same trial with half the batch is another training
-        digest = hashlib.sha256(recipe.model_dump_json().encode()).hexdigest()[:8]
-        self.path = folder / f"trial-{number}-{digest}.safetensors"
+    def __init__(
+        self, folder: Path, number: int, config: StudyConfig, arch: Arch, recipe: Recipe
+    ) -> None:
+        # the same trial with half the batch is another training, as is another study's
+        training = (number, config.definition(), arch.to_json(), recipe.model_dump_json())
+        digest = hashlib.sha256(repr(training).encode())
+        self.path = folder / f"trial-{number}-{digest.hexdigest()[:8]}.safetensors"
+        self._training = torch.tensor(list(digest.digest()), dtype=torch.uint8)
         self._epochs = recipe.epochs
 
     def read(self, say: Callable[[str], None]) -> tuple[State | None, float]:
         """Return the state to continue from and the seconds it took; None and 0 from the start.
 
-        A damaged file costs the epochs it held, not the search: it is named, and forgotten.
+        A damaged file costs the epochs it held, not the search: it is named.
         """
         if not self.path.is_file():
             return None, 0.0
@@ -32,8 +41,11 @@ class KeptTrial:
             state = read_tensors(self.path)
             epochs_done(state, self.path, self._epochs)
             seconds = float(state.pop("seconds"))
+            if not torch.equal(state.pop("training"), self._training):
+                raise InputError(f"{self.path}: damaged: of another training")
         except (InputError, KeyError, RuntimeError) as error:
-            say(f"{error}; its trial begins again")
+            named = error if isinstance(error, InputError) else f"{self.path}: damaged: {error}"
+            say(f"{named}; its trial begins again")
             return None, 0.0
         return state, seconds
 
@@ -43,18 +55,13 @@ class KeptTrial:
         It is not waited for until it is on the disk: that would cost as much as a short epoch,
         and after a crash of the whole machine the checksum tells.
         """
-        write_tensors(self.path, {**state, "seconds": torch.tensor(seconds)}, durable=False)
-
-    def forget(self) -> None:
-        """Let go of a trial that has ended, whatever its recipe was."""
-        number = self.path.name.split("-")[1]
-        for path in self.path.parent.glob(f"trial-{number}-*.safetensors"):
-            path.unlink(missing_ok=True)
+        facts = {"seconds": torch.tensor(seconds), "training": self._training}
+        write_tensors(self.path, {**state, **facts}, durable=False)
 
 
 def forget_ended(folder: Path, open_trials: Container[int]) -> None:
-    """Let go of trials that had ended when the search was killed, before it could do so."""
-    for path in folder.glob("trial-*-*.safetensors"):
-        number = path.name.split("-")[1]
-        if not (number.isdecimal() and int(number) in open_trials):
+    """Let go of the trials that have ended, whenever that was and whatever their recipe."""
+    for path in folder.iterdir():
+        ours = _NAME.fullmatch(path.name)
+        if ours and int(ours[1]) not in open_trials:
             path.unlink(missing_ok=True)

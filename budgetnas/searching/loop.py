@@ -30,6 +30,9 @@ from budgetnas.train.memory import give_memory_back
 Stopped: TypeAlias = Literal["trials", "timeout", "exhausted"]
 """Why a search ended: N trials are trained, time is up, nothing new can be drawn."""
 
+HALVED = "halved_batch"
+"""The attribute of a trial that is trained with half the batch: the whole did not fit."""
+
 FAILURES_IN_A_ROW = 5
 REJECTED_IN_A_ROW = 1_000
 
@@ -62,7 +65,7 @@ class Loop:
             SearchFailed: After five failures in a row.
         """
         left = self._queue_running()
-        forget_ended(self.folder, [t.number for t in self._trials() if kind_of(t) is Kind.OPEN])
+        self._forget_ended()
         if left:
             numbers = ", ".join(map(str, left))
             self.watch(Notice(f"taking up again what was interrupted: trial {numbers}"))
@@ -134,12 +137,17 @@ class Loop:
         if twin is not None:
             trial.set_user_attr("duplicate_of", twin)
             return self._prune(trial, Kind.DUPLICATE, arch)
+        if HALVED in trial.user_attrs:  # taken up again, it stays the training that it was
+            return self._train_halved(trial, arch, overrides, deadline)
         try:
             return self._train(trial, arch, recipe, deadline)
-        except OutOfMemory:
-            pass  # leave this block first: the exception holds the network in memory
+        except OutOfMemory as error:
+            # not in this block: the exception holds the network in memory
+            reason = str(error)
         except TrialFailed as error:
             return self._fail(trial, str(error))
+        if self._trials()[trial.number].intermediate_values:
+            return self._fail(trial, reason)  # another training must not add to its epochs
         return self._train_halved(trial, arch, overrides, deadline)
 
     def _train_halved(
@@ -150,6 +158,7 @@ class Loop:
         batch = min(overrides.apply(self.config.recipe).batch_size, len(self.task.images))
         halved = overrides.changed(batch_size=max(2, batch // 2))
         trial.set_user_attr("recipe", halved.model_dump_json(exclude_none=True))
+        trial.set_user_attr(HALVED, True)
         try:
             return self._train(trial, arch, halved.apply(self.config.recipe), deadline)
         except TrialFailed as error:
@@ -190,7 +199,7 @@ class Loop:
         """Train, report every epoch, stop where the pruner or the time says so."""
         reported = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         resumed_at = max(reported, default=0)  # the pruner judges the last epoch reported
-        kept = KeptTrial(self.folder, trial.number, recipe)
+        kept = KeptTrial(self.folder, trial.number, self.config, arch, recipe)
         state, before = kept.read(lambda text: self.watch(Notice(text)))
         started, pruned = time.perf_counter() - before, False
         for epoch in self.task.train(arch, recipe, trial.number, state):
@@ -219,7 +228,7 @@ class Loop:
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             self.study.tell(trial, epoch.val_accuracy)
-        kept.forget()
+        self._forget_ended()
         return self._ended(
             trial,
             Kind.TRAINED,
@@ -236,6 +245,7 @@ class Loop:
     def _fail(self, trial: optuna.Trial, reason: str) -> TrialEnded:
         trial.set_user_attr("failure", reason)
         self.study.tell(trial, state=TrialState.FAIL)
+        self._forget_ended()
         return self._ended(trial, Kind.FAILED, failure=reason)
 
     def _ended(
@@ -262,6 +272,9 @@ class Loop:
             pruned,
             failure,
         )
+
+    def _forget_ended(self) -> None:
+        forget_ended(self.folder, [t.number for t in self._trials() if kind_of(t) is Kind.OPEN])
 
     def _queue_running(self) -> list[int]:
         """Queue again what is running: this process holds the study, so nobody else runs it."""

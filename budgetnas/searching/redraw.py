@@ -10,6 +10,7 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
+from optuna.trial import TrialState
 
 
 class Redraw:
@@ -23,6 +24,19 @@ class Redraw:
     def __init__(self, trial: optuna.Trial, study: optuna.Study) -> None:
         self._trial, self._study = trial, study
         self._stored = set(trial.params)
+        frozen = study.get_trials(deepcopy=False)[trial.number]
+        if self._stored or frozen.system_attrs:
+            self._draw_together()
+
+    def _draw_together(self) -> None:
+        """Let the sampler draw what it draws together, as if this trial had proposed nothing.
+
+        It may look at what running trials propose, and would see this one's first proposal.
+        """
+        storage, trial_id = self._study._storage, self._trial._trial_id
+        storage.set_trial_state_values(trial_id, TrialState.WAITING)
+        _ = self._trial.relative_params  # drawn now, and kept
+        storage.set_trial_state_values(trial_id, TrialState.RUNNING)
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False

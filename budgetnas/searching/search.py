@@ -17,7 +17,7 @@ from budgetnas.data.load import load_train
 from budgetnas.data.splits import Split, describe_split, split
 from budgetnas.errors import InputError, TrialFailed
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher, nobody
-from budgetnas.files import require_writable
+from budgetnas.files import require_writable, system_guard
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.recipe.named import RECIPES
 from budgetnas.searching.estimate import estimate_seconds
@@ -29,7 +29,7 @@ from budgetnas.space import Space
 from budgetnas.study.config import DataFacts, StudyConfig, require_same, storage_url
 from budgetnas.study.owned import owned_study
 from budgetnas.study.place import config_path, study_folder
-from budgetnas.study.storage import check_storage, default_url, redacted
+from budgetnas.study.storage import check_storage, default_url, redacted, require_file
 from budgetnas.study.trials import Best, tally
 from budgetnas.train.engine import check_schedule, recipe_statistics
 from budgetnas.train.memory import memory_guard
@@ -143,6 +143,7 @@ def search(
         known("pruner", began.pruner, dict(PRUNERS))
         asked.require_same(began)
         storage = _same_storage(began, folder, storage)
+        require_file(name, storage)
     else:
         _require_possible(asked, folder)
     require_writable(folder)
@@ -192,7 +193,8 @@ def _run(
             _tell_estimate(config, task, trials - counted.trained, device, watch)
         study.set_user_attr("data", source.title)
         config.changed(data=source).write(folder)
-        stopped = Loop(study, config, folder, task, watch).run(trials, deadline)
+        with system_guard():
+            stopped = Loop(study, config, folder, task, watch).run(trials, deadline)
         return _result(study, name, url, stopped)
 
 

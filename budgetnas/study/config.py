@@ -16,7 +16,7 @@ from budgetnas.recipe import Numerics, Recipe
 from budgetnas.space import Space
 from budgetnas.spec import Maybe, Spec, read_toml
 from budgetnas.study.place import config_path
-from budgetnas.study.storage import default_url
+from budgetnas.study.storage import default_url, hides_password
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -119,7 +119,7 @@ def storage_url(config: StudyConfig, folder: Path, given: str | None) -> str:
     stored = config.storage or default_url(folder)
     if given is not None:
         return given
-    if ":***@" in stored:
+    if hides_password(stored):
         raise InputError(
             f"study {config.name!r} is in {stored}, whose password is not stored: "
             "give --storage with it"

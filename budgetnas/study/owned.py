@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
+from optuna.storages import RDBStorage
+from optuna.study import StudyDirection
 
 from budgetnas.errors import InputError
 from budgetnas.files import sweep
@@ -43,15 +45,16 @@ def owned_study(
     Raises:
         InputError: If another process holds it, it is lost, it was changed, or its name is taken.
     """
-    if not begun and url != default_url(folder):  # before anything is written
-        _refuse_taken(config.name, url)
+    if not begun and url != default_url(folder) and check_storage(url):
+        with connected(url) as storage:  # before anything is written
+            _refuse_taken(config.name, storage, url)
     with held(folder):
         if not begun and config_path(folder).exists():
             raise InputError(f"{folder} has just been begun by another process: try again")
         sweep(folder)
         with (existing_study if begun else _new_study)(config.name, url) as study:
             if begun:
-                _require_unchanged(study, config)
+                require_unchanged(study, config)
             else:
                 study.set_user_attr("budget", f"{config.budget} {config.budget.cost}")
                 study._storage.set_study_system_attr(
@@ -63,28 +66,28 @@ def owned_study(
 @contextlib.contextmanager
 def _new_study(name: str, url: str) -> Iterator[optuna.Study]:
     with connected(url) as storage:
-        study = open_study(name, storage)
-        _refuse_trials(study, url)
-        yield study
+        _refuse_taken(name, storage, url)
+        yield open_study(name, storage)
 
 
-def _refuse_taken(name: str, url: str) -> None:
-    if check_storage(url):
-        with connected(url) as storage:
-            if name in optuna.get_all_study_names(storage):
-                _refuse_trials(open_study(name, storage), url)
-
-
-def _refuse_trials(study: optuna.Study, url: str) -> None:
+def _refuse_taken(name: str, storage: RDBStorage, url: str) -> None:
     """Refuse to begin what has begun; a study that was killed before its first trial has not."""
-    if study.get_trials(deepcopy=False):
+    if name not in optuna.get_all_study_names(storage):
+        return
+    study = optuna.load_study(study_name=name, storage=storage)
+    if study.get_trials(deepcopy=False) or study.directions != [StudyDirection.MAXIMIZE]:
         raise InputError(
-            f"the storage {redacted(url)} has trials of a study {study.study_name!r} already, but "
-            "its study.toml is missing: give another --study"
+            f"the storage {redacted(url)} has another study {name!r} already, or its study.toml "
+            "is missing: give another --study"
         )
 
 
-def _require_unchanged(study: optuna.Study, config: StudyConfig) -> None:
+def require_unchanged(study: optuna.Study, config: StudyConfig) -> None:
+    """Refuse a study whose study.toml no longer says what its storage remembers.
+
+    Raises:
+        InputError: With both values of what differs.
+    """
     began = study._storage.get_study_system_attrs(study._study_id).get(DEFINITION)
     require_same(
         f"study {config.name!r}",

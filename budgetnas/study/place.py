@@ -4,8 +4,10 @@ import contextlib
 import fcntl
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
@@ -75,7 +77,7 @@ def held(folder: Path) -> Iterator[None]:
         InputError: If another process holds it, with its number.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a+") as file:
+    with _lock_file(folder / ".lock") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -88,3 +90,12 @@ def held(folder: Path) -> Iterator[None]:
         file.write(f"process {os.getpid()}")
         file.flush()
         yield
+
+
+def _lock_file(path: Path) -> TextIO:
+    """Open a lock, never what somebody has put or linked in its place."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InputError(f"{path} must be a file")
+    return os.fdopen(descriptor, "r+")

@@ -1,6 +1,7 @@
 """Storages: any SQLAlchemy URL; a file in the study's folder unless one is given."""
 
 import contextlib
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,11 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from budgetnas.errors import BudgetnasError, InputError
 from budgetnas.files import require_writable
+from budgetnas.study.trials import check_trials
+
+_SECRET = re.compile("pass|pwd|secret|token|key|credential|odbc_connect", re.IGNORECASE)
+
+_HIDDEN = "***"
 
 METRIC = "val_accuracy"
 """What a trial's value is, for the dashboard and data frames."""
@@ -36,9 +42,15 @@ def redacted(url: str) -> str:
         return "(not an SQLAlchemy URL)"
     if parsed.drivername.startswith("sqlite") and parsed.database not in (None, "", ":memory:"):
         parsed = parsed.set(database=str(Path(parsed.database or "").resolve()))
-    secret = [key for key in parsed.query if "pass" in key.lower()]
-    parsed = parsed.update_query_dict(dict.fromkeys(secret, "***"))
+    secret = [key for key in parsed.query if _SECRET.search(key)]
+    parsed = parsed.update_query_dict(dict.fromkeys(secret, _HIDDEN))
     return parsed.render_as_string(hide_password=True)
+
+
+def hides_password(url: str) -> bool:
+    """Say whether a URL is a redacted one, whose password is not in it."""
+    parsed = make_url(url)
+    return _HIDDEN in (parsed.password, *parsed.query.values())
 
 
 def open_storage(url: str) -> RDBStorage:
@@ -60,7 +72,7 @@ def check_storage(url: str) -> bool:
         InputError: If the URL is none, its driver is missing, or nothing answers there.
     """
     file = _sqlite_file(url)
-    if file and not Path(file).exists():
+    if file and not file.startswith("file:") and not Path(file).exists():
         if not Path(file).parent.is_dir():
             raise InputError(
                 f"the storage {redacted(url)} can't be opened: no folder {Path(file).parent}"
@@ -85,15 +97,21 @@ def _opening(url: str) -> Iterator[None]:
             "--storage must be an SQLAlchemy URL such as sqlite:///study.db or "
             "postgresql://user@host/name, got something else"
         ) from None
-    if _sqlite_file(url) == "":
+    file = _sqlite_file(url)
+    if file and (file.startswith("file:") or (Path(file).exists() and not Path(file).is_file())):
+        raise InputError(f"--storage must name a file for SQLite, got {redacted(url)}")
+    if file == "":
         raise InputError(f"--storage must outlast the program, got {redacted(url)} in memory")
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of options in the URL that nobody knows
+            yield
     except ImportError as error:
         raise InputError(f"the storage {redacted(url)} needs a driver: {error}") from None
     except (SQLAlchemyError, RuntimeError, ValueError, TypeError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
-        raise InputError(f"the storage {redacted(url)} can't be opened: {reason}") from None
+        kind = BudgetnasError if "is locked" in reason else InputError  # it may be free soon
+        raise kind(f"the storage {redacted(url)} can't be opened: {reason}") from None
 
 
 def _sqlite_file(url: str) -> str | None:
@@ -158,6 +176,17 @@ def open_study(name: str, storage: RDBStorage) -> optuna.Study:
     return study
 
 
+def require_file(name: str, url: str) -> None:
+    """Refuse to continue a study whose SQLite file is gone: connecting would make an empty one.
+
+    Raises:
+        InputError: If it is.
+    """
+    database = _sqlite_file(url)
+    if database and not Path(database).is_file():
+        raise InputError(f"the storage of study {name!r} is missing: no file {database}")
+
+
 @contextlib.contextmanager
 def existing_study(name: str, url: str) -> Iterator[optuna.Study]:
     """Connect to a study that is in its storage.
@@ -166,9 +195,7 @@ def existing_study(name: str, url: str) -> Iterator[optuna.Study]:
         InputError: If it is not there.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    database = _sqlite_file(url)
-    if database and not Path(database).is_file():  # connecting would make an empty one
-        raise InputError(f"the storage of study {name!r} is missing: no file {database}")
+    require_file(name, url)
     if not check_storage(url):  # Optuna would make its tables there
         raise InputError(f"the storage {redacted(url)} has no study {name!r}, it is empty")
     with connected(url) as storage:
@@ -176,4 +203,11 @@ def existing_study(name: str, url: str) -> Iterator[optuna.Study]:
             study = optuna.load_study(study_name=name, storage=storage)
         except KeyError:
             raise InputError(f"the storage {redacted(url)} has no study {name!r}") from None
+        try:
+            check_trials(study.get_trials(deepcopy=False))
+        except (ValueError, LookupError, TypeError) as error:  # Optuna reads what is there
+            reason = " ".join(str(error).split())[:200]
+            raise BudgetnasError(
+                f"the storage {redacted(url)} is damaged: {type(error).__name__}: {reason}"
+            ) from error
         yield study

@@ -11,13 +11,14 @@ open           RUNNING, or WAITING to be taken up again                         
 =============  ==================================================================  ===========
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from budgetnas.arch import Arch
 from budgetnas.errors import InputError
 
 
@@ -54,6 +55,28 @@ def kind_of(trial: FrozenTrial) -> Kind:
     raise InputError(
         f"a pruned trial must have epochs, excess or duplicate_of, trial {trial.number} has none"
     )
+
+
+def check_trials(trials: Sequence[FrozenTrial]) -> None:
+    """See that the trials of a study are ours, and all there.
+
+    Raises:
+        ValueError: If one is missing, or does not say what a trial of its kind says.
+        InputError: If one is no trial of ours.
+    """
+    for place, trial in enumerate(trials):
+        if trial.number != place:
+            raise ValueError(f"trial {place} is missing")
+        attributes, kind = trial.user_attrs, kind_of(trial)
+        if "excess" in attributes or kind is Kind.TRAINED:  # written after all other costs
+            Arch.from_json(attributes["arch"], f"trial {place}")
+            for name in ("params", "macs", "excess"):
+                if not isinstance(attributes[name], int):
+                    raise ValueError(f"trial {place}: {name} must be a whole number")
+        if kind is Kind.TRAINED and not attributes.get("epochs", 0) >= 1:
+            raise ValueError(f"trial {place} was completed without an epoch")
+        if trial.state is TrialState.COMPLETE and trial.value is None:
+            raise ValueError(f"trial {place} was completed without a value")
 
 
 @dataclass(frozen=True)

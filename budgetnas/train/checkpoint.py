@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load, save
 
 from budgetnas.errors import InputError
-from budgetnas.files import UNFINISHED, write_atomic
+from budgetnas.files import write_atomic
 from budgetnas.train.engine import State
 
 _CHECKSUM = "sha256"
@@ -75,15 +75,15 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.newest = folder / "checkpoint.safetensors"
         self.before = folder / "checkpoint-before.safetensors"
+        self._next = folder / "checkpoint-next.safetensors"
         self._newest_is_good = False
 
     def write(self, state: State) -> None:
         """Write the next one; what was the newest becomes the one before."""
-        aside = self.newest.with_name(f".{self.newest.name}.next{UNFINISHED}")
-        write_tensors(aside, state)
+        write_tensors(self._next, state)
         if self._newest_is_good:
             self.newest.replace(self.before)
-        aside.replace(self.newest)
+        self._next.replace(self.newest)
         self._newest_is_good = True
 
     def read(
@@ -98,6 +98,8 @@ class Checkpoints:
         Raises:
             InputError: If there are some, but none is good.
         """
+        if self._next.is_file() and not self.newest.is_file():  # killed between two renames
+            self._next.replace(self.newest)
         problems = []
         for path in (self.newest, self.before):
             if not path.is_file():

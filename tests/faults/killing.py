@@ -2,8 +2,8 @@
 
     python -m tests.faults.killing search SEED   # or retrain SEED
 
-The job runs in forked processes. Each kills itself with SIGKILL just before or just after one of
-its writes, to the storage or to a file, chosen at random; the next one continues. Prints a JSON
+The job runs in forked processes. Each kills itself with SIGKILL just before one of its
+writes, to the storage or to a file, chosen at random; the next one continues. Prints a JSON
 object. Run in an empty folder.
 """
 
@@ -45,18 +45,19 @@ SPACE = Space.parse(
 )
 
 
-def run_search(name: str, sampler: str = "tpe") -> None:
+def run_search(name: str, seed: int) -> None:
     """A small search on real digits."""
+    pruner = ("median", "halving")[seed % 2]
     search(
-        "12k", trials=8, study=name, dataset="digits", epochs=3, space=SPACE, sampler=sampler,
-        train_samples=300,
+        "12k", trials=8, study=name, dataset="digits", epochs=3, space=SPACE, pruner=pruner,
+        seed=seed, train_samples=300,
     )  # fmt: skip
 
 
-def run_retrain(name: str) -> None:
+def run_retrain(name: str, seed: int) -> None:
     """A small retraining on real digits, resumed if it has begun."""
     retrain(
-        "modified-resnet-small", dataset="digits", epochs=8, out=name,
+        "modified-resnet-small", dataset="digits", epochs=8, out=name, seed=seed,
         resume=Path(name, "run.json").is_file(),
     )  # fmt: skip
 
@@ -79,13 +80,13 @@ def outcome_of_retrain(name: str) -> str:
     return json.dumps([digest, result["test_accuracy"], result["test_loss"]])
 
 
-def in_a_process(action: Callable[[], None], writes: int | None, *, before: bool) -> int:
+def in_a_process(action: Callable[[], None], writes: int | None) -> int:
     """Run an action that dies at one of its writes; return the process's wait status."""
     child = os.fork()
     if child:
         return os.waitpid(child, 0)[1]
     if writes is not None:
-        die_at(writes, before=before)
+        die_at(writes)
     try:
         action()
     except BaseException:
@@ -94,8 +95,8 @@ def in_a_process(action: Callable[[], None], writes: int | None, *, before: bool
     os._exit(0)
 
 
-def die_at(writes: int, *, before: bool) -> None:
-    """Kill this process at its n-th write."""
+def die_at(writes: int) -> None:
+    """Kill this process before its n-th write."""
     left = [writes]
 
     def one_more() -> None:
@@ -105,12 +106,8 @@ def die_at(writes: int, *, before: bool) -> None:
 
     def counted(real: Callable[..., Any]) -> Callable[..., Any]:
         def write(*arguments: Any, **named: Any) -> Any:
-            if before:
-                one_more()
-            answer = real(*arguments, **named)
-            if not before:
-                one_more()
-            return answer
+            one_more()
+            return real(*arguments, **named)
 
         return write
 
@@ -128,11 +125,11 @@ def main(what: str, seed: int) -> dict[str, Any]:
     }[what]
     most = {"search": 90, "retrain": 40}[what]
     drawn = random.Random(seed)
-    assert in_a_process(lambda: run("whole"), None, before=True) == 0
+    assert in_a_process(lambda: run("whole", seed), None) == 0
     kills = 0
     while kills < GIVE_UP:
-        writes, before = drawn.randint(1, most), drawn.random() < 0.5
-        status = in_a_process(lambda: run("pieces"), writes, before=before)
+        writes = drawn.randint(1, most)
+        status = in_a_process(lambda: run("pieces", seed), writes)
         if status == 0:
             break
         assert os.WIFSIGNALED(status), f"ended with status {os.WEXITSTATUS(status)}"

@@ -116,10 +116,7 @@ def test_a_study_that_became_read_only_is_left_as_it_was(disk: Callable[[str], P
     disk("ro")
     for words in ([*SEARCH, "--trials", 3], ["retrain", "best", "--epochs", 1]):
         ended = at(place, *words)
-        assert ended.status in (1, 2), ended.err
-        assert "Traceback" not in ended.err
-        assert "ead-only" in ended.err.splitlines()[-1]
-        assert ended.out == ""
+        assert "must be writable, got a read-only file system" in ended.complaint()
     assert digest(place / "studies/s/study.db") == before
 
 
@@ -128,10 +125,7 @@ def test_a_database_that_stays_locked_loses_nothing(tmp_path: Path) -> None:
     assert at(tmp_path, *words, "--trials", 2).status == 0
     with closing(sqlite3.connect("x.db", isolation_level=None)) as holder:
         holder.execute("begin exclusive")
-        line = at(tmp_path, *words, "--trials", 3)
-        assert line.status in (1, 2)
-        assert "Traceback" not in line.err
-        assert "database is locked" in line.err.splitlines()[-1]
+        assert "database is locked" in broke(at(tmp_path, *words, "--trials", 3))
         holder.execute("rollback")
     assert at(tmp_path, *words, "--trials", 3, "--json").json()["trained"] == 3
 

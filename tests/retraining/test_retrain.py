@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -396,3 +397,78 @@ def test_moved_images_are_found_on_resuming(tmp_path: Path) -> None:
     assert result.test_images > 0
     (opening,) = map(json.loads, Path("runs", LOG).read_text().splitlines())
     assert opening["data_dir"] == str(tmp_path / "there")
+
+
+def test_the_weights_of_another_run_are_not_tested() -> None:
+    preset(out="other", seed=1)
+    whole = preset(out="run")
+    Path("run/result.json").unlink()
+    Path("run/weights.safetensors").write_bytes(Path("other/weights.safetensors").read_bytes())
+    resumed, notices = notices_of(preset, out="run", resume=True)
+    assert any("not the weights of this run's last epoch; going on" in n for n in notices)
+    assert resumed.test_loss == whole.test_loss
+
+
+def test_an_edited_study_is_not_retrained_from(study: str) -> None:
+    edit(Path("studies") / study / "study.toml", "seed = 0", "seed = 7")
+    with pytest.raises(InputError, match=r"study\.toml seed was 0, now 7"):
+        retrain("best", epochs=1)
+
+
+def test_other_images_than_the_studys_are_refused_unless_they_are_named() -> None:
+    for number in range(40):
+        path = Path(f"here/train/{'ab'[number % 2]}/{number}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        values = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(values).save(path)
+    options: dict[str, Any] = {"dataset": "folder", "data_dir": "here", "image_size": 8}
+    search("100k", trials=1, epochs=1, space=SMALL, **options)
+    kept = sorted(Path("here/train/a").iterdir())
+    Image.fromarray(values).save(kept[0])
+    with pytest.raises(InputError, match=r"the data was [0-9a-f]{16}, now [0-9a-f]{16}"):
+        retrain("best", epochs=1)
+    assert not list(Path("studies").rglob(LOG))
+    assert retrain("best", epochs=1, **options).test_openings == 1
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("no/x")])
+def test_a_log_that_can_not_be_written_is_refused_before_training(
+    make: Callable[[Path], object],
+) -> None:
+    Path("runs").mkdir()
+    make(Path("runs", LOG))
+    with pytest.raises(InputError, match=r"test-openings\.jsonl must be"):
+        preset(out="run")
+    assert not Path("run").exists()
+
+
+def test_a_run_is_resumed_where_its_study_logs_it(
+    study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Path(retrain("best", study=study, epochs=1, out="run").run).absolute()
+    (run / "result.json").unlink()
+    Path("elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    with pytest.raises(InputError, match=f"is a run of study '{study}', which logs it"):
+        retrain("best", out=run, resume=True)
+    assert not list(Path().iterdir())
+
+
+def test_a_run_that_had_not_trained_yet_can_be_begun_again() -> None:
+    Path("run").mkdir()
+    for name in (".lock", "run.json", ".run.json.x.part"):
+        Path("run", name).write_text("")
+    assert preset(out="run").epochs == 2
+
+
+@pytest.mark.parametrize("out", ["studies", ".", "studies/new", "studies/{}/x", "studies/{}/runs"])
+def test_a_run_is_not_mixed_with_a_study(study: str, out: str) -> None:
+    with pytest.raises(InputError, match="--out must be"):
+        retrain("best", study=study, epochs=1, out=out.format(study))
+
+
+def test_a_damaged_neighbour_hides_no_unfinished_run() -> None:
+    interrupted_after(1)
+    Path("runs/99999999-x").mkdir()
+    Path("runs/99999999-x/run.json").write_text("garbage")
+    assert preset(resume=True).epochs == 2

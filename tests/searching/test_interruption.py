@@ -1,6 +1,8 @@
 """Interrupted at any moment, a search goes on as if nothing had happened."""
 
+import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,12 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
+from budgetnas.errors import BudgetnasError, OutOfMemory
 from budgetnas.events import EpochEnded, Event, Notice
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS
 from budgetnas.study.storage import existing_study
 from budgetnas.study.trials import Kind, kind_of
+from budgetnas.train import engine
 from tests.searching.small import replay, run, trials_in, trials_of
 
 
@@ -117,11 +121,21 @@ def test_the_pruner_judges_a_resumed_trial_where_it_stood(monkeypatch: pytest.Mo
     assert trained.user_attrs["epochs"] == 2
 
 
+# which draw as they do in the middle of a study after two trials
+WITHOUT_STARTUP: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
+    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, n_startup_trials=2),
+    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed, n_startup_trials=2),
+    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=2),
+}
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_trial_interrupted_while_it_is_drawn_draws_the_same(
     sampler: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options: dict[str, Any] = {"trials": 4, "epochs": 1, "sampler": sampler, "budget": "100k"}
+    options: dict[str, Any] = {"trials": 5, "epochs": 1, "sampler": sampler, "budget": "100k"}
+    monkeypatch.setitem(SAMPLERS, sampler, WITHOUT_STARTUP[sampler])
     whole = replay(run(**options, study="whole"))
     set_trial_param, stored = RDBStorage._set_trial_param, []
 
@@ -153,7 +167,7 @@ def test_what_is_not_the_trials_fault_leaves_it_open(monkeypatch: pytest.MonkeyP
 
     with monkeypatch.context() as patched:
         patched.setattr("budgetnas.searching.kept.write_tensors", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(BudgetnasError, match="No space left on device; what was finished"):
             run(**options, study="pieces")
     (state,) = {t.state for t in trials_in("pieces")}
     assert state is TrialState.RUNNING
@@ -162,9 +176,89 @@ def test_what_is_not_the_trials_fault_leaves_it_open(monkeypatch: pytest.MonkeyP
 
 def test_kept_trials_that_had_ended_are_let_go() -> None:
     run(trials=1, epochs=1, budget="100k")
-    for name in ("trial-0-0123abcd", "trial-99-0123abcd", "trial-x-0123abcd"):
-        Path(f"studies/digits-100k/{name}.safetensors").write_text("")
+    ours = ("trial-0-0123abcd.safetensors", "trial-99-0123abcd.safetensors")
+    theirs = {"trial-0-export.safetensors", "trial-best.safetensors"}
+    for name in (*ours, *theirs):
+        Path("studies/digits-100k", name).write_text("")
     Path("studies/digits-100k/.study.toml.x.part").write_text("")
     run(trials=2, epochs=1, budget="100k")
     left = {path.name for path in Path("studies/digits-100k").iterdir()}
-    assert left == {"study.toml", "study.db", ".lock"}
+    assert left == {"study.toml", "study.db", ".lock", *theirs}
+
+
+@pytest.mark.parametrize("pruner", PRUNERS)
+def test_a_verdict_that_was_not_written_down_is_given_again(
+    pruner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"trials": 6, "epochs": 9, "pruner": pruner, "budget": "100k"}
+    monkeypatch.setitem(
+        PRUNERS, "median", lambda _: optuna.pruners.MedianPruner(n_startup_trials=1)
+    )
+    whole = replay(run(**options, study="whole"))
+    tell, told = optuna.Study.tell, set[int]()
+
+    def interrupted(self: optuna.Study, trial: optuna.Trial, *values: Any, **named: Any) -> Any:
+        if trial.number not in told and "epochs" in trial.user_attrs:
+            told.add(trial.number)
+            raise KeyboardInterrupt
+        return tell(self, trial, *values, **named)
+
+    monkeypatch.setattr(optuna.Study, "tell", interrupted)
+    for _ in range(10):
+        try:
+            result = run(**options, study="pieces")
+        except KeyboardInterrupt:
+            continue
+        break
+    assert len(told) == 6
+    assert replay(result) == whole
+    assert any(state is TrialState.PRUNED for _, state, *_ in whole) or pruner == "none"
+
+
+def test_a_half_batch_stays_half_when_there_is_memory_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real, batches, enough = engine.train, list[int](), False
+
+    def train(model: Any, images: Any, recipe: Any, *rest: Any, **named: Any) -> Any:
+        batches.append(recipe.batch_size)
+        if recipe.batch_size > 64 and not enough:
+            raise OutOfMemory("out of memory: a test")
+        yield from real(model, images, recipe, *rest, **named)
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("budgetnas.searching.task.train", train)
+    with pytest.raises(KeyboardInterrupt):
+        run(trials=1, epochs=3, budget="100k", watch=interrupt)
+    enough = True
+    result = run(trials=1, epochs=3, budget="100k")
+    assert batches == [128, 64, 64]
+    assert result.best is not None
+    assert json.loads(trials_of(result)[result.best.number].user_attrs["recipe"]) == {
+        "batch_size": 64
+    }
+
+
+def test_the_kept_epochs_of_another_study_are_not_its_own() -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.epoch == 2:
+            raise KeyboardInterrupt
+
+    options: dict[str, Any] = {"trials": 1, "epochs": 3, "budget": "100k"}
+    whole = replay(run(**options, study="whole"))
+    for name, samples in (("one", None), ("two", 300)):
+        with pytest.raises(KeyboardInterrupt):
+            run(**options, study=name, train_samples=samples, watch=interrupt)
+    (mine,), (other,) = (list(Path("studies", n).glob("trial-*")) for n in ("one", "two"))
+    assert mine.name != other.name
+    mine.write_bytes(other.read_bytes())
+    notices: list[str] = []
+    result = run(
+        **options, study="one",
+        watch=lambda event: notices.append(event.text) if isinstance(event, Notice) else None,
+    )  # fmt: skip
+    assert any(n.endswith("of another training; its trial begins again") for n in notices)
+    assert replay(result) == whole

@@ -22,9 +22,9 @@ def edit(old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def empty_storage() -> None:
+def sql(statement: str) -> None:
     with closing(sqlite3.connect(FOLDER / "study.db")) as connection:
-        connection.execute("delete from studies")
+        connection.execute(statement)
         connection.commit()
 
 
@@ -63,14 +63,28 @@ def empty_storage() -> None:
             "the storage of study 'digits-12k' is missing: no file",
         ),
         (lambda: (FOLDER / "study.db").write_bytes(b""), "has no study 'digits-12k', it is empty"),
-        (empty_storage, "has no study 'digits-12k'"),
+        (lambda: sql("delete from studies"), "has no study 'digits-12k'"),
         (
             lambda: (FOLDER / "study.db").write_text("no database" * 99),
             "can't be opened: file is not a database",
         ),
+        (lambda: sql("update trials set state = 'FOO'"), "is damaged: LookupError: "),
+        (lambda: sql("delete from trial_values"), "without a value"),
+        (
+            lambda: sql("delete from trial_user_attributes where key = 'params'"),
+            "is damaged: KeyError: 'params'",
+        ),
+        (
+            lambda: sql("update trial_user_attributes set value_json = '{' where key = 'arch'"),
+            "is damaged: JSONDecodeError: ",
+        ),
+        (
+            lambda: sql("insert into trials(number, study_id, state) values (999, 1, 'FAIL')"),
+            "is damaged: ValueError: trial ",
+        ),
         (
             lambda: (FOLDER / "study.toml").unlink(),
-            "has trials of a study 'digits-12k' already, but its study.toml is missing",
+            "has another study 'digits-12k' already, or its study.toml is missing",
         ),
     ],
 )
@@ -79,7 +93,7 @@ def test_what_was_changed_is_not_continued(damage: Callable[[], object], message
     damage()
     before = {path: path.read_bytes() for path in FOLDER.iterdir()}
     begun = (FOLDER / "study.toml").exists()
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(BudgetnasError) as caught:
         search(study="digits-12k", trials=2) if begun else run(trials=2)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -93,7 +107,7 @@ def test_a_name_that_is_taken_in_a_storage_leaves_nothing_behind() -> None:
     Path("studies/one/study.toml").rename("kept.toml")
     Path("studies/one/.lock").unlink()
     Path("studies/one").rmdir()
-    with pytest.raises(BudgetnasError, match="has trials of a study 'one' already"):
+    with pytest.raises(BudgetnasError, match="has another study 'one' already"):
         run(trials=1, storage="sqlite:///shared.db", study="one")
     assert not Path("studies/one").exists()
     assert run(trials=1, storage="sqlite:///shared.db", study="two").trained == 1

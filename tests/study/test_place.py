@@ -63,3 +63,18 @@ def test_one_process_at_a_time() -> None:
         )
         assert f"is held by process {os.getpid()}" in done.stderr
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_lock_follows_no_link_and_waits_for_no_pipe(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("content")
+    folder = tmp_path / "study"
+    folder.mkdir()
+    (folder / ".lock").symlink_to(precious)
+    with pytest.raises(OSError, match="symbolic"), held(folder):
+        pass
+    assert precious.read_text() == "content"
+    (folder / ".lock").unlink()
+    os.mkfifo(folder / ".lock")
+    with pytest.raises(InputError, match=r"\.lock must be a file"), held(folder):
+        pass
