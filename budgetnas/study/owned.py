@@ -89,6 +89,11 @@ def require_unchanged(study: optuna.Study, config: StudyConfig) -> None:
         InputError: With both values of what differs.
     """
     began = study._storage.get_study_system_attrs(study._study_id).get(DEFINITION)
+    if not isinstance(began, dict):
+        raise InputError(
+            f"the storage of study {config.name!r} must remember what defines it, it has "
+            "nothing: it was changed, or begun by another version"
+        )
     require_same(
         f"study {config.name!r}",
         {"study.toml": (began, config.definition())},

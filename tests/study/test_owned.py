@@ -63,6 +63,10 @@ def sql(statement: str) -> None:
             "the storage of study 'digits-12k' is missing: no file",
         ),
         (lambda: (FOLDER / "study.db").write_bytes(b""), "has no study 'digits-12k', it is empty"),
+        (
+            lambda: sql("delete from study_system_attributes where key = 'budgetnas:definition'"),
+            "must remember what defines it, it has nothing",
+        ),
         (lambda: sql("delete from studies"), "has no study 'digits-12k'"),
         (
             lambda: (FOLDER / "study.db").write_text("no database" * 99),
