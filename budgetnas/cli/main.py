@@ -16,6 +16,7 @@ from budgetnas.cli.presets import presets
 from budgetnas.cli.retrain import retrain
 from budgetnas.cli.search import search
 from budgetnas.errors import BudgetnasError
+from budgetnas.passwords import without_passwords
 
 app = typer.Typer(
     name="budgetnas",
@@ -103,7 +104,7 @@ def _is_a_path(error: OSError) -> bool:
 
 def _complain(message: str, status: int) -> int:
     line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
-    signals.say(f"budgetnas: {signals.without_password(line)}")
+    signals.say(f"budgetnas: {without_passwords(line)}")
     return status
 
 

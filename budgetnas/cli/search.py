@@ -23,7 +23,6 @@ from budgetnas.cli.options import (
     path,
 )
 from budgetnas.data import DataSource
-from budgetnas.errors import InputError
 from budgetnas.recipe import load_recipe
 from budgetnas.space import Space
 
@@ -128,13 +127,12 @@ def _look_up(
     budget: Budget | None, study: str | None, sampler: str | None, pruner: str | None
 ) -> None:
     """Refuse what needs no torch to be refused: that takes seconds to import."""
-    from budgetnas.study.place import config_path, study_folder
+    from budgetnas.study.place import budget_needed, config_path, study_folder
 
     folder = None if study is None else study_folder(study)
     begun = folder is not None and config_path(folder).is_file()
     if budget is None and not begun:
-        otherwise = f"there is no ./{folder} yet" if folder else "--study to continue one"
-        raise InputError(f"--budget is needed to begin a study, {otherwise}")
+        raise budget_needed(study)
     from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
 
     if sampler is not None:

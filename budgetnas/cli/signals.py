@@ -43,16 +43,9 @@ def repeated(arguments: Sequence[str]) -> str:
     """Write a command that can be given once more, without passwords."""
     import shlex
 
-    return shlex.join(["budgetnas", *map(without_password, arguments)])
+    from budgetnas.passwords import without_passwords
 
-
-def without_password(word: str) -> str:
-    """Hide the passwords of URLs in a text, as the storage's own room does in a URL."""
-    import re
-
-    word = re.sub(r"(://[^/:@\s]*):\S*@", r"\1:***@", word)
-    named = r"([?&][^=&\s]*(?:pass|pwd|secret|token|key|credential|odbc_connect)[^=&\s]*)=[^&\s]*"
-    return re.sub(named, r"\1=***", word, flags=re.IGNORECASE)
+    return shlex.join(["budgetnas", *map(without_passwords, arguments)])
 
 
 def _handle(handler: "Callable[[int, FrameType | None], None] | signal.Handlers") -> None:

@@ -100,12 +100,14 @@ class SearchWatch(_Watch):
     def __init__(self, trials: int) -> None:
         super().__init__()
         self._trials = trials
-        self._trained = 0
+        self._trained: int | None = None
         self._here: list[float] = []
         self._note = ""
 
     def kept(self) -> str:
         """Say what an interruption leaves."""
+        if self._trained is None:  # interrupted before the study was opened
+            return "What was finished is kept."
         return f"{self._trained} trained trials and the running one's finished epochs are kept."
 
     def __call__(self, event: Event) -> None:
@@ -116,7 +118,7 @@ class SearchWatch(_Watch):
             case Estimated():
                 self._estimated(event)
             case EpochEnded(trial=trial, epoch=epoch, epochs=epochs):
-                done = self._trained + epoch / epochs
+                done = (self._trained or 0) + epoch / epochs
                 self.show(
                     f"trial {trial}, epoch {epoch} of {epochs}", done, self._trials, self._note
                 )

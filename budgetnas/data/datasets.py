@@ -35,6 +35,9 @@ class Dataset:
     """Whether a mirrored image still shows its class."""
     read: "Callable[[DataSource, Part, int | None, Progress], ImageSet]"
     """Read a part, with so many channels (None: as the images are)."""
+    check_test: "Callable[[DataSource, tuple[str, ...]], None] | None" = None
+    """See, by its names alone and these classes, that the test part will be there to be read;
+    None where it comes with the training part."""
 
 
 def _torchvision(
@@ -61,18 +64,32 @@ def _folder(
     return read(source, part, channels, progress)
 
 
+def _check_svhn(source: "DataSource", classes: tuple[str, ...]) -> None:
+    from budgetnas.data.torchvision_sets import check_svhn_test
+
+    check_svhn_test(source)
+
+
+def _check_folder(source: "DataSource", classes: tuple[str, ...]) -> None:
+    from budgetnas.data.folder import check_test
+
+    check_test(source.root, classes)
+
+
 # add yours here
 DATASETS: dict[str, Dataset] = {
     "cifar10": Dataset("CIFAR-10: 60,000 colour photos", 3, 10, 32, True, _torchvision),
     "cifar100": Dataset("CIFAR-100: 60,000 colour photos", 3, 100, 32, True, _torchvision),
-    "svhn": Dataset("SVHN: 99,289 house numbers", 3, 10, 32, False, _torchvision),
+    "svhn": Dataset(
+        "SVHN: 99,289 house numbers", 3, 10, 32, False, _torchvision, _check_svhn
+    ),
     "fashion-mnist": Dataset(
         "Fashion-MNIST: 70,000 grey clothes", 1, 10, 28, True, _torchvision
     ),
     "digits": Dataset("scikit-learn's 1,797 grey digits, embedded", 1, 10, 8, False, _digits),
     "folder": Dataset(
         "your images in --data-dir: train/<class>/*, optionally test/<class>/*",
-        None, None, 32, True, _folder,
+        None, None, 32, True, _folder, _check_folder,
     ),
 }  # fmt: skip
 

@@ -62,3 +62,18 @@ def _check_set_aside(
                 f"{all_of_it - to_train} are set aside to test on: at least {TO_SPLIT} must be "
                 f"left to train and validate on, got {to_train}"
             )
+
+
+def check_test(root: Path, classes: tuple[str, ...]) -> None:
+    """Refuse a test part whose classes are not those of the training part; no image is opened.
+
+    Raises:
+        InputError: With the class that is empty, or in one part only.
+    """
+    if not has_test_part(root):
+        return
+    found = class_names(root, "test")
+    list_files(root / "test", found, at_least=1)
+    for name in sorted(set(found) ^ set(classes)):
+        where = "test only" if name in found else "train only"
+        raise InputError(f"{root}: train and test need the same classes, {name!r} is in {where}")

@@ -16,10 +16,11 @@ from PIL import Image, UnidentifiedImageError
 from budgetnas.data.cache import Decoded, ImageCache
 from budgetnas.data.datasets import Progress
 from budgetnas.data.decode import Pixels, bombs_refused, decode, to_channels
-from budgetnas.data.listing import access, show
+from budgetnas.data.listing import access
 from budgetnas.data.resize import empty_images, fit_one
 from budgetnas.data.splits import content_digest, is_set_aside
 from budgetnas.errors import InputError
+from budgetnas.spec import printable
 
 CHUNK = 250
 """So many images at once, fewer if they are large."""
@@ -147,11 +148,11 @@ def _decode(path: Path, size: int) -> tuple[bytes, Decoded]:
         pixels = decode(content)
         fitted = fit_one(pixels, size).copy()  # else a crop holds all that it was cropped from
     except MemoryError:
-        raise MemoryError(f"{show(path)}: not enough memory to decode it") from None
+        raise MemoryError(f"{printable(path)}: not enough memory to decode it") from None
     except _BOMBS as error:
-        raise InputError(f"{show(path)}: too large a picture: {error}") from None
+        raise InputError(f"{printable(path)}: too large a picture: {error}") from None
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        raise InputError(f"{show(path)}: not a readable image: {_reason(error)}") from None
+        raise InputError(f"{printable(path)}: not a readable image: {_reason(error)}") from None
     grey = bool((pixels == pixels[..., :1]).all())
     aside = is_set_aside(content_digest(pixels))
     return hashlib.sha256(content).digest(), Decoded(fitted, grey, aside)

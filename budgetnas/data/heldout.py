@@ -8,9 +8,7 @@ from typing import Any
 
 from budgetnas.data.datasets import DataSource, Progress
 from budgetnas.data.images import ImageSet
-from budgetnas.data.listing import class_names, has_test_part, list_files
 from budgetnas.data.load import silent
-from budgetnas.errors import InputError
 from budgetnas.files import append_line
 
 LOG = "test-openings.jsonl"
@@ -26,20 +24,8 @@ def check_test(source: DataSource, classes: tuple[str, ...]) -> None:
         InputError: If a class of the test part is empty, unknown in training, or absent; if a
             test part that is still to be downloaded can't be.
     """
-    if source.dataset == "svhn":  # all others come with their test part, in one download
-        from budgetnas.data.torchvision_sets import check_svhn_test  # a second to import
-
-        check_svhn_test(source)
-    elif source.dataset == "folder" and has_test_part(source.root):
-        _check_names(source.root, classes)
-
-
-def _check_names(root: Path, classes: tuple[str, ...]) -> None:
-    found = class_names(root, "test")
-    list_files(root / "test", found, at_least=1)
-    for name in sorted(set(found) ^ set(classes)):
-        where = "test only" if name in found else "train only"
-        raise InputError(f"{root}: train and test need the same classes, {name!r} is in {where}")
+    if source.info.check_test:
+        source.info.check_test(source, classes)
 
 
 def open_test(

@@ -12,6 +12,7 @@ from pathlib import Path
 from budgetnas.data.datasets import Part
 from budgetnas.data.decode import readable_suffixes
 from budgetnas.errors import InputError
+from budgetnas.spec import printable
 
 TO_TRAIN = 3
 """A class of the training part needs so many images: to train, to validate, and to test on."""
@@ -27,7 +28,7 @@ def class_names(root: Path, part: Part) -> tuple[str, ...]:
     with access(folder):
         if not folder.is_dir():
             raise InputError(
-                f"a folder data set needs {part}/<class>/* in it, {show(folder)} is no folder"
+                f"a folder data set needs {part}/<class>/* in it, {printable(folder)} is no folder"
             )
         entries = [path for path in folder.iterdir() if not path.name.startswith(".")]
         names = sorted(path.name for path in entries if _is_class(path))
@@ -51,7 +52,7 @@ def has_test_part(root: Path) -> bool:
         if folder.is_dir():
             return True
         if os.path.lexists(folder):
-            raise InputError(f"{show(folder)} must be a folder, it is {_kind(folder)}")
+            raise InputError(f"{printable(folder)} must be a folder, it is {_kind(folder)}")
     return False
 
 
@@ -86,21 +87,15 @@ def access(path: Path) -> Iterator[None]:
     try:
         yield
     except PermissionError:
-        raise InputError(f"{show(path)}: no permission to read it") from None
+        raise InputError(f"{printable(path)}: no permission to read it") from None
     except OSError as error:
-        raise InputError(f"{show(path)}: can't be read: {error.strerror or error}") from None
-
-
-def show(path: Path) -> str:
-    """Write a path on one line, whatever is in its name."""
-    text = str(path)
-    return text if text.isprintable() else repr(text)
+        raise InputError(f"{printable(path)}: can't be read: {error.strerror or error}") from None
 
 
 def _is_class(path: Path) -> bool:
     """Say whether it is a folder; a class must not get lost with the disk that it links to."""
     if path.is_symlink() and not path.exists():
-        raise InputError(f"{show(path)} must be a folder, it is {_kind(path)}")
+        raise InputError(f"{printable(path)} must be a folder, it is {_kind(path)}")
     return path.is_dir()
 
 
@@ -112,7 +107,9 @@ def _images(folder: Path) -> list[Path]:
     for path in found:
         with access(path):
             if not path.is_file():
-                raise InputError(f"{show(path)}: an image must be a file, it is {_kind(path)}")
+                raise InputError(
+                    f"{printable(path)}: an image must be a file, it is {_kind(path)}"
+                )
     return found
 
 

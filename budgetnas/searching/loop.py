@@ -157,8 +157,8 @@ class Loop:
         give_memory_back()
         batch = min(overrides.apply(self.config.recipe).batch_size, len(self.task.images))
         halved = overrides.changed(batch_size=max(2, batch // 2))
+        trial.set_user_attr(HALVED, True)  # first: a half recipe is never taken for a whole one
         trial.set_user_attr("recipe", halved.model_dump_json(exclude_none=True))
-        trial.set_user_attr(HALVED, True)
         try:
             return self._train(trial, arch, halved.apply(self.config.recipe), deadline)
         except TrialFailed as error:

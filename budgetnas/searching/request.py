@@ -10,7 +10,7 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig, require_same
-from budgetnas.study.place import default_name
+from budgetnas.study.place import budget_needed, default_name
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SearchRequest:
     def default_name(self) -> str:
         """The name of a study that is not given one."""
         if self.budget is None:
-            raise InputError("--budget is needed to begin a study, --study to continue one")
+            raise budget_needed(None)
         return default_name(self.source(), self.budget)
 
     def for_trials(self, channels: int, mirror: bool) -> tuple[Recipe, list[str]]:

@@ -9,31 +9,29 @@ from typing import Any
 import optuna
 import torch
 
-from budgetnas._version import __version__
-from budgetnas.arch import Budget, count_params
+from budgetnas.arch import Budget
 from budgetnas.data import DataSource
-from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
-from budgetnas.data.splits import Split, describe_split, split
 from budgetnas.errors import InputError, TrialFailed
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher, nobody
 from budgetnas.files import require_writable, system_guard
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.recipe.named import RECIPES
+from budgetnas.searching.begin import begin, facts_of, require_possible, split_images
 from budgetnas.searching.estimate import estimate_seconds
 from budgetnas.searching.loop import Loop, Stopped, describe_best
 from budgetnas.searching.request import SearchRequest, as_budget, at_least_one
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
 from budgetnas.searching.task import Task
 from budgetnas.space import Space
-from budgetnas.study.config import DataFacts, StudyConfig, require_same, storage_url
+from budgetnas.study.config import StudyConfig, require_same, storage_url
 from budgetnas.study.owned import owned_study
 from budgetnas.study.place import config_path, study_folder
 from budgetnas.study.storage import check_storage, default_url, redacted, require_file
 from budgetnas.study.trials import Best, tally
-from budgetnas.train.engine import check_schedule, recipe_statistics
+from budgetnas.train.engine import recipe_statistics
 from budgetnas.train.memory import memory_guard
-from budgetnas.train.numerics import choose_device, choose_numerics, device_title, use_threads
+from budgetnas.train.numerics import choose_device, device_title, use_threads
 
 SLOW = 3600
 """Seconds beyond which a search on a CPU names what would shorten it."""
@@ -145,7 +143,7 @@ def search(
         storage = _same_storage(began, folder, storage)
         require_file(name, storage)
     else:
-        _require_possible(asked, folder)
+        require_possible(asked, folder)
     require_writable(folder)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     where = choose_device(device)
@@ -171,12 +169,12 @@ def _run(
         images = load_train(source, lambda *progress: watch(Loading(*progress)))
     seed = began.seed if began else asked.seed or 0
     samples = began.train_samples if began else asked.train_samples
-    parts = _split(images, seed, samples)
-    facts = _facts(images, parts)
+    parts = split_images(images, seed, samples)
+    facts = facts_of(images, parts)
     if began:
         require_same(f"study {name!r}", {"the data": (began.facts, facts)})
     config, notices = (
-        (began, []) if began else _begin(name, asked, source, facts, seed, storage, device)
+        (began, []) if began else begin(name, asked, source, facts, seed, storage, device)
     )
     use_threads(config.numerics)
     train, val = images.take(parts.train), images.take(parts.val)
@@ -203,97 +201,12 @@ def _moved(data: DataSource, data_dir: str | Path | None) -> DataSource:
     return data if data_dir is None else data.at(data_dir)
 
 
-def _require_fit(
-    budget: Budget, space: Space, source: DataSource, channels: int, num_classes: int
-) -> None:
-    """Refuse a budget below the smallest network of the space, stating the smallest."""
-    smallest = space.smallest(channels, num_classes)
-    if budget.excess(smallest, source.image_size) > 0:
-        raise InputError(
-            f"no network of the space fits --budget {budget}: the smallest, {smallest}, "
-            f"has {count_params(smallest):,} parameters"
-        )
-
-
 def _same_storage(began: StudyConfig, folder: Path, storage: str | None) -> str:
     """Return the URL to continue with; a search must not move to another storage unnoticed."""
     if storage is not None:
         stored = began.storage or default_url(folder)
         require_same(f"study {began.name!r}", {"--storage": (stored, redacted(storage))})
     return storage_url(began, folder, storage)
-
-
-def _require_possible(asked: SearchRequest, folder: Path) -> None:
-    """Refuse, before any image is read, to begin what can't be."""
-    if asked.budget is None:
-        raise InputError(f"--budget is needed to begin a study, there is no ./{folder} yet")
-    source = asked.source()
-    info = source.info
-    if info.channels and info.num_classes:  # else only the images tell
-        space = asked.space or Space()
-        _require_fit(asked.budget, space, source, info.channels, info.num_classes)
-
-
-def _split(images: ImageSet, seed: int, train_samples: int | None) -> Split:
-    parts = split(images.labels, seed, train_samples)
-    if not len(parts.val):
-        raise InputError("at least one class needs 2 images, one of them to validate on, got none")
-    if train_samples is not None and train_samples < len(images.classes):
-        raise InputError(
-            f"--train-samples must be at least the {len(images.classes)} classes, "
-            f"got {train_samples}"
-        )
-    if train_samples is not None and len(parts.train) < train_samples:
-        raise InputError(
-            f"--train-samples may be at most {len(parts.train)}, the training images that "
-            f"are left beside validation, got {train_samples}"
-        )
-    return parts
-
-
-def _facts(images: ImageSet, parts: Split) -> DataFacts:
-    described = describe_split(parts)
-    return DataFacts(
-        channels=images.channels,
-        classes=images.classes,
-        fingerprint=images.fingerprint(),
-        train=described["train"],
-        val=described["val"],
-        split=described["digest"],
-    )
-
-
-def _begin(
-    name: str,
-    asked: SearchRequest,
-    source: DataSource,
-    facts: DataFacts,
-    seed: int,
-    storage: str | None,
-    device: torch.device,
-) -> tuple[StudyConfig, list[str]]:
-    """Settle everything that defines a new study; say what had to adapt."""
-    assert asked.budget is not None
-    recipe, notices = asked.for_trials(facts.channels, source.info.mirror)
-    check_schedule(recipe, facts.train)
-    space = asked.space or Space()
-    _require_fit(asked.budget, space, source, facts.channels, len(facts.classes))
-    config = StudyConfig(
-        name=name,
-        version=__version__,
-        seed=seed,
-        train_samples=asked.train_samples,
-        sampler=asked.sampler or "tpe",
-        pruner=asked.pruner or "median",
-        storage=redacted(storage) if storage else None,
-        budget=asked.budget,
-        data=source,
-        facts=facts,
-        numerics=choose_numerics(device),
-        recipe=recipe,
-        space=space,
-    )
-    return config, [f"recipe: {notice}" for notice in notices]
 
 
 def _tell_estimate(

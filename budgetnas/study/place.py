@@ -42,6 +42,12 @@ def config_path(folder: Path) -> Path:
     return folder / "study.toml"
 
 
+def budget_needed(name: str | None) -> InputError:
+    """Say that a study can't begin without a budget, and what would continue one."""
+    otherwise = f"there is no ./{study_folder(name)} yet" if name else "--study to continue one"
+    return InputError(f"--budget is needed to begin a study, {otherwise}")
+
+
 def known_studies() -> list[str]:
     """List the studies below this folder, the newest first."""
     found = list(STUDIES.glob("*/study.toml"))

@@ -1,7 +1,6 @@
 """Storages: any SQLAlchemy URL; a file in the study's folder unless one is given."""
 
 import contextlib
-import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +15,8 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from budgetnas.errors import BudgetnasError, InputError
 from budgetnas.files import require_writable
+from budgetnas.passwords import HIDDEN, is_secret
 from budgetnas.study.trials import check_trials
-
-_SECRET = re.compile("pass|pwd|secret|token|key|credential|odbc_connect", re.IGNORECASE)
-
-_HIDDEN = "***"
 
 METRIC = "val_accuracy"
 """What a trial's value is, for the dashboard and data frames."""
@@ -42,15 +38,15 @@ def redacted(url: str) -> str:
         return "(not an SQLAlchemy URL)"
     if parsed.drivername.startswith("sqlite") and parsed.database not in (None, "", ":memory:"):
         parsed = parsed.set(database=str(Path(parsed.database or "").resolve()))
-    secret = [key for key in parsed.query if _SECRET.search(key)]
-    parsed = parsed.update_query_dict(dict.fromkeys(secret, _HIDDEN))
+    secret = [key for key in parsed.query if is_secret(key)]
+    parsed = parsed.update_query_dict(dict.fromkeys(secret, HIDDEN))
     return parsed.render_as_string(hide_password=True)
 
 
 def hides_password(url: str) -> bool:
     """Say whether a URL is a redacted one, whose password is not in it."""
     parsed = make_url(url)
-    return _HIDDEN in (parsed.password, *parsed.query.values())
+    return HIDDEN in (parsed.password, *parsed.query.values())
 
 
 def open_storage(url: str) -> RDBStorage:

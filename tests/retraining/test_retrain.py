@@ -1,6 +1,5 @@
-"""Retraining for real: what it trains, what it writes, and that a resumed run is the same run."""
+"""Retraining for real: what it trains, what it tests, and what it writes."""
 
-import csv
 import json
 import os
 from collections.abc import Callable
@@ -11,9 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 
-from budgetnas._version import __version__
 from budgetnas.arch import PRESETS, Arch
 from budgetnas.data import DataSource
 from budgetnas.data.heldout import LOG, open_test
@@ -21,44 +18,16 @@ from budgetnas.errors import Diverged, InputError
 from budgetnas.events import Event, Notice, RunEpochEnded
 from budgetnas.recipe import RECIPES
 from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import RunConfig, RunResult, load_run
+from budgetnas.retraining.run import RunConfig, load_run
 from budgetnas.searching.search import search
-from budgetnas.space import Space
-from budgetnas.train.checkpoint import write_tensors
+from tests.data.pictures import fill, noise, save
+from tests.retraining.runs import SMALL, edit, notices_of, preset, read_csv, weights
 
-SMALL = Space.parse(
-    {"arch": {"stages": 2, "width": [8, 16], "depth": 1}, "recipe": {"lr": [0.05, 0.1]}}, "test"
-)
 FILES = {
     "run.json", "arch.json", "recipe.toml", "environment.json", "metrics.csv", "result.json",
     "checkpoint.safetensors", "checkpoint-before.safetensors", "weights.safetensors",
     "predictions.csv", "confusion.csv", "per_class.csv",
 }  # fmt: skip
-
-
-def preset(**options: Any) -> RunResult:
-    return retrain("modified-resnet-small", dataset="digits", **{"epochs": 2, **options})
-
-
-def read_csv(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text().splitlines()))
-
-
-def notices_of(action: Callable[..., RunResult], **options: Any) -> tuple[RunResult, list[str]]:
-    notices: list[str] = []
-
-    def watch(event: Event) -> None:
-        if isinstance(event, Notice):
-            notices.append(event.text)
-
-    return action(**options, watch=watch), notices
-
-
-@pytest.fixture
-def study() -> str:
-    return search(
-        "20k", trials=2, dataset="digits", epochs=1, space=SMALL, train_samples=300
-    ).study
 
 
 def test_a_run_folder_holds_everything() -> None:
@@ -128,74 +97,11 @@ def test_a_second_use_of_the_test_set_is_said(study: str) -> None:
     assert any("has been used 3 times before" in notice for notice in notices)
 
 
-def weights(folder: str | Path) -> dict[str, torch.Tensor]:
-    return load_file(Path(folder) / "weights.safetensors")
-
-
-def interrupted_after(epoch: int, **options: Any) -> None:
-    def watch(event: Event) -> None:
-        if isinstance(event, RunEpochEnded) and event.epoch == epoch:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        preset(**options, watch=watch)
-
-
-def test_a_resumed_run_is_the_uninterrupted_one() -> None:
-    whole = preset(epochs=4, out="whole")
-    interrupted_after(2, epochs=4, out="pieces")
-    assert not Path("pieces/result.json").exists()
-    resumed = preset(epochs=4, out="pieces", resume=True)
-    first, second = weights("whole"), weights("pieces")
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    assert (resumed.test_accuracy, resumed.test_loss) == (whole.test_accuracy, whole.test_loss)
-    assert preset(out="pieces", resume=True, epochs=4) == resumed, "finished: nothing to do"
-
-
-def test_resume_finds_the_newest_unfinished_run_of_the_target() -> None:
-    with pytest.raises(InputError, match="no unfinished run of 'modified-resnet-small'"):
-        preset(resume=True)
-    interrupted_after(1)
-    (folder,) = {path.parent for path in Path("runs").glob("*/run.json")}
-    assert preset(resume=True).run == str(folder)
-
-
-def test_a_resumed_run_logs_its_opening_in_its_own_study(study: str) -> None:
-    def interrupt(event: Event) -> None:
-        if isinstance(event, RunEpochEnded):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        retrain("best", epochs=2, out="run", watch=interrupt)
-    newer = search("30k", trials=1, dataset="digits", epochs=1, space=SMALL, train_samples=300)
-    assert newer.study != study
-    assert retrain("best", resume=True, out="run").study == study
-    assert (Path("studies") / study / LOG).exists()
-    assert not (Path("studies") / newer.study / LOG).exists()
-
-
 def test_a_moved_storage_is_found_by_its_url(study: str) -> None:
     Path(f"studies/{study}/study.db").rename("moved.db")
     with pytest.raises(InputError, match="the storage of study 'digits-20k' is missing"):
         retrain(epochs=1)
     assert retrain(epochs=1, storage="sqlite:///moved.db").study == study
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"epochs": 5}, "--epochs was 2, now 5"),
-        ({"recipe": "short"}, "--recipe augment was"),
-        ({"seed": 5}, "--seed was 0, now 5"),
-        ({"image_size": 9}, "--image-size was 8, now 9"),
-        ({"study": "other"}, "--study was none, now other"),
-        ({"storage": "sqlite:///x.db"}, "--resume needs no --storage"),
-    ],
-)
-def test_a_run_is_resumed_as_it_began(options: dict[str, Any], message: str) -> None:
-    interrupted_after(1, out="run")
-    with pytest.raises(InputError, match=message):
-        preset(out="run", resume=True, **options)
 
 
 def test_the_seed_decides() -> None:
@@ -294,121 +200,6 @@ def test_trials_that_can_not_be_retrained() -> None:
         retrain("99")
 
 
-def checkpoint_of(epochs_done: int) -> dict[str, torch.Tensor]:
-    return {
-        "epochs_done": torch.tensor(epochs_done),
-        "metrics": torch.zeros(epochs_done, 5, dtype=torch.float64),
-        "definition": torch.tensor(list(RunConfig.read(Path("run")).digest()), dtype=torch.uint8),
-    }
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (lambda path: write_tensors(path, {"a": torch.arange(3)}), "no checkpoint of a run of 2"),
-        (
-            lambda path: path.write_bytes(path.read_bytes()[:500]),
-            "checkpoint.safetensors: damaged",
-        ),
-        (
-            lambda path: write_tensors(path, {"epochs_done": torch.tensor(1)}),
-            "it must have the metrics of each of its epochs",
-        ),
-        (
-            lambda path: write_tensors(path, checkpoint_of(1)),
-            "the state is not this training's",
-        ),
-        (
-            lambda path: edit(path.parent / "run.json", '"seed": 0', '"seed": 1'),
-            "checkpoint.safetensors: of another run than run/run.json says",
-        ),
-        (
-            lambda path: edit(path.parent / "run.json", '"num_classes": 10', '"num_classes": 11'),
-            "run/run.json: classes: the arch needs 11 entries, got 10",
-        ),
-        (
-            lambda path: edit(path.parent / "run.json", __version__, "9.9.9"),
-            f"the version of budgetnas was 9.9.9, now {__version__}",
-        ),
-        (
-            lambda path: (path.parent / "result.json").write_text("[]"),
-            "result.json: damaged",
-        ),
-    ],
-)
-def test_a_damaged_run_is_refused_on_one_line(
-    damage: Callable[[Path], object], message: str
-) -> None:
-    interrupted_after(1, out="run")
-    damage(Path("run/checkpoint.safetensors"))
-    with pytest.raises(InputError) as caught:
-        preset(out="run", resume=True)
-    assert message in str(caught.value)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["checkpoint", "weights"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(name: str) -> None:
-    """Of the last epoch's checkpoint, the weights beside it are a part."""
-    whole = preset(epochs=3, out="whole")
-    preset(epochs=3, out="pieces")
-    Path("pieces/result.json").unlink()
-    damaged = Path(f"pieces/{name}.safetensors")
-    content = bytearray(damaged.read_bytes())
-    content[-3] ^= 1
-    damaged.write_bytes(content)
-    Path("pieces/metrics.csv").write_text("nonsense")
-    resumed, notices = notices_of(preset, epochs=3, out="pieces", resume=True)
-    assert any(
-        f"pieces/{name}.safetensors: damaged: its checksum must be" in notice
-        and notice.endswith("going on from the one before it, checkpoint-before.safetensors")
-        for notice in notices
-    ), notices
-    assert resumed.test_loss == whole.test_loss
-    first, second = (Path(run) / "weights.safetensors" for run in ("whole", "pieces"))
-    assert first.read_bytes() == second.read_bytes()
-    rows = [read_csv(Path(run) / "metrics.csv") for run in ("whole", "pieces")]
-    without_times = [[{**row, "seconds": ""} for row in table] for table in rows]
-    assert without_times[0] == without_times[1]
-
-
-def test_moved_images_are_found_on_resuming(tmp_path: Path) -> None:
-    for number in range(40):
-        path = Path(f"here/train/{'ab'[number % 2]}/{number}.png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        values = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        Image.fromarray(values).save(path)
-    options: dict[str, Any] = {"dataset": "folder", "data_dir": "here", "image_size": 8}
-
-    def interrupt(event: Event) -> None:
-        if isinstance(event, RunEpochEnded):
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        retrain("modified-resnet-small", epochs=2, out="run", **options, watch=interrupt)
-    Path("here").rename("there")
-    result = retrain("modified-resnet-small", out="run", resume=True, data_dir="there")
-    assert result.test_images > 0
-    (opening,) = map(json.loads, Path("runs", LOG).read_text().splitlines())
-    assert opening["data_dir"] == str(tmp_path / "there")
-
-
-def test_the_weights_of_another_run_are_not_tested() -> None:
-    preset(out="other", seed=1)
-    whole = preset(out="run")
-    Path("run/result.json").unlink()
-    Path("run/weights.safetensors").write_bytes(Path("other/weights.safetensors").read_bytes())
-    resumed, notices = notices_of(preset, out="run", resume=True)
-    assert any("not the weights of this run's last epoch; going on" in n for n in notices)
-    assert resumed.test_loss == whole.test_loss
-
-
 def test_an_edited_study_is_not_retrained_from(study: str) -> None:
     edit(Path("studies") / study / "study.toml", "seed = 0", "seed = 7")
     with pytest.raises(InputError, match=r"study\.toml seed was 0, now 7"):
@@ -416,15 +207,10 @@ def test_an_edited_study_is_not_retrained_from(study: str) -> None:
 
 
 def test_other_images_than_the_studys_are_refused_unless_they_are_named() -> None:
-    for number in range(40):
-        path = Path(f"here/train/{'ab'[number % 2]}/{number}.png")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        values = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
-        Image.fromarray(values).save(path)
-    options: dict[str, Any] = {"dataset": "folder", "data_dir": "here", "image_size": 8}
+    fill()
+    options: dict[str, Any] = {"dataset": "folder", "data_dir": "images", "image_size": 8}
     search("100k", trials=1, epochs=1, space=SMALL, **options)
-    kept = sorted(Path("here/train/a").iterdir())
-    Image.fromarray(values).save(kept[0])
+    save(noise(12345), "images/train/a/000.png")
     with pytest.raises(InputError, match=r"the data was [0-9a-f]{16}, now [0-9a-f]{16}"):
         retrain("best", epochs=1)
     assert not list(Path("studies").rglob(LOG))
@@ -442,33 +228,7 @@ def test_a_log_that_can_not_be_written_is_refused_before_training(
     assert not Path("run").exists()
 
 
-def test_a_run_is_resumed_where_its_study_logs_it(
-    study: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = Path(retrain("best", study=study, epochs=1, out="run").run).absolute()
-    (run / "result.json").unlink()
-    Path("elsewhere").mkdir()
-    monkeypatch.chdir("elsewhere")
-    with pytest.raises(InputError, match=f"is a run of study '{study}', which logs it"):
-        retrain("best", out=run, resume=True)
-    assert not list(Path().iterdir())
-
-
-def test_a_run_that_had_not_trained_yet_can_be_begun_again() -> None:
-    Path("run").mkdir()
-    for name in (".lock", "run.json", ".run.json.x.part"):
-        Path("run", name).write_text("")
-    assert preset(out="run").epochs == 2
-
-
 @pytest.mark.parametrize("out", ["studies", ".", "studies/new", "studies/{}/x", "studies/{}/runs"])
 def test_a_run_is_not_mixed_with_a_study(study: str, out: str) -> None:
     with pytest.raises(InputError, match="--out must be"):
         retrain("best", study=study, epochs=1, out=out.format(study))
-
-
-def test_a_damaged_neighbour_hides_no_unfinished_run() -> None:
-    interrupted_after(1)
-    Path("runs/99999999-x").mkdir()
-    Path("runs/99999999-x/run.json").write_text("garbage")
-    assert preset(resume=True).epochs == 2

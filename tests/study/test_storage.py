@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from budgetnas.cli.signals import without_password
+from budgetnas.passwords import without_passwords
 from budgetnas.study.storage import hides_password, redacted
 
 
@@ -26,7 +26,7 @@ def test_sqlite_paths_are_absolute() -> None:
 )
 def test_no_password_is_shown(url: str) -> None:
     assert "secret" not in redacted(url)
-    assert "secret" not in without_password(f"--storage={url}" if "://" in url else "")
+    assert "secret" not in without_passwords(f"--storage={url}" if "://" in url else "")
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:secret@host/x", "mysql://h/x?sslpassword=secret"])

@@ -1,0 +1,13 @@
+"""A small study to retrain from."""
+
+import pytest
+
+from budgetnas.searching.search import search
+from tests.retraining.runs import SMALL
+
+
+@pytest.fixture
+def study() -> str:
+    return search(
+        "20k", trials=2, dataset="digits", epochs=1, space=SMALL, train_samples=300
+    ).study
