@@ -65,7 +65,8 @@ class TrialEnded:
     best: Best | None
     value: float | None = None
     params: int | None = None
-    arch: str = ""
+    title: str = ""
+    """What it trained."""
     seconds: float = 0.0
     pruned: bool = False
     failure: str = ""
@@ -95,6 +96,10 @@ class RunEpochEnded:
     train_loss: float
     train_accuracy: float
     seconds: float
+    val_accuracy: float | None = None
+    """On the images that are held out; None where none are."""
+    test_accuracy: float | None = None
+    """Test-selected; None where the test part is not looked at before the end."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,8 @@ class TestOpened:
 
     openings: int
     """How often it has been, this time included."""
+    every_epoch: bool = False
+    """Whether it is to be looked at after every epoch."""
 
 
 Event: TypeAlias = (

@@ -13,7 +13,9 @@ from budgetnas.cli import signals
 from budgetnas.cli.count import count
 from budgetnas.cli.dashboard import dashboard
 from budgetnas.cli.presets import presets
+from budgetnas.cli.report import report
 from budgetnas.cli.retrain import retrain
+from budgetnas.cli.run import run
 from budgetnas.cli.search import search
 from budgetnas.errors import BudgetnasError
 from budgetnas.passwords import without_passwords
@@ -27,7 +29,7 @@ app = typer.Typer(
 )
 
 # add yours here
-for command in (search, retrain, count, presets, dashboard):
+for command in (search, retrain, run, report, count, presets, dashboard):
     app.command()(command)
 
 

@@ -20,6 +20,13 @@ def path(value: str) -> Path:
     return Path(some(value))
 
 
+def positive(seconds: float | None) -> float | None:
+    """Refuse no time at all."""
+    if seconds is not None and not seconds > 0:
+        raise typer.BadParameter("must be more than 0")
+    return seconds
+
+
 StudyOption = Annotated[
     str | None,
     typer.Option(
@@ -80,6 +87,14 @@ SeedOption = Annotated[
     int | None,
     typer.Option(
         min=0, max=2**63 - 1, metavar="N", help="What every random choice is derived from."
+    ),
+]
+TimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        callback=positive,
+        metavar="SECONDS",
+        help="Stop at the next epoch once so long has passed.",
     ),
 ]
 JsonOption = Annotated[

@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,7 +23,12 @@ from budgetnas.cli.options import (
     StudyOption,
     path,
 )
+from budgetnas.errors import InputError
 from budgetnas.recipe import load_recipe
+from budgetnas.retraining.selection import selection_problem
+
+if TYPE_CHECKING:
+    from budgetnas.retraining.run import RunResult
 
 
 def retrain(
@@ -39,6 +44,20 @@ def retrain(
     epochs: EpochsOption = None,
     recipe: RecipeOption = None,
     seed: SeedOption = None,
+    select: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Keep the weights of the epoch that is last (default), best-val (on a tenth of "
+            "the training images, held out) or best-test (on the test set: test-selected).",
+        ),
+    ] = None,
+    test_curves: Annotated[
+        bool,
+        typer.Option(
+            "--test-curves", help="Test after every epoch too; the result is test-selected."
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the newest unfinished run of TARGET.")
     ] = False,
@@ -51,13 +70,15 @@ def retrain(
 ) -> None:
     """Retrain an architecture in full, and test it once.
 
-    Trains on all training images and opens the test set after the last epoch. Data and seed
-    are the study's unless given; the recipe is `full`. Everything about
-    the run is written to its folder, after every epoch. Example:
+    Trains on all training images and opens the test set after the last epoch, unless --select
+    or --test-curves says otherwise. Data and seed are the study's unless given; the recipe is
+    `full`. Everything about the run is written to its folder, after every epoch. Example:
     `budgetnas retrain best --epochs 100`
     """
     if recipe is not None:
         load_recipe(recipe)
+    if problem := selection_problem("last" if select is None else select, test_curves):
+        raise InputError(problem)
     if not (resume and out):
         _look_up(target, study)
     from budgetnas.cli.watch import RetrainWatch
@@ -68,8 +89,8 @@ def retrain(
         with signals.raised(), watch:
             result = run(
                 target, study=study, storage=storage, dataset=dataset, data_dir=data_dir,
-                image_size=image_size, epochs=epochs, recipe=recipe, seed=seed, resume=resume,
-                out=out, device=device, watch=watch,
+                image_size=image_size, epochs=epochs, recipe=recipe, seed=seed, select=select,
+                test_curves=test_curves, resume=resume, out=out, device=device, watch=watch,
             )  # fmt: skip
             again = _again(target, Path(result.run), device)
             signals.change_last_words(f"Interrupted. To see the result: {again}")
@@ -81,13 +102,28 @@ def retrain(
     if as_json:
         typer.echo(json.dumps(result.as_json()))
         return
-    typer.echo(
-        f"Test accuracy {result.test_accuracy:.2%}, balanced {result.test_balanced_accuracy:.2%} "
-        f"({result.test_images:,} images, opened after the last of {result.epochs} epochs), "
-        f"test loss {result.test_loss:.4f}"
-    )
+    typer.echo(_test_line(result))
     typer.echo(f"{result.params:,} parameters, {result.macs:,} MACs, {result.seconds:.0f} s")
     typer.echo(f"Run: {result.run}")
+
+
+def _test_line(result: "RunResult") -> str:
+    """Say how accurate the network is, and how that was found."""
+    accuracy = f"Test accuracy {result.test_accuracy:.2%}"
+    balanced = f"balanced {result.test_balanced_accuracy:.2%}"
+    loss = f"test loss {result.test_loss:.4f}"
+    if result.test_selected:
+        looked = f"the test set was looked at after each of {result.epochs} epochs"
+        if result.select != "last":
+            looked = f"epoch {result.selected_epoch} of {result.epochs}, the best on the test set"
+        return (
+            f"{accuracy} (test-selected: {looked}; after the last epoch "
+            f"{result.last_test_accuracy:.2%}), {balanced}, {result.test_images:,} images, {loss}"
+        )
+    opened = f"opened after the last of {result.epochs} epochs"
+    if result.select != "last":
+        opened += f", weights of epoch {result.selected_epoch}, the best on validation images"
+    return f"{accuracy}, {balanced} ({result.test_images:,} images, {opened}), {loss}"
 
 
 def _look_up(target: str, study: str | None) -> None:

@@ -20,6 +20,7 @@ from budgetnas.cli.options import (
     SeedOption,
     StorageOption,
     StudyOption,
+    TimeoutOption,
     path,
 )
 from budgetnas.data import DataSource
@@ -27,13 +28,7 @@ from budgetnas.recipe import load_recipe
 from budgetnas.space import Space
 
 if TYPE_CHECKING:
-    from budgetnas.searching.search import SearchResult
-
-
-def _positive(seconds: float | None) -> float | None:
-    if seconds is not None and not seconds > 0:
-        raise typer.BadParameter("must be more than 0")
-    return seconds
+    from budgetnas.searching.work import SearchResult
 
 
 def search(
@@ -79,14 +74,7 @@ def search(
     ] = None,
     device: DeviceOption = "auto",
     seed: SeedOption = None,
-    timeout: Annotated[
-        float | None,
-        typer.Option(
-            callback=_positive,
-            metavar="SECONDS",
-            help="Stop at the next epoch once so long has passed.",
-        ),
-    ] = None,
+    timeout: TimeoutOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Search for the best network under a parameter budget.
@@ -105,7 +93,7 @@ def search(
     from budgetnas.cli.watch import SearchWatch
     from budgetnas.searching.search import search as run
 
-    watch = SearchWatch(trials)
+    watch = SearchWatch()
     try:
         with signals.raised(), watch:
             result = run(

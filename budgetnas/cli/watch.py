@@ -97,9 +97,9 @@ class _Watch(ABC):
 class SearchWatch(_Watch):
     """Shows a search."""
 
-    def __init__(self, trials: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._trials = trials
+        self._trials = 1
         self._trained: int | None = None
         self._here: list[float] = []
         self._note = ""
@@ -128,7 +128,8 @@ class SearchWatch(_Watch):
                 self.common(event)
 
     def _started(self, event: SearchStarted) -> None:
-        self._trained = event.tally.trained
+        self._trained, self._trials = event.tally.trained, event.trials
+        self._note = f"{self._trained} of {self._trials} trained"
         if self._trained:
             self.say(f"study {event.study} has {self._trained} of {event.trials} trained trials")
 
@@ -150,7 +151,7 @@ class SearchWatch(_Watch):
         if best:
             self._note += f", best {best.value:.2%} with {best.params:,} params"
         if event.kind is Kind.FAILED:
-            self.say(f"trial {event.number:>4}  failed: {event.failure}")
+            self.say(f"trial {event.number:>4}  failed: {event.title}: {event.failure}")
         elif event.kind is Kind.TRAINED and event.value is not None:
             self._here.append(event.seconds)
             left = (self._trials - tally.trained) * sum(self._here) / len(self._here)
@@ -158,7 +159,7 @@ class SearchWatch(_Watch):
             mark = "stopped" if event.pruned else "best" if self._is_best(event) else ""
             self.say(
                 f"trial {event.number:>4}  {event.value:7.2%}  {event.params:>10,} params  "
-                f"{event.seconds:6.1f} s  {mark:7}  {event.arch}"
+                f"{event.seconds:6.1f} s  {mark:7}  {event.title}"
             )
         self.show(f"trial {event.number}", tally.trained, self._trials, self._note)
 
@@ -194,7 +195,8 @@ class RetrainWatch(_Watch):
             case RunEpochEnded():
                 self._ended(event)
             case TestOpened(openings=openings):
-                self.say(f"opening the test set (opening {openings} for this study)")
+                why = ", to look at after every epoch: test-selected" if event.every_epoch else ""
+                self.say(f"opening the test set (opening {openings} for this study){why}")
             case _:
                 self.common(event)
 
@@ -202,8 +204,13 @@ class RetrainWatch(_Watch):
         self._done = event.epoch
         self._here.append(event.seconds)
         left = (event.epochs - event.epoch) * sum(self._here) / len(self._here)
+        evaluated = ""
+        if event.val_accuracy is not None:
+            evaluated = f"val {event.val_accuracy:.2%}, "
+        elif event.test_accuracy is not None:
+            evaluated = f"test {event.test_accuracy:.2%} (test-selected), "
         self.show(
             f"epoch {event.epoch} of {event.epochs}", event.epoch, event.epochs,
             f"loss {event.train_loss:.3f}, {event.train_accuracy:.2%} of augmented images right, "
-            f"{describe_duration(left)} left",
+            f"{evaluated}{describe_duration(left)} left",
         )  # fmt: skip

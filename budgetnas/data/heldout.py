@@ -35,6 +35,8 @@ def open_test(
     run: str,
     fingerprint: str,
     progress: Progress = silent,
+    *,
+    every_epoch: bool = False,
 ) -> ImageSet:
     """Open the test part, and say so in the log first.
 
@@ -45,12 +47,14 @@ def open_test(
         run: Which run opens it.
         fingerprint: The training part's.
         progress: Told of images read.
+        every_epoch: Whether it is looked at after every epoch; then the log says so.
     """
     opening = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "run": run,
         **_identity(source),
         "fingerprint": fingerprint,
+        **({"every_epoch": True} if every_epoch else {}),
     }
     append_line(log / LOG, json.dumps(opening))
     return source.info.read(source, "test", channels, progress)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from budgetnas.errors import InputError
 from budgetnas.recipe.images import Crop, Cutout, FixedStatistics, Flip, Rotate
@@ -69,10 +70,23 @@ def load_recipe(name: str) -> Recipe:
     if path.suffix != ".toml" and not os.path.isfile(path):  # noqa: PTH113  # Path raises
         known = ", ".join([*RECIPES, "or a recipe file (.toml)"])
         raise InputError(f"unknown recipe {shorten(name)}, known: {known}")
-    data = read_toml(path)
-    base = data.pop("base", "short")
+    return recipe_from(read_toml(path), printable(path))
+
+
+def recipe_from(table: dict[str, Any], source: str) -> Recipe:
+    """Lay what a file says over the named recipe that it says is its `base`.
+
+    Args:
+        table: The file's keys.
+        source: Names the file in the error.
+
+    Raises:
+        InputError: With every problem of the file on one line.
+    """
+    given = dict(table)
+    base = given.pop("base", "short")
     if not isinstance(base, str) or base not in RECIPES:
         raise InputError(
-            f"{printable(path)}: base: unknown recipe {shorten(base)}, known: {', '.join(RECIPES)}"
+            f"{source}: base: unknown recipe {shorten(base)}, known: {', '.join(RECIPES)}"
         )
-    return Recipe.parse(overlay(RECIPES[base].model_dump(), data), str(path))
+    return Recipe.parse(overlay(RECIPES[base].model_dump(), given), source)

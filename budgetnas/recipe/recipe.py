@@ -61,21 +61,28 @@ class Recipe(Spec):
         """Return the recipe that does the same on so many images, and is equal where that is."""
         return self.changed(batch_size=min(self.batch_size, max(images, 2)))
 
-    def adapted(self, channels: int, mirror: bool) -> tuple[Self, list[str]]:
+    def adapted(self, channels: int, mirror: bool, image_size: int) -> tuple[Self, list[str]]:
         """Fit a named recipe to other images than it was written for.
 
         Args:
             channels: Channels of the images.
             mirror: Whether a mirrored image still shows its class (digits do not).
+            image_size: Side of an image in pixels.
 
         Returns:
             The recipe, and a notice for each thing that had to change.
         """
         changes: dict[str, object] = {}
         notices = []
-        if not mirror and any(isinstance(step, Flip) for step in self.augment):
-            changes["augment"] = tuple(s for s in self.augment if not isinstance(s, Flip))
+        augment = self.augment
+        if not mirror and any(isinstance(step, Flip) for step in augment):
+            augment = tuple(step for step in augment if not isinstance(step, Flip))
             notices.append("no flips: a mirrored image of this data set is another class")
+        most = max(1, image_size // 8)  # 4 at 32, for which the papers wrote theirs
+        if any(isinstance(step, Crop) and (step.padding or 0) > most for step in augment):
+            augment = tuple(Crop() if isinstance(step, Crop) else step for step in augment)
+            notices.append(f"crops padded by an eighth of the images' {image_size} pixels")
+        changes["augment"] = augment
         fixed = self.normalize
         if isinstance(fixed, FixedStatistics) and len(fixed.mean) != channels:
             changes["normalize"] = TrainingStatistics()

@@ -13,10 +13,12 @@ from budgetnas.arch import fit_arch
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
+from budgetnas.data.splits import split
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Watcher
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.retraining.run import RunConfig
+from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.retraining.target import StudyTarget, Target
 from budgetnas.study.config import require_same
 from budgetnas.study.place import STUDIES, config_path
@@ -38,6 +40,8 @@ class RetrainRequest:
     recipe: Recipe | None
     recipe_adapts: bool
     seed: int | None
+    select: str | None
+    test_curves: bool
 
     def source(self, origin: StudyTarget | None) -> DataSource:
         """The data that is asked for, what is not said being the study's."""
@@ -52,14 +56,16 @@ class RetrainRequest:
         """Say whether the caller named the data, so that they may be others than the study's."""
         return not (self.dataset is None and self.data_dir is None and self.image_size is None)
 
-    def full_recipe(self, found: Target, channels: int, mirror: bool) -> tuple[Recipe, list[str]]:
+    def full_recipe(
+        self, found: Target, source: DataSource, channels: int
+    ) -> tuple[Recipe, list[str]]:
         """The recipe that is asked for, fitted to images and trial if it is a named one."""
-        recipe = self.recipe or load_recipe("full")
+        recipe = self.recipe or found.recipe or load_recipe("full")
         if self.epochs is not None:
             recipe = recipe.changed(epochs=self.epochs)
         if not self.recipe_adapts:
             return recipe, []
-        recipe, notices = recipe.adapted(channels, mirror)
+        recipe, notices = recipe.adapted(channels, source.info.mirror, source.image_size)
         drawn = found.overrides.model_dump(exclude_none=True)
         if drawn:
             listed = ", ".join(f"{name} {value}" for name, value in drawn.items())
@@ -77,6 +83,8 @@ class RetrainRequest:
             "--epochs": (began.recipe.epochs, self.epochs),
             "--seed": (began.seed, self.seed),
             "--recipe": (began.recipe, self._recipe_again(began)),
+            "--select": (began.select, self.select),
+            "--test-curves": (began.test_selected, self.test_curves or None),
         }
         given = {name: both for name, both in options.items() if both[1] is not None}
         require_same(f"the run of {began.target!r}", given, "leave out --resume to begin another")
@@ -88,7 +96,7 @@ class RetrainRequest:
         recipe = self.recipe.changed(epochs=self.epochs or self.recipe.epochs)
         if not self.recipe_adapts:
             return recipe
-        recipe, _ = recipe.adapted(len(began.mean), began.data.info.mirror)
+        recipe, _ = recipe.adapted(len(began.mean), began.data.info.mirror, began.data.image_size)
         return began.overrides.apply(recipe)
 
 
@@ -106,10 +114,12 @@ def begin(
         facts = {"the data": (origin.config.facts.fingerprint, images.fingerprint())}
         require_same(f"study {origin.name!r}", facts, "name other data with --dataset")
     arch, notice = fit_arch(found.arch, asked.target, images.channels, len(images.classes))
-    recipe, notices = asked.full_recipe(found, images.channels, source.info.mirror)
-    statistics = recipe_statistics(recipe, images)
-    check_schedule(recipe, len(images))
+    recipe, notices = asked.full_recipe(found, source, images.channels)
     seed = asked.seed if asked.seed is not None else origin.config.seed if origin else 0
+    select = asked.select or "last"
+    trained_on, _ = hold_out(images, select, seed)
+    statistics = recipe_statistics(recipe, trained_on)
+    check_schedule(recipe, len(trained_on))
     config = RunConfig(
         target=asked.target,
         study=origin.name if origin else None,
@@ -122,11 +132,29 @@ def begin(
         data=source,
         classes=images.classes,
         fingerprint=images.fingerprint(),
+        select=select,
+        test_curves=asked.test_curves,
         mean=statistics.mean,
         std=statistics.std,
         numerics=choose_numerics(device),
     )
     return config, images, [*filter(None, [notice]), *(f"recipe: {text}" for text in notices)]
+
+
+def hold_out(images: ImageSet, select: str, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    """Part the training images in those to train on and those to select the epoch by, if any.
+
+    What is held out is what a study of this seed validates on.
+    """
+    if SELECTIONS[select] != "val":
+        return images, None
+    parts = split(images.labels, seed)
+    if not len(parts.val):
+        raise InputError(
+            f"--select {select} holds out a tenth of each class that has 2 training images "
+            "or more, got no such class"
+        )
+    return images.take(parts.train), images.take(parts.val)
 
 
 def _load(source: DataSource, watch: Watcher) -> ImageSet:

@@ -1,4 +1,4 @@
-"""`retrain`: one architecture, the full recipe, all training images, the test set opened once."""
+"""`retrain`: one architecture, the full recipe, all training images, the test set at the end."""
 
 import os
 from pathlib import Path
@@ -11,8 +11,16 @@ from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
 from budgetnas.files import require_writable, system_guard
 from budgetnas.recipe import RECIPES, Recipe, load_recipe
-from budgetnas.retraining.begin import RetrainRequest, begin, load_again, new_folder, unfinished
+from budgetnas.retraining.begin import (
+    RetrainRequest,
+    begin,
+    hold_out,
+    load_again,
+    new_folder,
+    unfinished,
+)
 from budgetnas.retraining.run import RunConfig, RunResult
+from budgetnas.retraining.selection import UPPER_BOUND, selection_problem
 from budgetnas.retraining.target import find_study_target, find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
@@ -33,12 +41,16 @@ def retrain(
     epochs: int | None = None,
     recipe: Recipe | str | None = None,
     seed: int | None = None,
+    select: str | None = None,
+    test_curves: bool = False,
     resume: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
     watch: Watcher = nobody,
 ) -> RunResult:
     """Train one architecture on all training images, then open the test part once.
+
+    That is how it is unless `select` or `test_curves` says otherwise.
 
     Args:
         target: `best`, a trial's number, a preset's name, or an arch file.
@@ -51,6 +63,12 @@ def retrain(
         recipe: How to train; `full` by default. Fields that the trial had drawn replace those of
             a named recipe.
         seed: What every random choice is derived from; the study's, else 0.
+        select: Whose weights to keep and to test: `last` for the last epoch's, the default;
+            `best-val` for the best on a tenth of the training images, which is held out;
+            `best-test` for the best on the test part itself, an upper bound, labelled
+            test-selected.
+        test_curves: Evaluate the test part after every epoch, which makes the result test-selected
+            whatever is selected.
         resume: Continue a run that was interrupted, after its last finished epoch.
         out: The run's folder; a new one in the study's `runs`, else in ./runs.
         device: auto, cpu, cuda or cuda:N.
@@ -63,6 +81,8 @@ def retrain(
     """
     if epochs is not None and epochs < 1:
         raise InputError(f"epochs >= 1 must hold, got {epochs}")
+    if problem := selection_problem(select if select is not None else "last", test_curves):
+        raise InputError(problem)
     asked = RetrainRequest(
         target,
         study,
@@ -73,6 +93,8 @@ def retrain(
         load_recipe(recipe) if isinstance(recipe, str) else recipe,
         recipe is None or (isinstance(recipe, str) and recipe in RECIPES),
         seed,
+        select,
+        test_curves,
     )
     where = choose_device(device)
     if resume and storage is not None:
@@ -128,15 +150,24 @@ def _run(
     require_writable(log / LOG)
     if os.path.lexists(log / LOG) and not (log / LOG).is_file():
         raise InputError(f"{log / LOG} must be a file, to log the test's opening")
-    logs = {log, RUNS, *(path.parent for path in STUDIES.glob(f"*/{LOG}"))}
+    logged = (*STUDIES.glob(f"*/{LOG}"), *STUDIES.glob(f"*/*/{LOG}"))
+    logs = {log, RUNS, *(path.parent for path in logged)}
     uses = count_uses(logs, config.data, config.fingerprint)
+    trained_on, val = hold_out(images, config.select, config.seed)
+    if uses:
+        notices = [*notices, _used(uses)]
+    if config.test_selected:
+        notices = [*notices, UPPER_BOUND]
+    if val is not None:
+        held_out = f"{len(val):,} of {len(images):,} training images are held out"
+        notices = [*notices, f"{config.select}: {held_out}, to tell the best epoch"]
     with held(folder):
         if (folder / RESULT).is_file():
             raise InputError(f"{folder} has just been finished by another process")
-        for text in [*notices, *([_used(uses)] if uses else [])]:
+        for text in notices:
             watch(Notice(text))
         with system_guard():
-            return Retraining(config, folder, log, device, watch).run(images)
+            return Retraining(config, folder, log, device, watch).run(trained_on, val)
 
 
 def _used(uses: int) -> str:

@@ -4,11 +4,11 @@
 run.json                 what defines the run: arch, recipe, data, seed, numerics
 arch.json, recipe.toml   the same architecture and recipe, alone
 environment.json         versions and hardware
-metrics.csv              a line an epoch
+metrics.csv              a line an epoch; on validation or test images too, where --select says
 checkpoint.safetensors   all that `--resume` needs, with a checksum; replaced after every epoch
 checkpoint-before...     the one of the epoch before, should the newest be damaged
-weights.safetensors      the trained weights, as the model's `state_dict`
-result.json              test accuracy and loss, sizes, times; written last
+weights.safetensors      the selected epoch's weights, as the model's `state_dict`
+result.json              test accuracy and loss, whether test-selected, sizes, times; written last
 predictions.csv          a line a test image: its class, the prediction
 confusion.csv            test images by class and by prediction
 per_class.csv            precision, recall and F1 of each class
@@ -39,6 +39,7 @@ from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.model import build_model
 from budgetnas.recipe import Numerics, Recipe
+from budgetnas.retraining.selection import Part, evaluated_part, selection_problem
 from budgetnas.space import Overrides
 from budgetnas.spec import Spec, parse_json, read_text
 from budgetnas.study.config import begun_with
@@ -66,11 +67,15 @@ class RunConfig(Spec):
     overrides: Overrides = Overrides()
     """Recipe fields that the trial had drawn; they are in the recipe already."""
     data: DataSource
-    """On which images: all of their training part."""
+    """On which images: all of their training part, less what `select` holds out."""
     classes: tuple[str, ...]
     """The classes' names, in the order of the labels."""
     fingerprint: str
     """Digest of the training part's images and labels."""
+    select: str = "last"
+    """Whose weights are kept: last, best-val or best-test; see `selection`."""
+    test_curves: bool = False
+    """Evaluate the test part after every epoch, as best-test does in any case."""
     mean: tuple[float, ...]
     """What is subtracted from each channel of values in [0, 1]."""
     std: tuple[float, ...]
@@ -87,7 +92,19 @@ class RunConfig(Spec):
         ):
             if length != needed:
                 raise ValueError(f"{field}: the arch needs {needed} entries, got {length}")
+        if problem := selection_problem(self.select, self.test_curves):
+            raise ValueError(problem)
         return self
+
+    @property
+    def evaluated(self) -> Part | None:
+        """What is evaluated after every epoch, if anything is."""
+        return evaluated_part(self.select, self.test_curves)
+
+    @property
+    def test_selected(self) -> bool:
+        """Whether the test part is seen before the end, so that its result may be chosen by it."""
+        return self.evaluated == "test"
 
     @property
     def statistics(self) -> Statistics:
@@ -131,11 +148,21 @@ class RunResult:
     macs: int
     """Multiply-adds for one image."""
     test_accuracy: float
-    """Share right on the test part, in [0, 1], after the last epoch."""
+    """Share right on the test part, in [0, 1], with the selected epoch's weights."""
     test_balanced_accuracy: float
     """Mean over the test part's classes of the share right, in [0, 1]."""
     test_loss: float
     """Mean cross-entropy on the test part."""
+    test_selected: bool
+    """Whether the test part was seen after every epoch: then all this is an upper bound."""
+    select: str
+    """Whose weights these are: last, best-val or best-test."""
+    selected_epoch: int
+    """The epoch whose weights these are, counted from 1."""
+    last_test_accuracy: float | None
+    """As `test_accuracy`, after the last epoch; None where its weights were never tested."""
+    last_test_loss: float | None
+    """As `test_loss`, after the last epoch; None where its weights were never tested."""
     test_images: int
     """Size of the test part."""
     test_openings: int

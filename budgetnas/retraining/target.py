@@ -7,7 +7,8 @@ from optuna.trial import FrozenTrial
 
 from budgetnas.arch import Arch, find_arch
 from budgetnas.errors import InputError
-from budgetnas.space import Overrides
+from budgetnas.recipe import Recipe
+from budgetnas.space import Grid, Overrides, Proposal
 from budgetnas.spec import parse_json
 from budgetnas.study.config import StudyConfig, storage_url
 from budgetnas.study.owned import require_unchanged
@@ -40,6 +41,8 @@ class Target:
     """The trial's number."""
     overrides: Overrides = field(default_factory=Overrides)
     """Recipe fields that the trial had drawn."""
+    recipe: Recipe | None = None
+    """The whole recipe, where the trial's configuration says one."""
 
 
 def is_of_a_study(target: str) -> bool:
@@ -62,7 +65,7 @@ def find_target(target: str, study: StudyTarget | None, storage: str | None) -> 
     """
     if is_of_a_study(target):
         assert study is not None, "a trial is looked up in a study"
-        return _from_trial(_find_trial(target, study, storage))
+        return _from_trial(_find_trial(target, study, storage), study.config.proposal)
     return Target(find_arch(target, also="best, a trial's number"))
 
 
@@ -95,11 +98,12 @@ def _find_trial(target: str, study: StudyTarget, storage: str | None) -> FrozenT
     return trial
 
 
-def _from_trial(trial: FrozenTrial) -> Target:
+def _from_trial(trial: FrozenTrial, proposal: Proposal) -> Target:
     where = f"trial {trial.number}"
     drawn = trial.user_attrs.get("recipe", "{}")
     return Target(
         Arch.from_json(trial.user_attrs["arch"], where),
         trial=trial.number,
         overrides=Overrides.parse(parse_json(drawn, where), where),
+        recipe=proposal.at(trial.number)[0].recipe if isinstance(proposal, Grid) else None,
     )

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
 import pandas as pd
 import torch
@@ -16,18 +15,15 @@ from budgetnas.events import Loading, Notice, RunEpochEnded, RunStarted, TestOpe
 from budgetnas.files import sweep, write_atomic
 from budgetnas.model import build_model
 from budgetnas.report.tables import confusion_table, per_class_table
+from budgetnas.retraining.history import History, without_best
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed
 from budgetnas.train.checkpoint import Checkpoints, epochs_done, read_tensors, write_tensors
 from budgetnas.train.engine import Epoch, State, check_finite, place, train
-from budgetnas.train.evaluate import Normalizer, evaluate
+from budgetnas.train.evaluate import Evaluation, Normalizer, evaluate
 from budgetnas.train.init import initial_model
 from budgetnas.train.memory import memory_guard
 from budgetnas.train.numerics import device_title, use_threads
-
-METRICS = ("epoch", "lr", "train_loss", "train_accuracy", "seconds")
-Row: TypeAlias = dict[str, float]
-"""The metrics of one epoch."""
 
 
 @dataclass
@@ -40,13 +36,18 @@ class Retraining:
     device: torch.device
     watch: Watcher
 
-    def run(self, images: ImageSet) -> RunResult:
-        """Train what is left to train, then test."""
+    def run(self, images: ImageSet, val: ImageSet | None) -> RunResult:
+        """Train what is left to train, then test.
+
+        Args:
+            images: What to train on.
+            val: What is held out to select the epoch by, if anything is.
+        """
         use_threads(self.config.numerics)
         sweep(self.folder)
         checkpoints = Checkpoints(self.folder)
         state = checkpoints.read(self._check, lambda text: self.watch(Notice(text)))
-        rows = _rows(state)
+        history = History.of(self.config, state)
         self.config.write(self.folder)  # on resuming too: the images may have moved
         if state is None:
             write_json(self.folder / "environment.json", environment(device_title(self.device)))
@@ -54,35 +55,51 @@ class Retraining:
         self.watch(
             RunStarted(
                 self.folder, str(config.arch), count_params(config.arch), len(images),
-                device_title(self.device), config.recipe.epochs, len(rows),
+                device_title(self.device), config.recipe.epochs, len(history.rows),
             )
         )  # fmt: skip
+        test = self._open_test() if config.test_selected else None
+        self._train(images, val if test is None else test, state, history, checkpoints)
+        self._write_metrics(history)  # once more: the last time may have been interrupted
+        return self._test(self._open_test() if test is None else test, history)
+
+    def _train(
+        self,
+        images: ImageSet,
+        evaluated: ImageSet | None,
+        state: State | None,
+        history: History,
+        checkpoints: Checkpoints,
+    ) -> None:
+        """Train epoch by epoch, keep each, and tell of it."""
+        config = self.config
         seed = derive_seed(config.seed, "retrain")
         with memory_guard("the network and the images"):
             model = initial_model(config.arch, config.recipe.init, derive_seed(seed, "init"))
             placed = images.to(self.device)
+            evaluated = None if evaluated is None else evaluated.to(self.device)
         for epoch in train(
             model, placed, config.recipe, config.numerics, seed,
-            statistics=config.statistics, state=state,
+            statistics=config.statistics, val=evaluated,
+            state=None if state is None else without_best(state),
         ):  # fmt: skip
-            rows.append(_metrics(epoch))
-            self._keep(epoch, rows, checkpoints)
+            row = history.add(epoch)
+            self._keep(epoch, history, checkpoints)
             self.watch(
                 RunEpochEnded(
                     epoch.number, config.recipe.epochs, epoch.lr,
                     epoch.train_loss, epoch.train_accuracy, epoch.seconds,
+                    row.get("val_accuracy"), row.get("test_accuracy"),
                 )
             )  # fmt: skip
-        self._write_metrics(rows)  # once more: the last time may have been interrupted
-        return self._test(sum(row["seconds"] for row in rows))
 
     def _check(self, state: State, path: Path) -> None:
         """Refuse a checkpoint of another run, and the last one where its weights are damaged."""
-        if epochs_done(state, path, self.config.recipe.epochs) != len(_rows(state)):
-            raise InputError(f"{path}: damaged: it must have the metrics of each of its epochs")
+        done = epochs_done(state, path, self.config.recipe.epochs)
         if not torch.equal(state.get("definition", torch.empty(0)), self._definition()):
             raise InputError(f"{path}: of another run than {self.folder / 'run.json'} says")
-        if len(_rows(state)) == self.config.recipe.epochs:
+        History.of(self.config, state).require_whole(state, done, path)
+        if done == self.config.recipe.epochs:
             self._check_weights(state)
 
     def _check_weights(self, state: State) -> None:
@@ -90,40 +107,44 @@ class Retraining:
         path = self.folder / "weights.safetensors"
         read_tensors(path)
         if not torch.equal(state.get("weights", torch.empty(0)), _digest(path)):
-            raise InputError(f"{path}: damaged: not the weights of this run's last epoch")
+            raise InputError(f"{path}: damaged: not the weights that this run ended with")
 
-    def _keep(self, epoch: Epoch, rows: list[Row], checkpoints: Checkpoints) -> None:
+    def _keep(self, epoch: Epoch, history: History, checkpoints: Checkpoints) -> None:
         """Write weights after the last epoch, then the checkpoint, then its metrics for people.
 
         In this order a checkpoint never claims an epoch whose weights are missing.
         """
-        table = torch.tensor([list(row.values()) for row in rows], dtype=torch.float64)
-        state = {**epoch.state(), "metrics": table, "definition": self._definition()}
+        state = {**epoch.state(), **history.tensors(), "definition": self._definition()}
         if epoch.number == self.config.recipe.epochs:
             weights = self.folder / "weights.safetensors"
-            write_tensors(weights, epoch.weights())
+            write_tensors(weights, history.best or epoch.weights())
             state["weights"] = _digest(weights)
         checkpoints.write(state)
-        self._write_metrics(rows)
+        self._write_metrics(history)
 
     def _definition(self) -> torch.Tensor:
         return torch.tensor(list(self.config.digest()), dtype=torch.uint8)
 
-    def _write_metrics(self, rows: list[Row]) -> None:
-        table = pd.DataFrame(rows).astype({"epoch": int})
-        write_atomic(self.folder / "metrics.csv", table.to_csv(index=False))
+    def _write_metrics(self, history: History) -> None:
+        write_atomic(self.folder / "metrics.csv", history.to_csv())
 
-    def _test(self, seconds: float) -> RunResult:
-        """Open the test part, once, and write down everything it says."""
-        config, arch = self.config, self.config.arch
-        model = build_model(arch)
-        model.load_state_dict(read_tensors(self.folder / "weights.safetensors"))
-        self.watch(TestOpened(count_openings(self.log) + 1))
+    def _open_test(self) -> ImageSet:
+        """Open the test part: before the first epoch if every epoch is evaluated on it."""
+        config = self.config
+        every_epoch = config.test_selected
+        self.watch(TestOpened(count_openings(self.log) + 1, every_epoch))
         with memory_guard("the test images"):
-            test = open_test(
-                config.data, arch.in_channels, self.log, str(self.folder), config.fingerprint,
-                lambda *progress: self.watch(Loading(*progress)),
+            return open_test(
+                config.data, config.arch.in_channels, self.log, str(self.folder),
+                config.fingerprint, lambda *progress: self.watch(Loading(*progress)),
+                every_epoch=every_epoch,
             )  # fmt: skip
+
+    def _measure(self, test: ImageSet, epoch: int) -> Evaluation:
+        """Evaluate the weights that were kept, which are of this epoch."""
+        config = self.config
+        model = build_model(config.arch)
+        model.load_state_dict(read_tensors(self.folder / "weights.safetensors"))
         normalize = Normalizer(config.statistics, config.numerics, self.device)
         with memory_guard("the test images"):
             measured = evaluate(
@@ -133,8 +154,17 @@ class Retraining:
                 config.numerics,
                 config.recipe.batch_size,
             )
-        check_finite(measured.loss, "test", config.recipe.epochs)
+        check_finite(measured.loss, "test", epoch)
+        return measured
+
+    def _test(self, test: ImageSet, history: History) -> RunResult:
+        """Test the weights that were kept, and write down everything that comes of it."""
+        config, arch = self.config, self.config.arch
+        measured = self._measure(test, history.selected)
         self._write_tables(test, measured.predictions)
+        last = history.rows[-1]
+        if history.selected == len(history.rows):
+            last = {"test_accuracy": measured.accuracy, "test_loss": measured.loss}
         result = RunResult(
             run=str(self.folder),
             target=config.target,
@@ -145,10 +175,15 @@ class Retraining:
             test_accuracy=measured.accuracy,
             test_balanced_accuracy=measured.balanced_accuracy,
             test_loss=measured.loss,
+            test_selected=config.test_selected,
+            select=config.select,
+            selected_epoch=history.selected,
+            last_test_accuracy=last.get("test_accuracy"),
+            last_test_loss=last.get("test_loss"),
             test_images=len(test),
             test_openings=count_openings(self.log),
             epochs=config.recipe.epochs,
-            seconds=round(seconds, 3),
+            seconds=round(sum(row["seconds"] for row in history.rows), 3),
             device=device_title(self.device),
             arch=arch.model_dump(mode="json"),
         )
@@ -168,21 +203,3 @@ class Retraining:
 
 def _digest(path: Path) -> torch.Tensor:
     return torch.tensor(list(hashlib.sha256(path.read_bytes()).digest()), dtype=torch.uint8)
-
-
-def _metrics(epoch: Epoch) -> Row:
-    return {
-        "epoch": float(epoch.number),
-        "lr": epoch.lr,
-        "train_loss": epoch.train_loss,
-        "train_accuracy": epoch.train_accuracy,
-        "seconds": epoch.seconds,
-    }
-
-
-def _rows(state: State | None) -> list[Row]:
-    """Read the metrics of the epochs before a checkpoint, which it holds."""
-    table = None if state is None else state.get("metrics")
-    if table is None or table.ndim != 2 or table.shape[1] != len(METRICS):
-        return []
-    return [dict(zip(METRICS, row, strict=True)) for row in table.tolist()]

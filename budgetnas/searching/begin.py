@@ -1,8 +1,4 @@
-"""Settling what a new study is: from what a user asks and the images to a `StudyConfig`."""
-
-from pathlib import Path
-
-import torch
+"""Settling what a new study is: from a plan and the images to a `StudyConfig`."""
 
 from budgetnas._version import __version__
 from budgetnas.arch import Budget, count_params
@@ -10,13 +6,12 @@ from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.splits import Split, describe_split, split
 from budgetnas.errors import InputError
-from budgetnas.searching.request import SearchRequest
-from budgetnas.space import Space
+from budgetnas.recipe import Numerics, Recipe
+from budgetnas.searching.plan import Plan, Settled
+from budgetnas.space import Free, Grid, Proposal, Space
 from budgetnas.study.config import DataFacts, StudyConfig
-from budgetnas.study.place import budget_needed
 from budgetnas.study.storage import redacted
 from budgetnas.train.engine import check_schedule
-from budgetnas.train.numerics import choose_numerics
 
 
 def _require_fit(
@@ -31,19 +26,24 @@ def _require_fit(
         )
 
 
-def require_possible(asked: SearchRequest, folder: Path) -> None:
+def require_possible(budget: Budget, space: Space, source: DataSource) -> None:
     """Refuse, before any image is read, to begin what can't be."""
-    if asked.budget is None:
-        raise budget_needed(folder.name)
-    source = asked.source()
     info = source.info
     if info.channels and info.num_classes:  # else only the images tell
-        space = asked.space or Space()
-        _require_fit(asked.budget, space, source, info.channels, info.num_classes)
+        _require_fit(budget, space, source, info.channels, info.num_classes)
 
 
-def split_images(images: ImageSet, seed: int, train_samples: int | None) -> Split:
-    """Split the training part, or say why it can't be split so."""
+def split_images(
+    images: ImageSet, seed: int, train_samples: int | None, at_most: bool = False
+) -> Split:
+    """Split the training part, or say why it can't be split so.
+
+    Args:
+        images: The training part.
+        seed: The study's.
+        train_samples: Keep only so many to train on.
+        at_most: Keep all where there are fewer.
+    """
     parts = split(images.labels, seed, train_samples)
     if not len(parts.val):
         raise InputError("at least one class needs 2 images, one of them to validate on, got none")
@@ -52,7 +52,7 @@ def split_images(images: ImageSet, seed: int, train_samples: int | None) -> Spli
             f"--train-samples must be at least the {len(images.classes)} classes, "
             f"got {train_samples}"
         )
-    if train_samples is not None and len(parts.train) < train_samples:
+    if train_samples is not None and len(parts.train) < train_samples and not at_most:
         raise InputError(
             f"--train-samples may be at most {len(parts.train)}, the training images that "
             f"are left beside validation, got {train_samples}"
@@ -74,33 +74,54 @@ def facts_of(images: ImageSet, parts: Split) -> DataFacts:
 
 
 def begin(
-    name: str,
-    asked: SearchRequest,
-    source: DataSource,
-    facts: DataFacts,
-    seed: int,
-    storage: str | None,
-    device: torch.device,
+    plan: Plan, facts: DataFacts, storage: str | None, numerics: Numerics
 ) -> tuple[StudyConfig, list[str]]:
     """Settle everything that defines a new study; say what had to adapt."""
-    assert asked.budget is not None
-    recipe, notices = asked.for_trials(facts.channels, source.info.mirror)
-    check_schedule(recipe, facts.train)
-    space = asked.space or Space()
-    _require_fit(asked.budget, space, source, facts.channels, len(facts.classes))
+    recipe, proposal, notices = plan.settle(facts)
+    match proposal:
+        case Free(space=space):
+            check_schedule(recipe, facts.train)
+            _require_fit(plan.budget, space, plan.source, facts.channels, len(facts.classes))
+        case Grid():
+            _check_cells(proposal, facts.train)
     config = StudyConfig(
-        name=name,
+        name=plan.name,
         version=__version__,
-        seed=seed,
-        train_samples=asked.train_samples,
-        sampler=asked.sampler or "tpe",
-        pruner=asked.pruner or "median",
+        seed=plan.seed,
+        train_samples=plan.train_samples,
+        pruner=plan.pruner,
         storage=redacted(storage) if storage else None,
-        budget=asked.budget,
-        data=source,
+        select=plan.select,
+        confusion=plan.confusion,
+        about=plan.about,
+        budget=plan.budget,
+        data=plan.source,
         facts=facts,
-        numerics=choose_numerics(device),
+        numerics=numerics,
         recipe=recipe,
-        space=space,
+        proposal=proposal,
     )
     return config, [f"recipe: {notice}" for notice in notices]
+
+
+def _check_cells(grid: Grid, images: int) -> None:
+    """Refuse a grid in which a schedule can't run, and say which."""
+    for cell in grid.cells:
+        try:
+            check_schedule(cell.recipe, images)
+        except InputError as error:
+            raise InputError(f"{cell}: {error}") from None
+
+
+def fitted(recipe: Recipe, proposal: Proposal, source: DataSource, channels: int) -> Settled:
+    """Fit recipes to other images than they were written for."""
+    images = (channels, source.info.mirror, source.image_size)
+    recipe, notices = recipe.adapted(*images)
+    if not isinstance(proposal, Grid):
+        return Settled(recipe, proposal, notices)
+    cells = []
+    for cell in proposal.cells:
+        fitting, more = cell.recipe.adapted(*images)
+        cells.append(cell.changed(recipe=fitting))
+        notices += [notice for notice in more if notice not in notices]
+    return Settled(recipe, proposal.changed(cells=tuple(cells)), notices)

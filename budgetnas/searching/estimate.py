@@ -5,10 +5,11 @@ from itertools import islice
 import torch
 
 from budgetnas.arch import Arch, count_macs
+from budgetnas.recipe import Recipe
 from budgetnas.recipe.schedule import Cosine
 from budgetnas.searching.task import Task
 from budgetnas.seeds import derive_seed
-from budgetnas.space import RandomSuggester
+from budgetnas.space import Free, Grid, RandomSuggester, Space
 from budgetnas.study.config import StudyConfig
 from budgetnas.train.engine import train
 from budgetnas.train.init import initial_model
@@ -25,31 +26,41 @@ def estimate_seconds(config: StudyConfig, task: Task, trials: int) -> float:
     A network of middling cost for the space and budget is trained for a few steps; validation,
     forward passes only, counts as a third of training.
     """
-    recipe = config.recipe
-    arch = _middling(config)
+    arch, recipe = _middling(config)
     batch = min(recipe.batch_size, len(task.images), LARGEST_BATCH)
     sample = task.images.take(torch.arange(min(batch * STEPS, len(task.images))))
     gentle = recipe.optimizer.changed(lr=1e-6)  # what is timed must not diverge
     timed = recipe.changed(epochs=2, batch_size=batch, schedule=Cosine(), optimizer=gentle)
     model = initial_model(arch, recipe.init, derive_seed(config.seed, "estimate"))
     # the first of the two epochs warms up
-    epochs = train(model, sample, timed, task.numerics, 0, statistics=task.statistics)
+    epochs = train(model, sample, timed, task.numerics, 0, statistics=task.statistics(recipe))
     seconds = min(epoch.seconds for epoch in islice(epochs, 2))
     images = len(task.images) + len(task.val) / 3
     return seconds / len(sample) * images * recipe.epochs * trials
 
 
-def _middling(config: StudyConfig) -> Arch:
-    """Draw feasible architectures at random; return the one of median multiply-adds."""
+def _middling(config: StudyConfig) -> tuple[Arch, Recipe]:
+    """Return what a trial of median multiply-adds trains, of those that fit the budget."""
+    size = config.data.image_size
+    match config.proposal:
+        case Free(space=space):
+            drawn = [(arch, config.recipe) for arch in _drawn(config, space)]
+        case Grid(cells=cells):
+            drawn = [(cell.arch, cell.recipe) for cell in cells]
+    fitting = [pair for pair in drawn if config.budget.excess(pair[0], size) <= 0] or drawn
+    return sorted(fitting, key=lambda pair: count_macs(pair[0], size))[len(fitting) // 2]
+
+
+def _drawn(config: StudyConfig, space: Space) -> list[Arch]:
+    """Draw feasible architectures at random."""
     suggester = RandomSuggester(derive_seed(config.seed, "estimate"))
     facts, size = config.facts, config.data.image_size
     drawn = (
-        config.space.draw(suggester, facts.channels, len(facts.classes)).arch
+        space.draw(suggester, facts.channels, len(facts.classes)).arch
         for _ in range(50 * CANDIDATES)
     )
     fitting = list(islice((a for a in drawn if config.budget.excess(a, size) <= 0), CANDIDATES))
-    fitting = fitting or [config.space.smallest(facts.channels, len(facts.classes))]
-    return sorted(fitting, key=lambda arch: count_macs(arch, size))[len(fitting) // 2]
+    return fitting or [space.smallest(facts.channels, len(facts.classes))]
 
 
 def describe_duration(seconds: float) -> str:

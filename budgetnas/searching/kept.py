@@ -10,9 +10,13 @@ import torch
 from budgetnas.arch import Arch
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
+from budgetnas.searching.course import Course
 from budgetnas.study.config import StudyConfig
 from budgetnas.train.checkpoint import epochs_done, read_tensors, write_tensors
 from budgetnas.train.engine import State
+
+_OURS = "trial."
+"""What is kept beside the engine's state begins so."""
 
 _NAME = re.compile(r"trial-(\d+)-[0-9a-f]{8}\.safetensors", re.ASCII)
 
@@ -30,33 +34,39 @@ class KeptTrial:
         self._training = torch.tensor(list(digest.digest()), dtype=torch.uint8)
         self._epochs = recipe.epochs
 
-    def read(self, say: Callable[[str], None]) -> tuple[State | None, float]:
+    def read(self, course: Course, say: Callable[[str], None]) -> tuple[State | None, float]:
         """Return the state to continue from and the seconds it took; None and 0 from the start.
 
         A damaged file costs the epochs it held, not the search: it is named.
+
+        Args:
+            course: Gets back what the epochs measured.
+            say: Told what is damaged.
         """
         if not self.path.is_file():
             return None, 0.0
         try:
             state = read_tensors(self.path)
-            epochs_done(state, self.path, self._epochs)
-            seconds = float(state.pop("seconds"))
-            if not torch.equal(state.pop("training"), self._training):
-                raise InputError(f"{self.path}: damaged: of another training")
+            kept = {name: state.pop(name) for name in list(state) if name.startswith(_OURS)}
+            ours = {name.removeprefix(_OURS): value for name, value in kept.items()}
+            if not torch.equal(ours["training"], self._training):
+                raise InputError("of another training")
+            course.load(ours, epochs_done(state, self.path, self._epochs))
+            return state, float(ours["seconds"])
         except (InputError, KeyError, RuntimeError) as error:
-            named = error if isinstance(error, InputError) else f"{self.path}: damaged: {error}"
-            say(f"{named}; its trial begins again")
+            named = str(error).removeprefix(f"{self.path}: ").removeprefix("damaged: ")
+            say(f"{self.path}: damaged: {named}; its trial begins again")
             return None, 0.0
-        return state, seconds
 
-    def write(self, state: State, seconds: float) -> None:
+    def write(self, state: State, course: Course, seconds: float) -> None:
         """Keep the state after an epoch that has been judged.
 
         It is not waited for until it is on the disk: that would cost as much as a short epoch,
         and after a crash of the whole machine the checksum tells.
         """
-        facts = {"seconds": torch.tensor(seconds), "training": self._training}
-        write_tensors(self.path, {**state, **facts}, durable=False)
+        ours = {"seconds": torch.tensor(seconds), "training": self._training, **course.tensors()}
+        kept = {f"{_OURS}{name}": value for name, value in ours.items()}
+        write_tensors(self.path, {**state, **kept}, durable=False)
 
 
 def forget_ended(folder: Path, open_trials: Container[int]) -> None:

@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -13,15 +13,14 @@ from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
-from budgetnas.arch import Arch, count_macs, count_params
+from budgetnas.arch import count_macs, count_params
 from budgetnas.errors import OutOfMemory, SearchFailed, TrialFailed
 from budgetnas.events import EpochEnded, Notice, TrialEnded, Watcher
-from budgetnas.recipe import Recipe
+from budgetnas.searching.course import Course
 from budgetnas.searching.kept import KeptTrial, forget_ended
-from budgetnas.searching.redraw import Redraw
-from budgetnas.searching.samplers import PRUNERS, SAMPLERS
+from budgetnas.searching.proposers import Proposed, proposer
+from budgetnas.searching.samplers import PRUNERS
 from budgetnas.searching.task import Task
-from budgetnas.seeds import derive_seed
 from budgetnas.space import Overrides
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trials import Best, Kind, best_trial, kind_of, tally
@@ -43,7 +42,7 @@ class _TimeUp(Exception):
 
 @dataclass
 class Loop:
-    """A search over one Optuna study. Draws come from the study's space, values from the task."""
+    """Work on one Optuna study: its proposal says what trials train, the task trains it."""
 
     study: optuna.Study
     config: StudyConfig
@@ -51,8 +50,11 @@ class Loop:
     task: Task
     watch: Watcher
 
+    def __post_init__(self) -> None:
+        self.proposer = proposer(self.config)
+
     def run(self, trials: int, deadline: float) -> Stopped:
-        """Draw and train until the study has so many trained trials.
+        """Draw and train until the study has so many trained trials, or all that there are.
 
         A trial that is interrupted goes back to the queue under its number, so that the search,
         continued, draws what it would have drawn.
@@ -62,7 +64,7 @@ class Loop:
             deadline: On the monotonic clock: when to stop, at the next epoch.
 
         Raises:
-            SearchFailed: After five failures in a row.
+            SearchFailed: After five failures in a row, where trials have no end.
         """
         left = self._queue_running()
         self._forget_ended()
@@ -81,7 +83,7 @@ class Loop:
     def _run(self, trials: int, deadline: float) -> Stopped:
         rejected = failures = 0
         trained = tally(self._trials()).trained
-        while trained < trials:
+        while self._is_more_to_do(trained, trials):
             if time.monotonic() >= deadline:
                 return "timeout"
             trial = self._ask()
@@ -102,6 +104,8 @@ class Loop:
                     rejected, failures = 0, failures + 1
                 case _:
                     rejected += 1
+            if self.proposer.size is not None:
+                continue  # each is asked for once, and that it failed is an answer
             if rejected >= REJECTED_IN_A_ROW:
                 return "exhausted"
             if failures >= FAILURES_IN_A_ROW:
@@ -110,70 +114,78 @@ class Loop:
                 )
         return "trials"
 
+    def _is_more_to_do(self, trained: int, trials: int) -> bool:
+        if self.proposer.size is None:
+            return trained < trials
+        listed = self._trials()
+        return len(listed) < self.proposer.size or any(
+            kind_of(trial) is Kind.OPEN for trial in listed
+        )
+
     def _trials(self) -> Sequence[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
     def _ask(self) -> optuna.Trial:
-        """Ask for the next trial, the sampler reseeded by its number."""
+        """Ask for the next trial, with the sampler for its number."""
         listed = self._trials()
         waiting = [trial.number for trial in listed if trial.state is TrialState.WAITING]
         number = min(waiting, default=len(listed))
-        self.study.sampler = SAMPLERS[self.config.sampler](
-            derive_seed(self.config.seed, "sampler", number)
-        )
+        self.study.sampler = self.proposer.sampler(number)
         self.study.pruner = PRUNERS[self.config.pruner](self.config.recipe.epochs)
         return self.study.ask()
 
     def _work(self, trial: optuna.Trial, deadline: float) -> TrialEnded:
         """Draw, count, then prune or train."""
-        facts = self.config.facts
-        suggester = trial if "excess" in trial.user_attrs else Redraw(trial, self.study)
-        arch, overrides = self.config.space.draw(suggester, facts.channels, len(facts.classes))
-        recipe = overrides.apply(self.config.recipe)
-        excess = self._describe(trial, arch, overrides.model_dump_json(exclude_none=True))
+        again = "excess" in trial.user_attrs
+        proposed = self.proposer.propose(trial, self.study, again)
+        excess = self._describe(trial, proposed)
         if excess > 0:
-            return self._prune(trial, Kind.OVER_BUDGET, arch)
-        twin = self._twin(trial, arch, recipe)
+            return self._prune(trial, Kind.OVER_BUDGET, proposed)
+        twin = self._twin(trial, proposed)
         if twin is not None:
             trial.set_user_attr("duplicate_of", twin)
-            return self._prune(trial, Kind.DUPLICATE, arch)
+            return self._prune(trial, Kind.DUPLICATE, proposed)
         if HALVED in trial.user_attrs:  # taken up again, it stays the training that it was
-            return self._train_halved(trial, arch, overrides, deadline)
+            return self._train_halved(trial, proposed, deadline)
         try:
-            return self._train(trial, arch, recipe, deadline)
+            return self._train(trial, proposed, deadline)
         except OutOfMemory as error:
             # not in this block: the exception holds the network in memory
             reason = str(error)
         except TrialFailed as error:
-            return self._fail(trial, str(error))
-        if self._trials()[trial.number].intermediate_values:
-            return self._fail(trial, reason)  # another training must not add to its epochs
-        return self._train_halved(trial, arch, overrides, deadline)
+            return self._fail(trial, str(error), proposed)
+        if proposed.overrides is None or self._trials()[trial.number].intermediate_values:
+            # another training must not add to its epochs, nor stand for what was asked
+            return self._fail(trial, reason, proposed)
+        return self._train_halved(trial, proposed, deadline)
 
     def _train_halved(
-        self, trial: optuna.Trial, arch: Arch, overrides: Overrides, deadline: float
+        self, trial: optuna.Trial, proposed: Proposed, deadline: float
     ) -> TrialEnded:
         """Try once more with half the batch, and write down that it was half."""
+        assert proposed.overrides is not None, "what is the question stays whole"
         give_memory_back()
-        batch = min(overrides.apply(self.config.recipe).batch_size, len(self.task.images))
-        halved = overrides.changed(batch_size=max(2, batch // 2))
+        batch = min(proposed.recipe.batch_size, len(self.task.images))
+        halved = proposed.overrides.changed(batch_size=max(2, batch // 2))
         trial.set_user_attr(HALVED, True)  # first: a half recipe is never taken for a whole one
         trial.set_user_attr("recipe", halved.model_dump_json(exclude_none=True))
+        half = replace(proposed, recipe=halved.apply(self.config.recipe))
         try:
-            return self._train(trial, arch, halved.apply(self.config.recipe), deadline)
+            return self._train(trial, half, deadline)
         except TrialFailed as error:
-            return self._fail(trial, str(error))
+            return self._fail(trial, str(error), proposed)
 
-    def _describe(self, trial: optuna.Trial, arch: Arch, overrides: str) -> int:
+    def _describe(self, trial: optuna.Trial, proposed: Proposed) -> int:
         """Write down what was drawn and what it costs; return the excess over the budget."""
+        arch, drawn = proposed.arch, proposed.overrides
         size = self.config.data.image_size
         budget = self.config.budget
         excess = budget.excess(arch, size)
         if "excess" in trial.user_attrs:  # taken up again: all of this is written already
             return excess
         trial.set_user_attr("arch", arch.to_json())
-        if overrides != "{}":
-            trial.set_user_attr("recipe", overrides)
+        if drawn and drawn != Overrides():
+            trial.set_user_attr("recipe", drawn.model_dump_json(exclude_none=True))
         trial.set_user_attr("params", count_params(arch))
         trial.set_user_attr("macs", count_macs(arch, size))
         if budget.cost not in trial.constraints:  # killed after this line, it is there already
@@ -181,10 +193,12 @@ class Loop:
         trial.set_user_attr("excess", excess)
         return excess
 
-    def _twin(self, trial: optuna.Trial, arch: Arch, recipe: Recipe) -> int | None:
+    def _twin(self, trial: optuna.Trial, proposed: Proposed) -> int | None:
         """Find a trial of the same network and recipe that was trained."""
-        done = recipe.canonical(len(self.task.images))
-        key = f"{arch.digest()}/{done.model_dump_json()}"
+        done = proposed.recipe.canonical(len(self.task.images))
+        key = f"{proposed.arch.digest()}/{done.model_dump_json()}"
+        if self.proposer.size is not None:  # there the same with another seed is asked for
+            key += f"/{proposed.seed}"
         for other in self._trials():
             if other.number == trial.number or "digest" not in other.user_attrs:
                 continue
@@ -193,16 +207,17 @@ class Loop:
         trial.set_user_attr("digest", key)
         return None
 
-    def _train(
-        self, trial: optuna.Trial, arch: Arch, recipe: Recipe, deadline: float
-    ) -> TrialEnded:
+    def _train(self, trial: optuna.Trial, proposed: Proposed, deadline: float) -> TrialEnded:
         """Train, report every epoch, stop where the pruner or the time says so."""
-        reported = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        arch, recipe = proposed.arch, proposed.recipe
+        reported = self._trials()[trial.number].intermediate_values
         resumed_at = max(reported, default=0)  # the pruner judges the last epoch reported
         kept = KeptTrial(self.folder, trial.number, self.config, arch, recipe)
-        state, before = kept.read(lambda text: self.watch(Notice(text)))
+        course = Course(self.config, self.task.val)
+        state, before = kept.read(course, lambda text: self.watch(Notice(text)))
         started, pruned = time.perf_counter() - before, False
-        for epoch in self.task.train(arch, recipe, trial.number, state):
+        for epoch in self.task.train(arch, recipe, proposed.seed, state):
+            course.add(epoch)
             assert epoch.val_accuracy is not None, "trials are validated"
             if epoch.number not in reported:
                 trial.report(epoch.val_accuracy, epoch.number)
@@ -212,65 +227,49 @@ class Loop:
             if pruned or last:
                 break
             # only after the judgement: what goes on from here has been judged
-            kept.write(epoch.state(), time.perf_counter() - started)
+            kept.write(epoch.state(), course, time.perf_counter() - started)
             if time.monotonic() >= deadline:
                 raise _TimeUp
         seconds = time.perf_counter() - started
-        for name, value in {
-            "val_accuracy": epoch.val_accuracy,
-            "val_balanced_accuracy": epoch.val_balanced_accuracy,
-            "val_loss": epoch.val_loss,
-            "epochs": epoch.number,
-            "seconds": round(seconds, 3),
-        }.items():
-            trial.set_user_attr(name, value)
+        return self._finish(trial, proposed, course, seconds, pruned)
+
+    def _finish(
+        self, trial: optuna.Trial, proposed: Proposed, course: Course, seconds: float, pruned: bool
+    ) -> TrialEnded:
+        """Write down what a training measured, and end its trial."""
+        for name, attribute in course.attributes().items():
+            trial.set_user_attr(name, attribute)
+        trial.set_user_attr("seconds", round(seconds, 3))
+        value = course.accuracy
         if pruned:
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
-            self.study.tell(trial, epoch.val_accuracy)
+            self.study.tell(trial, value)
         self._forget_ended()
-        return self._ended(
-            trial,
-            Kind.TRAINED,
-            value=epoch.val_accuracy,
-            arch=arch,
-            seconds=seconds,
-            pruned=pruned,
-        )
+        ended = self._ended(trial, Kind.TRAINED, proposed)
+        return replace(ended, value=value, seconds=seconds, pruned=pruned)
 
-    def _prune(self, trial: optuna.Trial, kind: Kind, arch: Arch) -> TrialEnded:
+    def _prune(self, trial: optuna.Trial, kind: Kind, proposed: Proposed) -> TrialEnded:
         self.study.tell(trial, state=TrialState.PRUNED)
-        return self._ended(trial, kind, arch=arch)
+        return self._ended(trial, kind, proposed)
 
-    def _fail(self, trial: optuna.Trial, reason: str) -> TrialEnded:
+    def _fail(
+        self, trial: optuna.Trial, reason: str, proposed: Proposed | None = None
+    ) -> TrialEnded:
         trial.set_user_attr("failure", reason)
         self.study.tell(trial, state=TrialState.FAIL)
         self._forget_ended()
-        return self._ended(trial, Kind.FAILED, failure=reason)
+        return replace(self._ended(trial, Kind.FAILED, proposed), failure=reason)
 
-    def _ended(
-        self,
-        trial: optuna.Trial,
-        kind: Kind,
-        *,
-        value: float | None = None,
-        arch: Arch | None = None,
-        seconds: float = 0.0,
-        pruned: bool = False,
-        failure: str = "",
-    ) -> TrialEnded:
+    def _ended(self, trial: optuna.Trial, kind: Kind, proposed: Proposed | None) -> TrialEnded:
         listed = self._trials()
         return TrialEnded(
             trial.number,
             kind,
             tally(listed),
             describe_best(listed),
-            value,
-            count_params(arch) if arch else None,
-            str(arch) if arch else "",
-            seconds,
-            pruned,
-            failure,
+            params=count_params(proposed.arch) if proposed else None,
+            title=proposed.title if proposed else "",
         )
 
     def _forget_ended(self) -> None:

@@ -8,8 +8,9 @@ from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe, load_recipe
-from budgetnas.space import Space
-from budgetnas.study.config import StudyConfig, require_same
+from budgetnas.searching.plan import Plan, Settled
+from budgetnas.space import Free, Space
+from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.place import budget_needed, default_name
 
 
@@ -43,15 +44,35 @@ class SearchRequest:
             raise budget_needed(None)
         return default_name(self.source(), self.budget)
 
-    def for_trials(self, channels: int, mirror: bool) -> tuple[Recipe, list[str]]:
+    def for_trials(self, source: DataSource, channels: int) -> tuple[Recipe, list[str]]:
         """The recipe of trials on such images, with notices of what had to change."""
         recipe = self.recipe or load_recipe("short")
         if self.epochs is not None:
             recipe = recipe.changed(epochs=self.epochs)
-        return recipe.adapted(channels, mirror) if self.recipe_adapts else (recipe, [])
+        if not self.recipe_adapts:
+            return recipe, []
+        return recipe.adapted(channels, source.info.mirror, source.image_size)
+
+    def plan(self, name: str) -> Plan:
+        """What a new study shall be."""
+        if self.budget is None:
+            raise budget_needed(name)
+        source = self.source()
+
+        def settle(facts: DataFacts) -> Settled:
+            recipe, notices = self.for_trials(source, facts.channels)
+            free = Free(sampler=self.sampler or "tpe", space=self.space or Space())
+            return Settled(recipe, free, notices)
+
+        return Plan(
+            name, source, self.seed or 0, self.train_samples, at_most=False,
+            budget=self.budget, pruner=self.pruner or "median", settle=settle,
+        )  # fmt: skip
 
     def require_same(self, began: StudyConfig) -> None:
         """Refuse to continue the study with other options than it began with."""
+        if not isinstance(began.proposal, Free):
+            raise InputError(f"study {began.name!r} is no search: budgetnas run continues it")
         options: dict[str, tuple[object, object]] = {
             "the version of budgetnas": (began.version, __version__),
             "--budget": (began.budget, self.budget),
@@ -59,15 +80,16 @@ class SearchRequest:
             "--image-size": (began.data.image_size, self.image_size),
             "--train-samples": (began.train_samples, self.train_samples),
             "--epochs": (began.recipe.epochs, self.epochs),
-            "--space": (began.space, self.space),
-            "--sampler": (began.sampler, self.sampler),
+            "--space": (began.proposal.space, self.space),
+            "--sampler": (began.proposal.sampler, self.sampler),
             "--pruner": (began.pruner, self.pruner),
             "--seed": (began.seed, self.seed),
         }
         if self.recipe is not None:
             changed = self.recipe.changed(epochs=self.epochs or self.recipe.epochs)
             if self.recipe_adapts:
-                changed, _ = changed.adapted(began.facts.channels, began.data.info.mirror)
+                images = (began.data.info.mirror, began.data.image_size)
+                changed, _ = changed.adapted(began.facts.channels, *images)
             options["--recipe"] = (began.recipe, changed)
         given = {name: both for name, both in options.items() if both[1] is not None}
         require_same(f"study {began.name!r}", given)

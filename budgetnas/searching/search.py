@@ -2,67 +2,23 @@
 
 import math
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-import optuna
-import torch
 
 from budgetnas.arch import Budget
-from budgetnas.data import DataSource
-from budgetnas.data.load import load_train
-from budgetnas.errors import InputError, TrialFailed
-from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher, nobody
-from budgetnas.files import require_writable, system_guard
+from budgetnas.errors import InputError
+from budgetnas.events import Watcher, nobody
+from budgetnas.files import require_writable
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.recipe.named import RECIPES
-from budgetnas.searching.begin import begin, facts_of, require_possible, split_images
-from budgetnas.searching.estimate import estimate_seconds
-from budgetnas.searching.loop import Loop, Stopped, describe_best
+from budgetnas.searching.begin import require_possible
 from budgetnas.searching.request import SearchRequest, as_budget, at_least_one
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
-from budgetnas.searching.task import Task
+from budgetnas.searching.work import Job, SearchResult, work
 from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig, require_same, storage_url
-from budgetnas.study.owned import owned_study
-from budgetnas.study.place import config_path, study_folder
+from budgetnas.study.place import budget_needed, config_path, study_folder
 from budgetnas.study.storage import check_storage, default_url, redacted, require_file
-from budgetnas.study.trials import Best, tally
-from budgetnas.train.engine import recipe_statistics
-from budgetnas.train.memory import memory_guard
-from budgetnas.train.numerics import choose_device, device_title, use_threads
-
-SLOW = 3600
-"""Seconds beyond which a search on a CPU names what would shorten it."""
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """A study after a search, as `--json` prints it."""
-
-    study: str
-    """The study's name."""
-    storage: str
-    """SQLAlchemy URL of its storage, without a password."""
-    trained: int
-    """Trained trials."""
-    pruned: int
-    """Those of the trained that were stopped early."""
-    over_budget: int
-    """Draws over the budget, never trained."""
-    duplicates: int
-    """Draws of what had been drawn before."""
-    failed: int
-    """Trials that failed for a known reason."""
-    stopped: Stopped
-    """Why the search ended."""
-    best: Best | None
-    """The best completed trial."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        return asdict(self)
+from budgetnas.train.numerics import choose_device
 
 
 def search(
@@ -137,68 +93,20 @@ def search(
     folder = study_folder(name)
     began = StudyConfig.read(folder) if config_path(folder).is_file() else None
     if began:
-        known("sampler", began.sampler, dict(SAMPLERS))
-        known("pruner", began.pruner, dict(PRUNERS))
         asked.require_same(began)
         storage = _same_storage(began, folder, storage)
         require_file(name, storage)
     else:
-        require_possible(asked, folder)
+        if asked.budget is None:
+            raise budget_needed(name)
+        require_possible(asked.budget, asked.space or Space(), asked.source())
     require_writable(folder)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     where = choose_device(device)
     if storage is not None:
         check_storage(storage)  # what is wrong with it should be said before images are read
-    return _run(name, folder, began, asked, storage, trials, deadline, where, watch)
-
-
-def _run(
-    name: str,
-    folder: Path,
-    began: StudyConfig | None,
-    asked: SearchRequest,
-    storage: str | None,
-    trials: int,
-    deadline: float,
-    device: torch.device,
-    watch: Watcher,
-) -> SearchResult:
-    """Load the data, begin or continue the study, and loop."""
-    source = _moved(began.data, asked.data_dir) if began else asked.source()
-    with memory_guard("the images"):
-        images = load_train(source, lambda *progress: watch(Loading(*progress)))
-    seed = began.seed if began else asked.seed or 0
-    samples = began.train_samples if began else asked.train_samples
-    parts = split_images(images, seed, samples)
-    facts = facts_of(images, parts)
-    if began:
-        require_same(f"study {name!r}", {"the data": (began.facts, facts)})
-    config, notices = (
-        (began, []) if began else begin(name, asked, source, facts, seed, storage, device)
-    )
-    use_threads(config.numerics)
-    train, val = images.take(parts.train), images.take(parts.val)
-    statistics = recipe_statistics(config.recipe, train)
-    with memory_guard("the images"):
-        task = Task(train.to(device), val.to(device), statistics, config.numerics, seed)
-    url = storage or default_url(folder)
-    with owned_study(config, folder, url, begun=began is not None) as study:
-        for text in notices:
-            watch(Notice(text))
-        counted = tally(study.get_trials(deepcopy=False))
-        watch(SearchStarted(name, counted, trials))
-        if counted.trained < trials:
-            _tell_estimate(config, task, trials - counted.trained, device, watch)
-        study.set_user_attr("data", source.title)
-        config.changed(data=source).write(folder)
-        with system_guard():
-            stopped = Loop(study, config, folder, task, watch).run(trials, deadline)
-        return _result(study, name, url, stopped)
-
-
-def _moved(data: DataSource, data_dir: str | Path | None) -> DataSource:
-    """The data of a study, which may have been moved: its fingerprint tells whether it is it."""
-    return data if data_dir is None else data.at(data_dir)
+    plan = None if began else asked.plan(name)
+    return work(Job(name, folder, plan, began, data_dir, storage, trials, deadline, where), watch)
 
 
 def _same_storage(began: StudyConfig, folder: Path, storage: str | None) -> str:
@@ -207,25 +115,3 @@ def _same_storage(began: StudyConfig, folder: Path, storage: str | None) -> str:
         stored = began.storage or default_url(folder)
         require_same(f"study {began.name!r}", {"--storage": (stored, redacted(storage))})
     return storage_url(began, folder, storage)
-
-
-def _tell_estimate(
-    config: StudyConfig, task: Task, missing: int, device: torch.device, watch: Watcher
-) -> None:
-    try:
-        seconds = estimate_seconds(config, task, missing)
-    except TrialFailed:
-        return  # the trials will say what does not fit or diverges
-    slow = device.type == "cpu" and seconds > SLOW
-    watch(Estimated(seconds, missing, device_title(device), slow))
-
-
-def _result(study: optuna.Study, name: str, url: str, stopped: Stopped) -> SearchResult:
-    listed = study.get_trials(deepcopy=False)
-    return SearchResult(
-        study=name,
-        storage=redacted(url),
-        **asdict(tally(listed)),
-        stopped=stopped,
-        best=describe_best(listed),
-    )

@@ -1,13 +1,14 @@
 """Training one architecture for a trial: all that a trial needs but Optuna."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Numerics, Recipe
+from budgetnas.recipe.images import Normalization
 from budgetnas.seeds import derive_seed
-from budgetnas.train.engine import Epoch, State, train
+from budgetnas.train.engine import Epoch, State, recipe_statistics, train
 from budgetnas.train.init import initial_model
 from budgetnas.train.memory import memory_guard
 
@@ -20,28 +21,31 @@ class Task:
     """What trials train on, on the device."""
     val: ImageSet
     """What trials are compared on, on the device."""
-    statistics: Statistics
-    """What images are normalised by."""
     numerics: Numerics
     """In which arithmetic."""
-    seed: int
-    """The study's."""
+    _statistics: dict[Normalization, Statistics] = field(default_factory=dict, repr=False)
+
+    def statistics(self, recipe: Recipe) -> Statistics:
+        """Say what images are normalised by; measured once."""
+        known = self._statistics
+        if recipe.normalize not in known:
+            known[recipe.normalize] = recipe_statistics(recipe, self.images)
+        return known[recipe.normalize]
 
     def train(
-        self, arch: Arch, recipe: Recipe, number: int, state: State | None = None
+        self, arch: Arch, recipe: Recipe, seed: int, state: State | None = None
     ) -> Iterator[Epoch]:
         """Train one trial, epoch by epoch.
 
         Args:
             arch: What to train.
             recipe: How.
-            number: The trial's, which its seeds are derived from.
+            seed: The trial's, which its other seeds are derived from.
             state: From `Epoch.state`, to continue after that epoch.
         """
-        seed = derive_seed(self.seed, "trial", number)
         with memory_guard("the network"):
             model = initial_model(arch, recipe.init, derive_seed(seed, "init"))
         yield from train(
             model, self.images, recipe, self.numerics, seed,
-            statistics=self.statistics, val=self.val, state=state,
+            statistics=self.statistics(recipe), val=self.val, state=state,
         )  # fmt: skip

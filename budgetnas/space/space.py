@@ -180,12 +180,17 @@ class Space(Spec):
         Raises:
             InputError: With every problem of the file, on one line.
         """
+        return cls.from_table(read_toml(path), str(path))
+
+    @classmethod
+    def from_table(cls, table: dict[str, Any], source: str) -> Self:
+        """Lay what a file says over the default space; `source` names it in the error."""
         merged: dict[str, Any] = cls().model_dump()
-        for section, fields in read_toml(path).items():
+        for section, fields in table.items():
             base = merged.get(section)
             # field by field: a domain is replaced whole, never mixed with the default's
             merged[section] = base | fields if base and isinstance(fields, dict) else fields
-        return cls.parse(merged, str(path))
+        return cls.parse(merged, source)
 
     def draw(self, trial: Suggester, in_channels: int, num_classes: int) -> Draw:
         """Draw an architecture for such images, and recipe fields if any is open."""

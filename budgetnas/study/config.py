@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -13,9 +13,9 @@ from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.space import Space
+from budgetnas.space import Proposal
 from budgetnas.spec import Maybe, Spec, read_toml
-from budgetnas.study.place import config_path
+from budgetnas.study.place import config_path, study_name
 from budgetnas.study.storage import default_url, hides_password
 
 Count = Annotated[int, Field(ge=0)]
@@ -38,6 +38,24 @@ class DataFacts(Spec):
     """Digest of which images are which."""
 
 
+class About(Spec):
+    """Why there is this study: words for its report, which no trial depends on."""
+
+    question: Maybe[str] = None
+    """What it shall answer."""
+    source: Maybe[str] = None
+    """Where the question comes from: a paper's figure."""
+    claim: Maybe[str] = None
+    """What is concluded there."""
+    command: Maybe[str] = None
+    """The command that runs it."""
+    scaled: Maybe[str] = None
+    """What was made smaller than the study's file says; none: nothing."""
+
+
+Selection = Literal["last", "best"]
+
+
 class StudyConfig(Spec):
     """What defines a study from its first trial on."""
 
@@ -49,12 +67,16 @@ class StudyConfig(Spec):
     """What every random choice is derived from."""
     train_samples: Maybe[Annotated[int, Field(ge=1)]] = None
     """Train on so many images of the training split only."""
-    sampler: str
-    """Which of Optuna's samplers draws."""
     pruner: str
     """Which of Optuna's pruners stops hopeless trials."""
     storage: Maybe[str] = None
     """SQLAlchemy URL without its password; if absent, study.db beside this file."""
+    select: Selection = "last"
+    """A trial's value is the validation accuracy after its last epoch, or its best one."""
+    confusion: bool = False
+    """Keep which class is taken for which, of each trial's validation images."""
+    about: About = About()
+    """Why there is this study."""
     budget: Budget
     """What is never exceeded."""
     data: DataSource
@@ -64,26 +86,32 @@ class StudyConfig(Spec):
     numerics: Numerics
     """In which arithmetic trials are trained."""
     recipe: Recipe
-    """How trials are trained."""
-    space: Space
-    """What trials are drawn from."""
+    """How trials are trained, unless their proposal says otherwise."""
+    proposal: Proposal
+    """Where the trials' networks come from."""
 
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read the study.toml of a study's folder."""
         path = config_path(folder)
         data = read_toml(path)
+        if "question" in data:
+            raise InputError(f"{path} is a study file, not a study: budgetnas run {folder}")
         with begun_with(data, str(path)):
             config = cls.parse(data, str(path))
-        if config.name != folder.name:
+        if config.name != study_name(folder):
             raise InputError(
-                f"{path}: name must be its folder's, {folder.name!r}, got {config.name!r}"
+                f"{path}: name must be its folder's, {study_name(folder)!r}, got {config.name!r}"
             )
         return config
 
     def definition(self) -> dict[str, Any]:
-        """Return everything that the trials depend on, wherever images and storage are."""
-        return self.model_dump(mode="json", exclude={"data": {"data_dir"}, "storage": True})
+        """Return everything that the trials depend on, wherever images and storage are.
+
+        More seeds are more trials, and change nothing about the others.
+        """
+        apart: dict[str, Any] = {"data": {"data_dir"}, "storage": True, "about": True}
+        return self.model_dump(mode="json", exclude={**apart, "proposal": {"seeds"}})
 
     def write(self, folder: Path) -> None:
         """Write study.toml, whole or not at all."""

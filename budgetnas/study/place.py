@@ -5,6 +5,7 @@ import fcntl
 import os
 import re
 import stat
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -14,7 +15,8 @@ from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 
 STUDIES = Path("studies")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", re.ASCII)
+_WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
+_NAME = re.compile(f"{_WORD}(?:/{_WORD})?", re.ASCII)
 
 
 def default_name(source: DataSource, budget: Budget) -> str:
@@ -26,8 +28,11 @@ def default_name(source: DataSource, budget: Budget) -> str:
 def study_folder(name: str) -> Path:
     """Return the folder of a study.
 
+    A study that was run from a study file is in a folder beside that file, so its name is
+    FILE/VARIANT.
+
     Raises:
-        InputError: If the name could be anything but one folder's.
+        InputError: If the name could be anything but a folder's, or a folder's in another.
     """
     if not _NAME.fullmatch(name):
         raise InputError(
@@ -35,6 +40,11 @@ def study_folder(name: str) -> Path:
             f"and begins with a letter or digit, got {name!r}"
         )
     return STUDIES / name
+
+
+def study_name(folder: Path) -> str:
+    """Return the name of the study in a folder: what `study_folder` made it from."""
+    return folder.relative_to(STUDIES).as_posix()
 
 
 def config_path(folder: Path) -> Path:
@@ -48,10 +58,24 @@ def budget_needed(name: str | None) -> InputError:
     return InputError(f"--budget is needed to begin a study, {otherwise}")
 
 
-def known_studies() -> list[str]:
-    """List the studies below this folder, the newest first."""
-    found = list(STUDIES.glob("*/study.toml"))
-    return [p.parent.name for p in sorted(found, key=lambda p: p.stat().st_mtime, reverse=True)]
+def known_studies(below: str = "") -> list[str]:
+    """List the studies that have begun below this folder, the newest first.
+
+    Args:
+        below: Only those that were run from the study file in this folder of `studies`.
+    """
+    found = [path for path in STUDIES.glob("*/study.toml") if not below and not is_file(path)]
+    found += STUDIES.glob(f"{below or '*'}/*/study.toml")
+    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return [study_name(path.parent) for path in found]
+
+
+def is_file(path: Path) -> bool:
+    """Say whether a study.toml is a study file, which says what to run, or of a begun study."""
+    try:
+        return "question" in tomllib.loads(path.read_text())
+    except (OSError, ValueError, RecursionError):
+        return False  # a begun one that is damaged: whoever reads it says so
 
 
 def find_study(name: str | None) -> tuple[str, bool]:
@@ -66,8 +90,16 @@ def find_study(name: str | None) -> tuple[str, bool]:
     known = known_studies()
     if name is None and known:
         return known[0], True
-    if name is not None and config_path(study_folder(name)).is_file():
-        return name, False
+    if name is not None and config_path(folder := study_folder(name)).is_file():
+        if not is_file(config_path(folder)):
+            return name, False
+        variants = known_studies(below=name)
+        if not variants:
+            raise InputError(
+                f"study {name!r} has not begun, nothing has been trained yet: "
+                f"budgetnas run {folder}"
+            )
+        return variants[0], len(variants) > 1
     wanted = f"no study {name!r} in ./{STUDIES}" if name else f"no study in ./{STUDIES}"
     listed = f"known: {', '.join(known)}" if known else "budgetnas search begins one"
     raise InputError(f"{wanted}; {listed}")

@@ -48,6 +48,8 @@ class Epoch:
     """Share right on the validation images, in [0, 1]; None without them."""
     val_balanced_accuracy: float | None
     """Mean over classes of the share right on the validation images; None without them."""
+    val_predictions: Tensor | None
+    """int64 [n], on the CPU: the classes predicted for the validation images."""
     seconds: float
     """Wall-clock time of training and validation."""
     _run: "_Run" = field(repr=False)
@@ -191,6 +193,7 @@ class _Run:
             result.loss if result else None,
             result.accuracy if result else None,
             result.balanced_accuracy if result else None,
+            result.predictions if result else None,
             time.perf_counter() - started,
             self,
         )

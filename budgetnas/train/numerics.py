@@ -1,5 +1,8 @@
 """Choosing a device, and the arithmetic that suits it."""
 
+import platform
+from pathlib import Path
+
 import torch
 
 from budgetnas.errors import InputError
@@ -52,3 +55,20 @@ def device_title(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"CPU, {torch.get_num_threads()} threads"
+
+
+def hardware(device: torch.device) -> str:
+    """Name the hardware as numbers that were measured on it need it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {torch.get_num_threads()} threads"
+
+
+def _processor() -> str:
+    """Name the processor as the system does."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())

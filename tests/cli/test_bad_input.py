@@ -94,6 +94,12 @@ OPTIONS = [
     row("search --budget 5M --epochs 10001", "'--epochs': Input should be less than or equal to"),
     row("retrain resnet18 --epochs 1000000", "got '1000000'"),
     row("search --budget 5M --epochs 1.5", "got '1.5'"),
+    row("retrain resnet18 --select best", "'best', known: last, best-val, best-test"),
+    row("retrain resnet18 --select ''", "unknown selection '', known: last, best-val"),
+    row(
+        "retrain resnet18 --select best-val --test-curves",
+        "it needs --select last or best-test, got best-val",
+    ),
     row("search --budget 5M --seed -1", "got '-1'"),
     row("search --budget 5M --seed 9223372036854775808", "'--seed'"),
     row("search --budget 5M --train-samples 0", "'--train-samples'"),

@@ -1,6 +1,6 @@
 """Kills a search or a retraining at its writes, again and again, until one of them gets through.
 
-    python -m tests.faults.killing search SEED   # or retrain SEED
+    python -m tests.faults.killing search SEED   # or retrain SEED, run SEED
 
 The job runs in forked processes. Each kills itself with SIGKILL just before one of its
 writes, to the storage or to a file, chosen at random; the next one continues. Prints a JSON
@@ -23,8 +23,10 @@ import torch
 from sqlalchemy import Engine, event
 
 from budgetnas.retraining.retrain import retrain
+from budgetnas.searching.run_study import run_study
 from budgetnas.searching.search import search
 from budgetnas.space import Space
+from budgetnas.study.file import Quick
 from budgetnas.study.storage import existing_study
 
 WRITES: list[tuple[Any, str]] = [
@@ -36,6 +38,21 @@ WRITES: list[tuple[Any, str]] = [
 """Writes to files; those to the storage are the commits of its database."""
 
 GIVE_UP = 60
+GRID = """
+question = "Which?"
+command = "budgetnas run studies/which"
+time = { cpu = "seconds", gpu = "seconds" }
+arch = { depths = [1], widths = [8] }
+data = { dataset = "digits" }
+seeds = 2
+confusion = true
+"""
+AXIS = """
+[[grid]]
+name = "rate"
+field = "recipe.optimizer.lr"
+values = [0.01, 0.1, 1e6]
+"""
 SPACE = Space.parse(
     {
         "arch": {"stages": [1, 2], "width": {"low": 4, "high": 32, "step": 4}, "depth": [1, 2]},
@@ -54,12 +71,27 @@ def run_search(name: str, seed: int) -> None:
     )  # fmt: skip
 
 
+def run_grid(name: str, seed: int) -> None:
+    """A small grid on real digits; one of its configurations diverges."""
+    path = Path("studies", name, "study.toml")
+    if not path.exists():
+        path.parent.mkdir(parents=True)
+        path.write_text(GRID + f"seed = {seed}\nselect = '{('last', 'best')[seed % 2]}'\n" + AXIS)
+    quick = Quick(epochs=3, train_samples=200, image_size=8, width=1, batch_size=50)
+    run_study(name, quick=quick)
+
+
 def run_retrain(name: str, seed: int) -> None:
     """A small retraining on real digits, resumed if it has begun."""
     retrain(
         "modified-resnet-small", dataset="digits", epochs=8, out=name, seed=seed,
         resume=Path(name, "run.json").is_file(),
     )  # fmt: skip
+
+
+def outcome_of_grid(name: str) -> str:
+    """Everything that the trials of the study that it ran say."""
+    return outcome_of_search(f"{name}/quick-digits")
 
 
 def outcome_of_search(name: str) -> str:
@@ -121,9 +153,10 @@ def main(what: str, seed: int) -> dict[str, Any]:
     torch.set_num_threads(1)
     run, outcome = {
         "search": (run_search, outcome_of_search),
+        "run": (run_grid, outcome_of_grid),
         "retrain": (run_retrain, outcome_of_retrain),
     }[what]
-    most = {"search": 90, "retrain": 40}[what]
+    most = {"search": 90, "run": 60, "retrain": 40}[what]
     drawn = random.Random(seed)
     assert in_a_process(lambda: run("whole", seed), None) == 0
     kills = 0

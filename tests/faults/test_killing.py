@@ -28,7 +28,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240 + 60 * ROUNDS)]
 
 
-@pytest.mark.parametrize("what", ["search", "retrain"])
+@pytest.mark.parametrize("what", ["search", "retrain", "run"])
 @pytest.mark.parametrize("seed", range((ROUNDS + 9) // 10))
 def test_killed_at_any_write_it_ends_as_if_nothing_had_happened(what: str, seed: int) -> None:
     done = subprocess.run(

@@ -13,7 +13,7 @@ from budgetnas.arch import PRESETS, SE, Arch, Budget, count_macs, count_params
 from budgetnas.data import DataSource
 from budgetnas.errors import BudgetnasError
 from budgetnas.recipe import RECIPES, Numerics, Recipe, load_recipe
-from budgetnas.space import RandomSuggester, Space
+from budgetnas.space import Free, RandomSuggester, Space
 from budgetnas.study.config import DataFacts, StudyConfig
 from tests.fuzz.conftest import FUZZ
 from tests.fuzz.inputs import (
@@ -63,7 +63,6 @@ STUDY = StudyConfig(
     name="digits-100k",
     version=__version__,
     seed=0,
-    sampler="tpe",
     pruner="median",
     budget=Budget(limit=100_000),
     data=DataSource.choose("digits"),
@@ -72,7 +71,7 @@ STUDY = StudyConfig(
     ),
     numerics=Numerics(),
     recipe=RECIPES["full"],
-    space=Space(),
+    proposal=Free(),
 ).model_dump(mode="json", exclude_none=True)  # fmt: skip
 
 
@@ -126,7 +125,7 @@ def check_recipe(text: str) -> None:
     recipe = outcome(lambda: load_recipe(str(path)))
     if recipe is not None:
         assert load_recipe(str(written("again.toml", recipe.to_toml()))) == recipe
-        assert isinstance(recipe.adapted(1, mirror=False)[0], Recipe)
+        assert isinstance(recipe.adapted(1, mirror=False, image_size=8)[0], Recipe)
 
 
 def check_study(text: str) -> None:

@@ -107,11 +107,11 @@ def test_unknown_recipes(name: str) -> None:
 
 
 def test_named_recipes_adapt_to_the_images() -> None:
-    recipe, notices = RECIPES["efficient-resnets"].adapted(channels=1, mirror=False)
+    recipe, notices = RECIPES["efficient-resnets"].adapted(channels=1, mirror=False, image_size=32)
     assert recipe.augment == (Crop(padding=4),)
     assert recipe.normalize == TrainingStatistics()
     assert len(notices) == 2
-    same, nothing = RECIPES["full"].adapted(channels=3, mirror=True)
+    same, nothing = RECIPES["full"].adapted(channels=3, mirror=True, image_size=32)
     assert (same, nothing) == (RECIPES["full"], [])
     assert Cutout() in same.augment
     assert isinstance(RECIPES["efficient-resnets"].normalize, FixedStatistics)

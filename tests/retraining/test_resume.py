@@ -67,6 +67,8 @@ def test_a_resumed_run_logs_its_opening_in_its_own_study(study: str) -> None:
         ({"epochs": 5}, "--epochs was 2, now 5"),
         ({"recipe": "short"}, "--recipe augment was"),
         ({"seed": 5}, "--seed was 0, now 5"),
+        ({"select": "best-val"}, "--select was last, now best-val"),
+        ({"test_curves": True}, "--test-curves was False, now True"),
         ({"image_size": 9}, "--image-size was 8, now 9"),
         ({"study": "other"}, "--study was none, now other"),
         ({"storage": "sqlite:///x.db"}, "--resume needs no --storage"),
@@ -96,6 +98,10 @@ def checkpoint_of(epochs_done: int) -> dict[str, torch.Tensor]:
         ),
         (
             lambda path: write_tensors(path, {"epochs_done": torch.tensor(1)}),
+            "of another run than run/run.json says",
+        ),
+        (
+            lambda path: write_tensors(path, checkpoint_of(1) | {"metrics": torch.zeros(2, 5)}),
             "it must have the metrics of each of its epochs",
         ),
         (
@@ -179,7 +185,7 @@ def test_the_weights_of_another_run_are_not_tested() -> None:
     Path("run/result.json").unlink()
     Path("run/weights.safetensors").write_bytes(Path("other/weights.safetensors").read_bytes())
     resumed, notices = notices_of(preset, out="run", resume=True)
-    assert any("not the weights of this run's last epoch; going on" in n for n in notices)
+    assert any("not the weights that this run ended with; going on" in n for n in notices)
     assert resumed.test_loss == whole.test_loss
 
 

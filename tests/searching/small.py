@@ -4,7 +4,8 @@ from typing import Any
 
 import optuna
 
-from budgetnas.searching.search import SearchResult, search
+from budgetnas.searching.search import search
+from budgetnas.searching.work import SearchResult
 from budgetnas.space import Space
 from budgetnas.study.storage import existing_study
 

@@ -14,7 +14,7 @@ from budgetnas.recipe import RECIPES
 from budgetnas.recipe.schedule import OneCycleLR
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS
 from budgetnas.searching.search import search
-from budgetnas.space import Space
+from budgetnas.space import Free, Space
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trials import Kind, kind_of
 from budgetnas.train import engine
@@ -202,7 +202,7 @@ def test_study_toml_defines_the_study() -> None:
     config = StudyConfig.read(Path("studies/digits-12k"))
     assert config.budget == Budget.from_text("12k")
     assert (config.facts.train, config.facts.val) == (500, 145)
-    assert (config.seed, config.recipe.epochs, config.space) == (7, 2, SMALL)
+    assert (config.seed, config.recipe.epochs, config.proposal) == (7, 2, Free(space=SMALL))
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_study_toml_defines_the_study() -> None:
         ({"sampler": "best"}, "unknown sampler 'best', known: tpe, random, gp, nsga2"),
         ({"pruner": "best"}, "unknown pruner 'best', known: median, halving, none"),
         ({"device": "tpu"}, "--device must be one of auto, cpu"),
-        ({"study": "a/b"}, "a study's name has letters"),
+        ({"study": "a/b/c"}, "a study's name has letters"),
         ({"storage": "nonsense"}, "--storage must be an SQLAlchemy URL"),
         ({"storage": "sqlite:////no/such/folder/x.db"}, "can't be opened"),
         ({"storage": "postgresql://u:secret@127.0.0.1:9/x"}, "postgresql://u:***@127.0.0.1:9/x"),

@@ -38,7 +38,7 @@ def sql(statement: str) -> None:
         (lambda: edit("epochs = 2", "epochs = 3"), "study.toml recipe epochs was 2, now 3"),
         (
             lambda: edit("high = 32", "high = 64"),
-            "study.toml space arch width high was 32, now 64",
+            "study.toml proposal space arch width high was 32, now 64",
         ),
         (
             lambda: edit('name = "digits-12k"', 'name = "other"'),

@@ -26,7 +26,9 @@ def test_default_names(source: DataSource, budget: str, name: str) -> None:
     assert study_folder(name) == Path("studies") / name
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/etc", "a/b", ".a", "a b", "a\n", "é"])
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "../x", "/etc", "a/b/c", "a/", "a/../b", ".a", "a b", "a\n", "é"]
+)
 def test_names_that_could_leave_the_folder(name: str) -> None:
     with pytest.raises(InputError, match="a study's name has letters"):
         study_folder(name)

@@ -1,0 +1,58 @@
+"""``budgetnas report``: a study's answer, as one page."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from budgetnas.cli.options import JsonOption, StorageOption, path
+
+
+def report(
+    study: Annotated[
+        str,
+        typer.Argument(metavar="STUDY", help="A study's name or folder: studies/NAME."),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            parser=path,
+            metavar="FILE",
+            help="The page; report.html in the study's folder unless given.",
+        ),
+    ] = None,
+    storage: StorageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a study's report: one HTML page that needs no network.
+
+    It answers the study's question with its figures, table, n, noise, hardware and command, of a
+    running study with what is known so far. Example: `budgetnas report studies/digits-100k`
+    """
+    from budgetnas.study.place import find_study
+
+    name, _ = find_study(_name_of(study))
+    from budgetnas.report.answer import answer_lines
+    from budgetnas.report.page import write_page
+    from budgetnas.report.read import read_report
+
+    read = read_report(name, storage)
+    written = write_page(read, out)
+    if as_json:
+        typer.echo(json.dumps(read.as_json() | {"report": str(written)}))
+        return
+    for line in answer_lines(read):
+        typer.echo(line)
+    typer.echo(f"Report: {written}")
+
+
+def _name_of(study: str) -> str:
+    """Turn a study's folder into its name; anything else is a name."""
+    from budgetnas.study.place import STUDIES, study_name
+
+    folder = Path(study)
+    try:
+        return study_name(STUDIES / folder.resolve().relative_to(STUDIES.resolve()))
+    except ValueError:
+        return study

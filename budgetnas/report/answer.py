@@ -1,0 +1,117 @@
+"""The answer to a study's question, in sentences that are computed from its table."""
+
+import math
+from collections.abc import Iterable
+
+import pandas as pd
+
+from budgetnas.report.read import Report
+from budgetnas.report.summary import VERDICTS, WORSE, Noise
+
+MOST_NAMED = 6
+"""Configurations that a sentence names, before it counts the rest."""
+
+
+COST_NAMES = {"params": "parameters", "macs": "multiply-adds"}
+"""What a budget limits, for people."""
+
+
+def points(share: float) -> str:
+    """Write a difference of accuracies in percentage points."""
+    return f"{100 * share:.2f} points"
+
+
+def answer_lines(report: Report) -> list[str]:
+    """Say what a study has found, the most important first."""
+    if report.best is None:
+        return [f"No training has been finished: {report.counts.pruned} were stopped early."]
+    lines = _of_grid(report) if report.grid else _of_search(report)
+    return [line for line in lines if line]
+
+
+def _of_grid(report: Report) -> list[str]:
+    best, summary = report.best, report.summary
+    assert best is not None
+    worse = summary[summary["verdict"] == WORSE].sort_values("mean", ascending=False)
+    others = [
+        f"{VERDICTS[verdict].capitalize()}: {_listed(rows['configuration'])}."
+        for verdict, rows in summary[summary["n"] == 0].groupby("verdict", sort=False)
+    ]
+    return [
+        f"Best: {best['configuration']} at {best['mean']:.2%}{_spread(best, report.noise)}.",
+        _ties(report),
+        f"Worse: {_listed(_gap(row) for _, row in worse.iterrows())}." if len(worse) else "",
+        *others,
+        "" if report.noise.df else "One seed each: how much a seed changes is not known here.",
+        _progress(report),
+    ]
+
+
+def _spread(best: pd.Series, noise: Noise) -> str:
+    """Say of how many seeds a mean is, and how far one is from another."""
+    lost = f"; {best['failures']} failed" if best["failures"] else ""
+    if math.isnan(best["margin"]):
+        return f" (one seed{lost})" if best["n"] == 1 else f" ({best['n']} seeds{lost})"
+    mean = f"mean of n = {best['n']} seeds" if best["n"] > 1 else "n = 1 seed"
+    return (
+        f" ± {100 * best['margin']:.2f} ({mean}{lost}; "
+        f"one seed's standard deviation is {points(noise.sd)})"
+    )
+
+
+def _ties(report: Report) -> str:
+    names = report.ties["configuration"]
+    if len(names):
+        return f"Within the noise of it: {_listed(names)}."
+    compared = int((report.summary["n"] > 0).sum()) > 1
+    return "No other is within the noise of it." if compared else ""
+
+
+def _gap(row: pd.Series) -> str:
+    return f"{row['configuration']} (by {points(row['difference'])})"
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Name a few things, and count the others."""
+    known = list(names)
+    more = len(known) - MOST_NAMED
+    if more <= 1:
+        return "; ".join(known)
+    return f"{'; '.join(known[:MOST_NAMED])}; and {more} others"
+
+
+def _progress(report: Report) -> str:
+    """Say of an unfinished grid how far it is."""
+    assert report.grid is not None
+    counts, size = report.counts, report.grid.size
+    ended = counts.trained + counts.over_budget + counts.duplicates + counts.failed
+    return "" if ended >= size else f"So far: {ended} of {size} trainings have ended."
+
+
+def _of_search(report: Report) -> list[str]:
+    best, counts, budget = report.best, report.counts, report.config.budget
+    assert best is not None
+    return [
+        f"Best: trial {best['cell']}, {best['mean']:.2%} with {best['params']:,.0f} parameters "
+        f"(budget: {budget.limit:,} {COST_NAMES[budget.cost]}): {best['configuration']}.",
+        _smallest_tie(report),
+        f"{counts.trained} networks were trained, {counts.pruned} of them stopped early; "
+        f"{counts.over_budget} draws were over the budget and never trained, "
+        f"{counts.duplicates} were duplicates, {counts.failed} failed.",
+    ]
+
+
+def _smallest_tie(report: Report) -> str:
+    """Say how many are as good as the best, and which is the smallest of them."""
+    ties, best = report.ties, report.best
+    assert best is not None
+    if ties.empty:
+        return _ties(report)
+    smallest = ties.loc[ties["params"].idxmin()]
+    verb = "is" if len(ties) == 1 else "are"
+    if smallest["params"] >= best["params"]:
+        return f"Within the noise of it {verb} {len(ties)}, none of them smaller."
+    return (
+        f"Within the noise of it {verb} {len(ties)}; the smallest: trial {smallest['cell']}, "
+        f"{smallest['mean']:.2%} with {smallest['params']:,.0f} parameters."
+    )

@@ -1,0 +1,140 @@
+"""The report of a study file that trains nothing: which of its networks fit the budget."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from budgetnas._version import __version__
+from budgetnas.arch import Arch
+from budgetnas.report.answer import COST_NAMES, listed
+from budgetnas.report.costs import COST_TITLES
+from budgetnas.report.stages import plot_stages, stage_table
+from budgetnas.report.style import PALETTE, plain, styled
+from budgetnas.searching.count_study import count_asked
+from budgetnas.searching.run_study import asked_run
+from budgetnas.study.file import StudyFile
+from budgetnas.study.place import config_path, is_file, study_folder
+
+
+@dataclass(frozen=True)
+class CountedReport:
+    """A study file whose networks are counted."""
+
+    name: str
+    """The study file's folder in studies."""
+    folder: Path
+    """That folder."""
+    file: StudyFile
+    """The question."""
+    image_size: int
+    """Side in pixels of the images that multiply-adds are counted for."""
+    archs: Mapping[str, Arch]
+    """The networks, by configuration."""
+    table: pd.DataFrame
+    """From `fit_table`."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what was found as plain data."""
+        fits = self.table.loc[self.table["feasible"], "configuration"].tolist()
+        return {"study": self.name, "best": None, "n": 0, "fits": fits}
+
+    def answer_lines(self) -> list[str]:
+        """Say which networks fit."""
+        budget, fits = self.file.budget, self.table["feasible"]
+        over = [
+            f"{row.configuration} (by {row.excess:,})" for row in self.table[~fits].itertuples()
+        ]
+        limit = f"{budget.limit:,} {COST_NAMES[budget.cost]}"
+        names = self.table.loc[fits, "configuration"]
+        lines = [
+            f"{fits.sum()} of {len(self.table)} networks fit {limit}"
+            + (f": {listed(names)}." if len(names) else "."),
+            f"Over it: {listed(over)}." if over else "",
+        ]
+        return [line for line in lines if line]
+
+    def method_lines(self) -> list[tuple[str, str]]:
+        """Say how networks were counted."""
+        data = f"{self.file.data.dataset}, {self.image_size} x {self.image_size} pixels"
+        return [
+            ("What is counted", "Trainable parameters and multiply-adds (convolutions and the "
+             "linear layer, one image), from the description of each network: nothing is trained, "
+             "no image is read. The numbers are exact, so there is no noise."),
+            ("Counted for", data),
+            ("Version", f"budgetnas {__version__}"),
+            ("Command", self.file.command),
+        ]  # fmt: skip
+
+
+def fit_table(asked_networks: list[dict[str, Any]]) -> pd.DataFrame:
+    """List networks that were counted.
+
+    Returns:
+        A row a network: `configuration`, `params`, `macs`, `excess` over the budget, `feasible`.
+    """
+    columns = ["configuration", "params", "macs", "excess", "feasible"]
+    table = pd.DataFrame(asked_networks).rename(columns={"network": "configuration"})
+    return table[columns]
+
+
+def find_counted(name: str | None) -> CountedReport | None:
+    """Count the networks of a study file that trains nothing; None if it is something else."""
+    if name is None or not is_file(config_path(folder := study_folder(name))):
+        return None
+    asked = asked_run(folder, False, None, None)
+    if asked.file.train:
+        return None
+    counted = count_asked(asked)
+    info = asked.data.info
+    cells = asked.grid(info.channels or 3, info.num_classes or 10).cells
+    names = [network.network for network in counted.networks]
+    archs = {label: cell.arch for label, cell in zip(names, cells, strict=True)}
+    table = fit_table(counted.as_json()["networks"])
+    return CountedReport(name, folder, asked.file, asked.data.image_size, archs, table)
+
+
+def plot_fits(table: pd.DataFrame, cost: str, limit: int) -> go.Figure:
+    """Draw a bar a network, and the budget as a line.
+
+    Args:
+        table: From `fit_table`.
+        cost: `params` or `macs`.
+        limit: The budget.
+    """
+    names = [plain(name) for name in table["configuration"]]
+    figure = go.Figure()
+    for feasible, title, color in ((True, "fits", PALETTE[0]), (False, "too large", PALETTE[1])):
+        rows = table[table["feasible"] == feasible]
+        figure.add_trace(
+            go.Bar(
+                x=rows[cost].tolist(), y=[plain(name) for name in rows["configuration"]],
+                orientation="h", name=title, marker={"color": color},
+                text=[f"{value:,}" for value in rows[cost]], textposition="auto",
+                hovertemplate="%{y}: %{x:,}<extra></extra>",
+            )
+        )  # fmt: skip
+    figure.add_vline(x=limit, line={"color": "#444", "dash": "dash", "width": 1})
+    figure.update_xaxes(title_text=COST_TITLES[cost], tickformat="~s")
+    figure.update_yaxes(
+        type="category", categoryorder="array", categoryarray=names, autorange="reversed"
+    )
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
+    return styled(figure, 120 + 30 * len(names), legend=legend, barmode="overlay")
+
+
+def counted_figures(report: CountedReport) -> list[tuple[str, str, go.Figure]]:
+    """Draw the figures of the page: title, caption, picture."""
+    budget = report.file.budget
+    stages = plot_stages(stage_table(report.archs))
+    return [
+        (
+            "What fits",
+            f"The dashed line is the budget, {budget.limit:,} {COST_NAMES[budget.cost]}.",
+            plot_fits(report.table, budget.cost, budget.limit),
+        ),
+        ("Where the parameters are", "In brackets: the network's parameters.", stages),
+    ]

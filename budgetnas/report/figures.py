@@ -1,0 +1,151 @@
+"""Which figures a report has, each a table, a picture of it, and what to see in it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from budgetnas.report.confusion import confused_pairs, plot_confusion
+from budgetnas.report.costs import COST_TITLES, cost_table, plot_costs
+from budgetnas.report.curves import band_table, plot_curves
+from budgetnas.report.grids import plot_grid
+from budgetnas.report.read import Report
+from budgetnas.report.stages import plot_stages, stage_table
+from budgetnas.report.trials import axis_names
+
+MOST_CURVES = 8
+"""Networks of a search whose curves are drawn: the best."""
+MOST_NAMED = 8
+"""Configurations whose names are written beside their points."""
+MOST_BARS = 12
+"""Networks whose parameters are broken down."""
+MOST_MATRICES = 4
+"""Configurations whose confusion is shown, else the best one's alone."""
+MOST_PAIRS = 8
+"""Mistakes that are listed beneath a confusion matrix."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure of a report."""
+
+    title: str
+    """What it shows."""
+    caption: str
+    """How to read it."""
+    figure: go.Figure
+    """The picture."""
+    pairs: pd.DataFrame | None = None
+    """Mistakes to list beneath it, from `confused_pairs`."""
+
+
+def report_figures(report: Report) -> list[Drawn]:
+    """Draw all figures that a study has the numbers for."""
+    return [drawn for draw in FIGURES for drawn in draw(report)]
+
+
+def _grid(report: Report) -> list[Drawn]:
+    if report.grid is None or len(report.grid.cells) < 2:
+        return []
+    axes = axis_names(report.config)
+    known = report.noise.df > 0
+    spread = "95 % interval of the mean over seeds" if known else ""
+    if len(axes) == 2:
+        read = "★ is the best, ≈ within the noise of it." + f" ± is the {spread}." * known
+    else:
+        read = f"Bars are the {spread}." if known else "One seed each: no bars."
+    title = f"Validation accuracy by {', '.join(axes)}"
+    return [Drawn(title, read, plot_grid(report.summary, axes))]
+
+
+def _costs(report: Report) -> list[Drawn]:
+    budget = report.config.budget
+    table = cost_table(report.summary, budget.cost)
+    if table[budget.cost].nunique() < 2:
+        return []
+    name = COST_TITLES[budget.cost].lower()
+    read = (
+        f"A point is a network; nothing as cheap as those on the line is better. Budget: {budget}."
+    )
+    figure = plot_costs(
+        table,
+        budget.cost,
+        budget.limit,
+        named=report.grid is not None and len(table) <= MOST_NAMED,
+    )
+    return [Drawn(f"Validation accuracy against {name}", read, figure)]
+
+
+def _curves(report: Report) -> list[Drawn]:
+    curves = report.curves
+    best = report.summary[report.summary["n"] > 0]
+    read = "A line is the mean over seeds, a band reaches from the lowest seed to the highest. "
+    if report.grid is None:
+        best = best.head(MOST_CURVES)
+        read = f"The {len(best)} best networks. " if len(best) > 1 else ""
+    order = {cell: place for place, cell in enumerate(best["cell"])}
+    shown = curves[curves["cell"].isin(order)]
+    if shown.empty or shown["epoch"].max() < 2:
+        return []
+    bands = band_table(shown)
+    bands = bands.sort_values("cell", key=lambda cells: cells.map(order), kind="stable")
+    train = bool(shown["train_accuracy"].notna().any())
+    if train:
+        read += "Training accuracy is measured during the epoch, on augmented images."
+    return [Drawn("Epoch by epoch", read, plot_curves(bands, train=train))]
+
+
+def _stages(report: Report) -> list[Drawn]:
+    measured = report.summary[report.summary["n"] > 0]
+    networks = {report.arch_of(row.cell): row.configuration for row in measured.itertuples()}
+    if len(networks) < len(measured):  # a name would be one of several of the same network
+        networks = {arch: str(arch) for arch in networks}
+    few = dict(list(networks.items())[:MOST_BARS])
+    if not few:
+        return []
+    read = "In brackets: the network's parameters."
+    if len(few) < len(networks):
+        read = f"The first {len(few)} of {len(networks)} networks. {read}"
+    table = stage_table({name: arch for arch, name in few.items()})
+    return [Drawn("Where the parameters are", read, plot_stages(table))]
+
+
+def _confusion(report: Report) -> list[Drawn]:
+    measured = report.summary[report.summary["n"] > 0]
+    kept = [row for row in measured.itertuples() if report.confusion_of(row.cell) is not None]
+    if len(kept) > MOST_MATRICES or report.grid is None:
+        kept = [row for row in kept if row.verdict == "best"]
+    return [_matrix(report, row.cell, row.configuration) for row in kept]
+
+
+def _matrix(report: Report, cell: int, name: str) -> Drawn:
+    matrix, classes = report.confusion_of(cell), report.config.facts.classes
+    assert matrix is not None
+    wrong, images = int(matrix.sum() - matrix.trace()), int(matrix.sum())
+    read = f"{wrong:,} of {images:,} validation images are wrong, all seeds together."
+    pairs = confused_pairs(matrix, classes).head(MOST_PAIRS)
+    figure = plot_confusion(matrix, classes)
+    return Drawn(f"Which class is taken for which: {name}", read, figure, pairs)
+
+
+# add yours here: from a report to its figures of one kind, none where there are no numbers for it
+FIGURES: tuple[Callable[[Report], list[Drawn]], ...] = (
+    _grid,
+    _costs,
+    _curves,
+    _stages,
+    _confusion,
+)
+
+__all__ = [
+    "FIGURES",
+    "Drawn",
+    "confused_pairs",
+    "plot_confusion",
+    "plot_costs",
+    "plot_curves",
+    "plot_grid",
+    "plot_stages",
+    "report_figures",
+]

@@ -1,0 +1,136 @@
+"""How a study's numbers were measured, in words."""
+
+from budgetnas.report.answer import COST_NAMES, points
+from budgetnas.report.read import Report
+from budgetnas.spec import Spec
+
+NOT_RECORDED = "not recorded"
+
+
+def method_lines(report: Report) -> list[tuple[str, str]]:
+    """Say how a study was measured: what, and in which way."""
+    config, facts = report.config, report.config.facts
+    numerics = config.numerics
+    layout = "channels last" if numerics.channels_last else "channels first"
+    lines = [
+        ("Data", _data(report)),
+        ("What is measured", _measure(report)),
+        ("Test part", _openings(report)),
+        ("Seeds", _seeds(report)),
+        ("Duplicates", _duplicates(report)),
+        ("Noise", _noise(report)),
+        ("Several configurations", _flattery(report)),
+        (
+            "Budget",
+            f"at most {config.budget.limit:,} {COST_NAMES[config.budget.cost]}, counted first",
+        ),
+        ("Hardware", str(report.attributes.get("hardware", NOT_RECORDED))),
+        ("Arithmetic", f"{numerics.dtype}, {layout}, threads of an operation: {numerics.threads}"),
+        ("Dates", _dates(report)),
+        ("Version", _version(report)),
+        ("Images", f"training images have digest {facts.fingerprint}, their split {facts.split}"),
+        ("Study's seed", str(config.seed)),
+        ("Command", report.command),
+    ]
+    return [(name, text) for name, text in lines if text]
+
+
+def _data(report: Report) -> str:
+    config, facts = report.config, report.config.facts
+    channels = {1: "grey", 3: "in colour"}.get(facts.channels, f"of {facts.channels} channels")
+    size = config.data.image_size
+    return (
+        f"{config.data.title}: {facts.train:,} images to train on, {facts.val:,} to validate on, "
+        f"{len(facts.classes)} classes; {size} x {size} pixels, {channels}"
+    )
+
+
+def _measure(report: Report) -> str:
+    images = report.config.facts.val
+    weight = f"One image is {points(1 / images)}."
+    if report.config.select == "best":
+        return (
+            "Validation accuracy in the best epoch of each training. The epoch is chosen on the "
+            f"images that it is measured on, which flatters every number. {weight}"
+        )
+    return f"Validation accuracy after the last epoch of each training. {weight}"
+
+
+def _openings(report: Report) -> str:
+    many = f"{report.openings} times" if report.openings != 1 else "once"
+    opened = f"Retrainings have opened it {many} so far." if report.openings else ""
+    return f"No number above the retrainings is of test images. {opened}".strip()
+
+
+def _seeds(report: Report) -> str:
+    ns = report.summary.loc[report.summary["n"] > 0, "n"]
+    if report.grid is None:
+        return "n = 1: every network is trained once."
+    if ns.empty:
+        return ""
+    low, high = ns.min(), ns.max()
+    n = f"n = {low}" if low == high else f"n = {low} to {high}"
+    return (
+        f"{n} a configuration. Seed k is the same for all of them: initial weights of equal "
+        "layers, the order of images and their augmentation."
+    )
+
+
+def _duplicates(report: Report) -> str:
+    many = report.counts.duplicates
+    if report.grid is None or not many:
+        return ""
+    return (
+        f"{many} of the trials had the network, recipe and seed of another, and were not trained "
+        "again: their numbers are the other's."
+    )
+
+
+def _noise(report: Report) -> str:
+    """Say how a difference is told from chance, and what of that is known here."""
+    noise = report.noise
+    images = (
+        "1.96 · √(2 p (1 - p) / images), where p is the mean of the two accuracies and images is "
+        f"{noise.images:,}: an upper bound, for all see the same images"
+    )
+    rule = "A difference from the best that is not above its noise is no difference here."
+    if not noise.df:
+        return (
+            f"Nothing was trained with two seeds, so how much a seed changes is not known. What "
+            f"remains is the choice of validation images: {images}. {rule} Some of what is above "
+            "it may still be chance."
+        )
+    return (
+        f"Noise of the difference from the best is √(a² + b²). From the seeds, a = t · s · "
+        f"√(1/n + 1/n'), where s = {points(noise.sd)} is the standard deviation of one training "
+        "over seeds, pooled as if they changed all configurations alike "
+        f"({noise.df} degrees of freedom), t the 97.5 % quantile of Student's "
+        f"distribution. From the validation images, b = {images}. {rule}"
+    )
+
+
+def _flattery(report: Report) -> str:
+    many = int((report.summary["n"] > 0).sum())
+    if many < 3:
+        return ""
+    return (
+        f"The noise is that of one comparison. Of {many} measured, the best is partly the "
+        "luckiest: its number is flattered, and some may seem worse by chance."
+    )
+
+
+def _dates(report: Report) -> str:
+    known = [trial for trial in report.trials if trial.datetime_start]
+    days = sorted({f"{trial.datetime_start:%Y-%m-%d}" for trial in known})
+    return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
+
+
+def _version(report: Report) -> str:
+    commit = report.attributes.get("commit")
+    return f"budgetnas {report.config.version}" + (f", commit {commit}" if commit else "")
+
+
+def recipe_text(report: Report) -> str:
+    """Write the study's recipe as its file does."""
+    recipe: Spec = report.config.recipe
+    return recipe.to_toml()

@@ -1,0 +1,148 @@
+"""The page: one file that answers a study's question, and needs no network."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from plotly.io import to_html
+from plotly.offline import get_plotlyjs
+
+from budgetnas.files import write_atomic
+from budgetnas.report.answer import COST_NAMES, answer_lines
+from budgetnas.report.figures import Drawn, report_figures
+from budgetnas.report.method import method_lines
+from budgetnas.report.read import Report, read_report
+from budgetnas.report.summary import VERDICTS
+from budgetnas.study.trials import Kind
+
+MOST_ROWS = 20
+"""Rows of a search's summary that are shown; all trials are in a table of their own."""
+
+EPOCHS_KEPT = {
+    "last": "the last epoch",
+    "best-val": "the best on validation images",
+    "best-test": "the best on test images",
+}
+"""How a retraining chose the weights that were tested."""
+
+CHART = {
+    "displaylogo": False,
+    "responsive": True,
+    # all but what would send the figure to a server
+    "modeBarButtons": [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
+}
+"""How figures behave in the browser."""
+
+
+def write_report(name: str | None, out: Path | None = None, storage: str | None = None) -> Path:
+    """Write a study's report.
+
+    Args:
+        name: The study's; None: the only one, else the newest.
+        out: The file; report.html in the study's folder by default.
+        storage: SQLAlchemy URL of its storage, if it is not what the study remembers.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: If there is no such study, or nothing of it is trained yet.
+    """
+    return write_page(read_report(name, storage), out)
+
+
+def write_page(report: Report, out: Path | None = None) -> Path:
+    """Write a report that was read; see `write_report`."""
+    path = out or report.folder / "report.html"
+    write_atomic(path, render(report))
+    return path
+
+
+def render(report: Report) -> str:
+    """Compose the page, as HTML."""
+    environment = Environment(
+        loader=PackageLoader("budgetnas", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "hundredths": hundredths,
+        "rounded": rounded,
+        "whole": whole,
+    }
+    summary, table = report.summary, report.table
+    rows = summary if report.grid else summary.head(MOST_ROWS)
+    return environment.get_template("page.html.j2").render(
+        about=report.config.about,
+        any_failed=report.grid is not None and bool(summary["failures"].any()),
+        answer=answer_lines(report),
+        config=report.config,
+        cost=COST_NAMES[report.config.budget.cost],
+        epochs_kept=EPOCHS_KEPT,
+        failed=table[table["kind"] == Kind.FAILED].to_dict("records"),
+        figures=[_embedded(place, drawn) for place, drawn in enumerate(report_figures(report))],
+        is_search=report.grid is None,
+        left_out=len(summary) - len(rows),
+        method=method_lines(report),
+        open=int((table["kind"] == Kind.OPEN).sum()),
+        plotly=Markup(get_plotlyjs()),  # noqa: S704  # a library's, not a user's
+        repeated=report.noise.df > 0,
+        rows=rows.to_dict("records"),
+        runs=report.runs.to_dict("records"),
+        trials=table.to_dict("records"),
+        verdicts=VERDICTS,
+    )
+
+
+def _embedded(place: int, drawn: Drawn) -> dict[str, Any]:
+    """Turn a figure into what the template needs; plotly escapes what it writes."""
+    chart = to_html(
+        drawn.figure,
+        config=CHART,
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=f"figure-{place + 1}",
+    )
+    pairs = [] if drawn.pairs is None else drawn.pairs.to_dict("records")
+    return {
+        "title": drawn.title,
+        "caption": drawn.caption,
+        "chart": Markup(chart),  # noqa: S704
+        "pairs": pairs,
+    }
+
+
+NOTHING = "\N{EN DASH}"
+
+
+def percent(share: float | None) -> str:
+    """Write a fraction in percent."""
+    return NOTHING if _is_missing(share) else f"{share:.2%}"
+
+
+def hundredths(share: float | None) -> str:
+    """Write a difference of fractions in percentage points, without their unit."""
+    return NOTHING if share is None or _is_missing(share) else f"{100 * share:.2f}"
+
+
+def whole(number: float | None) -> str:
+    """Write a number without decimals."""
+    return NOTHING if _is_missing(number) else f"{number:,.0f}"
+
+
+def rounded(number: float | None) -> str:
+    """Write a large number in three digits: 1.12M."""
+    if number is None or _is_missing(number):
+        return NOTHING
+    power = min(3, max(0, math.floor(math.log10(max(number, 1))) // 3))
+    return f"{number / 1000**power:.3g}{('', 'k', 'M', 'G')[power]}"
+
+
+def _is_missing(number: float | None) -> bool:
+    return number is None or pd.isna(number) or math.isinf(number)

@@ -1,0 +1,154 @@
+"""Everything that a report says, read from a study and summed up."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from optuna.trial import FrozenTrial
+
+from budgetnas.arch import Arch
+from budgetnas.data.heldout import count_openings
+from budgetnas.errors import InputError
+from budgetnas.report.confusion import Counts
+from budgetnas.report.runs import run_table
+from budgetnas.report.summary import BEST, TIE, Noise, measure_noise, summary_table
+from budgetnas.report.trials import curve_table, trial_table
+from budgetnas.space.grid import Grid
+from budgetnas.study.config import StudyConfig, storage_url
+from budgetnas.study.owned import require_unchanged
+from budgetnas.study.place import find_study, study_folder
+from budgetnas.study.storage import existing_study
+from budgetnas.study.trials import Tally, tally
+
+
+@dataclass(frozen=True)
+class Report:
+    """A study as it is at this moment: numbers, before they become sentences and pictures."""
+
+    config: StudyConfig
+    """What defines it."""
+    folder: Path
+    """Where it is."""
+    trials: list[FrozenTrial]
+    """Its trials, by number."""
+    attributes: dict[str, Any]
+    """What the storage knows of the study as a whole."""
+    openings: int
+    """How often its test part was opened, by retrainings."""
+
+    @property
+    def grid(self) -> Grid | None:
+        """The grid, unless the study is a search."""
+        return self.config.proposal if isinstance(self.config.proposal, Grid) else None
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """A row a trial, from `trial_table`."""
+        return trial_table(self.config, self.trials)
+
+    @cached_property
+    def curves(self) -> pd.DataFrame:
+        """A row an epoch, from `curve_table`."""
+        return curve_table(self.config, self.trials)
+
+    @cached_property
+    def noise(self) -> Noise:
+        """How far accuracies differ by chance."""
+        return measure_noise(self.config, self.table)
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """A row a configuration, from `summary_table`."""
+        return summary_table(self.config, self.table)
+
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """A row a retraining, from `run_table`."""
+        return run_table(self.folder)
+
+    @cached_property
+    def counts(self) -> Tally:
+        """How many trials of each kind there are."""
+        return tally(self.trials)
+
+    @property
+    def best(self) -> "pd.Series | None":
+        """The best configuration's row of the summary; None before anything is measured."""
+        found = self.summary[self.summary["verdict"] == BEST]
+        return None if found.empty else found.iloc[0]
+
+    @property
+    def ties(self) -> pd.DataFrame:
+        """The configurations that are within the noise of the best, the best of them first."""
+        found = self.summary[self.summary["verdict"] == TIE]
+        return found.sort_values("mean", ascending=False, kind="stable")
+
+    @property
+    def command(self) -> str:
+        """The command that runs the study, or goes on with it."""
+        return self.config.about.command or command_of(self.config)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what was found as plain data; null is what is not known."""
+        best = self.best
+        if best is None:
+            return {"study": self.config.name, "best": None, "n": 0}
+        found = {
+            "configuration": best["configuration"],
+            "value": float(best["mean"]),
+            "margin": None if np.isnan(best["margin"]) else float(best["margin"]),
+            "params": int(best["params"]),
+            "ties": self.ties["configuration"].tolist(),
+        }
+        return {"study": self.config.name, "best": found, "n": int(best["n"])}
+
+    def arch_of(self, cell: int) -> Arch:
+        """Return the network of a configuration."""
+        if self.grid is not None:
+            return self.grid.cells[cell].arch
+        return Arch.from_json(self.trials[cell].user_attrs["arch"], f"trial {cell}")
+
+    def confusion_of(self, cell: int) -> Counts | None:
+        """Add up a configuration's confusion matrices over its seeds.
+
+        Returns:
+            Validation images [true class, predicted class], each counted once a seed; None where
+            none was kept.
+        """
+        numbers = self.table.loc[self.table["cell"] == cell, "number"]
+        kept = [self.trials[number].user_attrs.get("confusion") for number in numbers]
+        matrices = [np.asarray(matrix, dtype=np.int64) for matrix in kept if matrix]
+        return np.sum(matrices, axis=0) if matrices else None
+
+
+def command_of(config: StudyConfig) -> str:
+    """Say which command runs a study that does not say it itself."""
+    if isinstance(config.proposal, Grid):
+        return f"budgetnas run studies/{config.name.partition('/')[0]}"
+    return f"budgetnas search --study {config.name}"
+
+
+def read_report(name: str | None, storage: str | None = None) -> Report:
+    """Read a study, running or finished.
+
+    Args:
+        name: The study's; None: the only one, else the newest.
+        storage: SQLAlchemy URL of its storage, if it is not what the study remembers.
+
+    Raises:
+        InputError: If there is no such study, or nothing of it is trained yet.
+    """
+    found, _ = find_study(name)
+    folder = study_folder(found)
+    config = StudyConfig.read(folder)
+    with existing_study(config.name, storage_url(config, folder, storage)) as study:
+        require_unchanged(study, config)
+        trials = study.get_trials(deepcopy=False)
+        attributes = dict(study.user_attrs)
+    report = Report(config, folder, trials, attributes, count_openings(folder))
+    if not report.counts.trained:
+        raise InputError(f"study {config.name!r}: nothing has been trained yet; {report.command}")
+    return report

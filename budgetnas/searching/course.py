@@ -1,0 +1,89 @@
+"""`Course`: what a trial's epochs measured, and which of them its value is of."""
+
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from budgetnas.data.images import ImageSet
+from budgetnas.errors import InputError
+from budgetnas.study.config import StudyConfig
+from budgetnas.train.engine import Epoch
+
+CURVES = ("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+"""What is kept of every epoch."""
+
+Tensors: TypeAlias = dict[str, Tensor]
+
+
+class Course:
+    """The epochs of a trial so far."""
+
+    def __init__(self, config: StudyConfig, val: ImageSet) -> None:
+        self._best = config.select == "best"
+        self._val = val if config.confusion else None
+        self._rows: list[list[float]] = []
+        self._selected = torch.zeros(4, dtype=torch.float64)  # epoch, accuracy, balanced, loss
+        self._confusion = torch.empty(0, dtype=torch.int64)
+
+    def add(self, epoch: Epoch) -> None:
+        """Take an epoch down; of equally accurate ones, the lower loss, then the first counts."""
+        measured = (epoch.val_accuracy, epoch.val_balanced_accuracy, epoch.val_loss)
+        accuracy, balanced, loss = measured
+        assert accuracy is not None, "trials are validated"
+        assert balanced is not None, "trials are validated"
+        assert loss is not None, "trials are validated"
+        self._rows.append([epoch.lr, epoch.train_loss, epoch.train_accuracy, loss, accuracy])
+        _, best, _, least = self._selected.tolist()
+        better = epoch.number == 1 or (accuracy, -loss) > (best, -least)
+        if self._best and not better:
+            return
+        self._selected = torch.tensor(
+            [epoch.number, accuracy, balanced, loss], dtype=torch.float64
+        )
+        if self._val is not None and epoch.val_predictions is not None:
+            self._confusion = _confusion(self._val, epoch.val_predictions)
+
+    @property
+    def accuracy(self) -> float:
+        """The validation accuracy that counts, in [0, 1]."""
+        return float(self._selected[1])
+
+    def attributes(self) -> dict[str, object]:
+        """Return what the trial's storage shall say, the selected epoch's accuracy among it."""
+        epoch, accuracy, balanced, loss = self._selected.tolist()
+        columns = zip(CURVES, zip(*self._rows, strict=True), strict=True)
+        attributes = {
+            "val_accuracy": accuracy,
+            "val_balanced_accuracy": balanced,
+            "val_loss": loss,
+            "epochs": len(self._rows),
+            "selected_epoch": int(epoch),
+            "curves": {name: list(values) for name, values in columns},
+        }
+        return attributes | (
+            {"confusion": self._confusion.tolist()} if self._val is not None else {}
+        )
+
+    def tensors(self) -> Tensors:
+        """Return all of it, to be kept."""
+        return {
+            "rows": torch.tensor(self._rows, dtype=torch.float64),
+            "selected": self._selected,
+            "confusion": self._confusion,
+        }
+
+    def load(self, tensors: Tensors, epochs: int) -> None:
+        """Continue what was kept after so many epochs."""
+        rows = tensors["rows"]
+        if rows.shape != (epochs, len(CURVES)) or tensors["selected"].shape != (4,):
+            raise InputError("it must have the measurements of each of its epochs")
+        self._rows = rows.tolist()
+        self._selected, self._confusion = tensors["selected"], tensors["confusion"]
+
+
+def _confusion(val: ImageSet, predictions: Tensor) -> Tensor:
+    """Count images by class (rows) and prediction (columns): int64 [classes, classes]."""
+    classes = len(val.classes)
+    pairs = val.labels.cpu() * classes + predictions
+    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)

@@ -1,0 +1,194 @@
+"""`run_study`: a study file's question, in full or scaled down, on its data or on others."""
+
+import math
+import re
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from budgetnas.arch import Budget
+from budgetnas.data import DataSource
+from budgetnas.errors import InputError
+from budgetnas.events import Watcher, nobody
+from budgetnas.files import require_writable
+from budgetnas.searching.begin import fitted, require_possible
+from budgetnas.searching.plan import Plan, Settled
+from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
+from budgetnas.searching.work import Job, SearchResult, work
+from budgetnas.space import Free, Grid, Space
+from budgetnas.study.config import About, DataFacts, StudyConfig
+from budgetnas.study.file import Quick, StudyFile, find_file
+from budgetnas.study.place import config_path, study_folder
+from budgetnas.train.numerics import choose_device
+
+
+def run_study(
+    study: str | Path,
+    *,
+    quick: bool | Quick = False,
+    dataset: str | None = None,
+    data_dir: str | Path | None = None,
+    device: str = "auto",
+    timeout: float | None = None,
+    watch: Watcher = nobody,
+) -> SearchResult:
+    """Run a study file, or go on with it where it stopped.
+
+    What comes out is a study of its own in the folder of that name in ./studies:
+    ``studies/NAME/quick-digits``, say.
+
+    Args:
+        study: The file, its folder, or the folder's name in ./studies.
+        quick: Scale it down by what the file says, or by this.
+        dataset: Other data than the file's.
+        data_dir: Where data sets are kept; for `folder`, the folder of images.
+        device: auto, cpu, cuda or cuda:N.
+        timeout: Seconds after which it stops at the next epoch.
+        watch: Told what happens.
+
+    Raises:
+        InputError: If the file is not what it should be, or what is asked can't be.
+        SearchFailed: After five failed trials in a row of a search.
+        KeyboardInterrupt: As it came; everything finished is kept.
+    """
+    if timeout is not None and not timeout > 0:
+        raise InputError(f"timeout > 0 must hold, got {timeout:g}")
+    asked = asked_run(study, quick, dataset, data_dir)
+    if not asked.file.train:
+        raise InputError(f"{asked.path}: train = false: its networks are counted, never trained")
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    plan = asked.plan()
+    folder = study_folder(plan.name)
+    began = StudyConfig.read(folder) if config_path(folder).is_file() else None
+    require_writable(folder)
+    job = Job(
+        plan.name, folder, plan, began, plan.source.data_dir, None, asked.trials, deadline,
+        choose_device(device),
+    )  # fmt: skip
+    return work(job, watch)
+
+
+@dataclass(frozen=True)
+class AskedRun:
+    """A study file, and what is asked of it."""
+
+    path: Path
+    folder: str
+    """The name of its folder."""
+    file: StudyFile
+    quick: Quick | None
+    data: DataSource
+    options: tuple[str, ...]
+    """As they were given."""
+
+    @property
+    def name(self) -> str:
+        """The name of the study that this makes: `NAME/quick-digits`."""
+        title = re.sub(r"[^A-Za-z0-9._-]+", "-", self.data.title)[:80]
+        return f"{self.folder}/{'quick-' if self.quick else ''}{title}"
+
+    @property
+    def trials(self) -> int:
+        """How many trained trials a search shall have."""
+        most = self.file.search.trials if self.file.search else 0
+        return min(most, self.quick.trials) if self.quick else most
+
+    def grid(self, in_channels: int, num_classes: int) -> Grid:
+        """The configurations for such images."""
+        file, quick = self.file, self.quick
+        return Grid(
+            axes=file.grid_axes(),
+            cells=file.cells(str(self.path), in_channels, num_classes, quick),
+            seeds=min(file.seeds, quick.seeds) if quick else file.seeds,
+        )
+
+    def plan(self) -> Plan:
+        """What the study shall be."""
+        file, quick = self.file, self.quick
+        samples = file.data.train_samples
+        if quick:
+            samples = min(samples or quick.train_samples, quick.train_samples)
+        budget = self._budget()
+        if file.search:
+            known("sampler", file.search.sampler, dict(SAMPLERS))
+            known("pruner", file.search.pruner, dict(PRUNERS))
+            require_possible(budget, self._space(), self.data)
+
+        def settle(facts: DataFacts) -> Settled:
+            recipe = file.base_recipe(str(self.path), quick)
+            proposal = (
+                Free(sampler=file.search.sampler, space=self._space())
+                if file.search
+                else self.grid(facts.channels, len(facts.classes))
+            )
+            return fitted(recipe, proposal, self.data, facts.channels)
+
+        return Plan(
+            self.name, self.data, file.seed, samples, at_most=quick is not None, budget=budget,
+            pruner=file.search.pruner if file.search else "none", settle=settle,
+            select=file.select, confusion=file.confusion, about=self._about(samples),
+        )  # fmt: skip
+
+    def _space(self) -> Space:
+        assert self.file.search is not None, "only a search has a space"
+        return Space.from_table(self.file.search.space, f"{self.path}: search.space")
+
+    def _budget(self) -> Budget:
+        """The budget; a search that is scaled down has a smaller one."""
+        if not (self.quick and self.file.search):
+            return self.file.budget
+        return Budget(limit=max(1, round(self.file.budget.limit * self.quick.width**2)))
+
+    def _about(self, samples: int | None) -> About:
+        return About(
+            question=self.file.question,
+            source=self.file.source,
+            claim=self.file.claim,
+            command=shlex.join(["budgetnas", "run", f"studies/{self.folder}", *self.options]),
+            scaled=self._scaled(samples) if self.quick else None,
+        )
+
+    def _scaled(self, samples: int | None) -> str:
+        """Say what is smaller than the file says."""
+        assert self.quick is not None, "in full nothing is smaller"
+        file, quick = self.file, self.quick
+        base = file.base_recipe(str(self.path))
+        words = [f"{quick.epochs} epochs instead of {base.epochs}"]
+        if file.search:
+            words.append(f"{self.trials} trained trials instead of {file.search.trials}")
+            words.append(f"at most {self._budget()} parameters instead of {file.budget}")
+        else:
+            words.append(f"{min(file.seeds, quick.seeds)} seeds instead of {file.seeds}")
+            words.append(f"widths x {quick.width:g}")
+        words.append(f"batches of {min(quick.batch_size, base.batch_size)}")
+        words.append(f"at most {samples:,} training images")
+        words.append(f"images of {self.data.image_size} x {self.data.image_size} pixels")
+        if quick.recipe:
+            words.append("the schedule shortened")
+        return ", ".join(words)
+
+
+def asked_run(
+    study: str | Path,
+    quick: bool | Quick,
+    dataset: str | None,
+    data_dir: str | Path | None,
+) -> AskedRun:
+    """Read a study file, and settle on which data and how large it is to be run."""
+    path, folder = find_file(str(study))
+    file = StudyFile.read(path)
+    scale = file.quick if quick is True else quick or None
+    asked = file.data
+    other = dataset is not None and dataset != asked.dataset
+    size = None if other else asked.image_size
+    place = data_dir if other or data_dir is not None else asked.data_dir
+    data = DataSource.choose(dataset or asked.dataset, place, size)
+    if scale:
+        data = data.changed(image_size=min(data.image_size, scale.image_size))
+    options = [
+        *(["--quick"] if quick else []),
+        *(["--dataset", dataset] if dataset else []),
+        *(["--data-dir", str(data_dir)] if data_dir else []),
+    ]
+    return AskedRun(path, folder, file, scale, data, tuple(options))

@@ -1,0 +1,163 @@
+"""`work`: from a plan, or a study that has begun, to trials; what searches and runs share."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+import torch
+
+from budgetnas.data import DataSource
+from budgetnas.data.load import load_train
+from budgetnas.errors import TrialFailed
+from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher
+from budgetnas.files import system_guard
+from budgetnas.searching.begin import begin, facts_of, split_images
+from budgetnas.searching.estimate import estimate_seconds
+from budgetnas.searching.loop import Loop, Stopped, describe_best
+from budgetnas.searching.plan import Plan
+from budgetnas.searching.task import Task
+from budgetnas.space import Grid
+from budgetnas.study.config import DataFacts, StudyConfig, require_same
+from budgetnas.study.owned import owned_study
+from budgetnas.study.storage import default_url, redacted
+from budgetnas.study.trials import Best, tally
+from budgetnas.train.memory import memory_guard
+from budgetnas.train.numerics import choose_numerics, device_title, hardware, use_threads
+
+SLOW = 3600
+"""Seconds beyond which work on a CPU names what would shorten it."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """A study after a search or a run, as `--json` prints it."""
+
+    study: str
+    """The study's name."""
+    storage: str
+    """SQLAlchemy URL of its storage, without a password."""
+    trained: int
+    """Trained trials."""
+    pruned: int
+    """Those of the trained that were stopped early."""
+    over_budget: int
+    """Draws over the budget, never trained."""
+    duplicates: int
+    """Draws of what had been drawn before."""
+    failed: int
+    """Trials that failed for a known reason."""
+    stopped: Stopped
+    """Why the search ended."""
+    best: Best | None
+    """The best completed trial."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be done on one study: begin it by a plan, or continue it."""
+
+    name: str
+    folder: Path
+    plan: Plan | None
+    """What it shall be; it may be None where it has begun."""
+    began: StudyConfig | None
+    """What it is, where it has begun."""
+    data_dir: str | Path | None
+    """Where the data is now, if it has been moved."""
+    storage: str | None
+    trials: int
+    """How many trained trials it shall have; what has an end has its own number."""
+    deadline: float
+    device: torch.device
+
+
+def work(job: Job, watch: Watcher) -> SearchResult:
+    """Load the data, begin or continue the study, and loop."""
+    source, seed, samples, at_most = _data_of(job)
+    with memory_guard("the images"):
+        images = load_train(source, lambda *progress: watch(Loading(*progress)))
+    parts = split_images(images, seed, samples, at_most)
+    config, notices = _settled(job, facts_of(images, parts))
+    use_threads(config.numerics)
+    train, val = images.take(parts.train), images.take(parts.val)
+    with memory_guard("the images"):
+        task = Task(train.to(job.device), val.to(job.device), config.numerics)
+    url = job.storage or default_url(job.folder)
+    trials = config.proposal.size if isinstance(config.proposal, Grid) else job.trials
+    with owned_study(config, job.folder, url, begun=job.began is not None) as study:
+        for text in notices:
+            watch(Notice(text))
+        counted = tally(study.get_trials(deepcopy=False))
+        watch(SearchStarted(job.name, counted, trials))
+        if counted.trained < trials:
+            _tell_estimate(config, task, trials - counted.trained, job.device, watch)
+        study.set_user_attr("data", source.title)
+        study.set_user_attr("hardware", hardware(job.device))
+        config.changed(data=source).write(job.folder)
+        with system_guard():
+            stopped = Loop(study, config, job.folder, task, watch).run(trials, job.deadline)
+        return _result(study, job.name, url, stopped)
+
+
+def _data_of(job: Job) -> tuple[DataSource, int, int | None, bool]:
+    """Return which images, the seed of their split, and how many of them to train on.
+
+    The data of a study may have been moved: its fingerprint tells whether it is it.
+    """
+    if job.began is None:
+        assert job.plan is not None, "a study begins with a plan"
+        return job.plan.source, job.plan.seed, job.plan.train_samples, job.plan.at_most
+    began = job.began
+    source = began.data if job.data_dir is None else began.data.at(job.data_dir)
+    at_most = job.plan is not None and job.plan.at_most
+    return source, began.seed, began.train_samples, at_most
+
+
+def _settled(job: Job, facts: DataFacts) -> tuple[StudyConfig, list[str]]:
+    """Return what defines the study, with notices if it begins now.
+
+    Raises:
+        InputError: If it has begun otherwise than it is now, with both values.
+    """
+    plan, began = job.plan, job.began
+    if began is None:
+        assert plan is not None, "a study begins with a plan"
+        return begin(plan, facts, job.storage, choose_numerics(job.device))
+    what = f"study {job.name!r}"
+    require_same(what, {"the data": (began.facts, facts)})
+    if plan is None:
+        return began, []
+    config, _ = begin(plan, facts, job.storage, began.numerics)
+    same: Mapping[str, tuple[object, object]] = {
+        "the study file's": (began.definition(), config.definition())
+    }
+    require_same(what, same, f"undo the change, or remove {job.folder}")
+    return config.changed(storage=began.storage), []
+
+
+def _tell_estimate(
+    config: StudyConfig, task: Task, missing: int, device: torch.device, watch: Watcher
+) -> None:
+    try:
+        seconds = estimate_seconds(config, task, missing)
+    except TrialFailed:
+        return  # the trials will say what does not fit or diverges
+    slow = device.type == "cpu" and seconds > SLOW
+    watch(Estimated(seconds, missing, device_title(device), slow))
+
+
+def _result(study: optuna.Study, name: str, url: str, stopped: Stopped) -> SearchResult:
+    listed = study.get_trials(deepcopy=False)
+    return SearchResult(
+        study=name,
+        storage=redacted(url),
+        **asdict(tally(listed)),
+        stopped=stopped,
+        best=describe_best(listed),
+    )

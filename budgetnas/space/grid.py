@@ -1,0 +1,86 @@
+"""`Grid`: named configurations, each trained with several seeds."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from budgetnas.arch.arch import Arch
+from budgetnas.recipe import Recipe
+from budgetnas.space.domains import Suggester
+from budgetnas.spec import Spec
+
+Names = Annotated[tuple[str, ...], Field(min_length=1)]
+Seeds = Annotated[int, Field(ge=1, le=10_000)]
+
+SEED = "seed"
+"""The parameter of a trial that says which of the seeds it has."""
+
+
+class Axis(Spec):
+    """One thing that configurations differ in."""
+
+    name: str
+    """What it is called: `learning rate`."""
+    values: Names
+    """What its values are called."""
+
+
+class Cell(Spec):
+    """One configuration."""
+
+    values: dict[str, str]
+    """The name of its value on each axis."""
+    arch: Arch
+    """What is trained."""
+    recipe: Recipe
+    """How."""
+
+    def __str__(self) -> str:
+        """Say it in a few words: `learning rate 0.1, momentum 0.9`."""
+        return ", ".join(f"{axis} {value}" for axis, value in self.values.items())
+
+
+class Grid(Spec):
+    """A finite list of configurations, each of them trained once with every seed.
+
+    All configurations are trained with the first seed, then all with the second, so that an
+    unfinished study compares like with like. Seed k is the same for every configuration: initial
+    weights of equal layers, the order of images and their augmentation.
+    """
+
+    name: Literal["grid"] = "grid"
+    axes: Annotated[tuple[Axis, ...], Field(min_length=1)]
+    """What configurations differ in."""
+    cells: Annotated[tuple[Cell, ...], Field(min_length=1)]
+    """The configurations."""
+    seeds: Seeds
+    """With how many seeds each is trained."""
+
+    @model_validator(mode="after")
+    def _cells_are_on_the_axes(self) -> Self:
+        known = {axis.name: axis.values for axis in self.axes}
+        for number, cell in enumerate(self.cells):
+            off = cell.values.keys() != known.keys() or [
+                name for name, value in cell.values.items() if value not in known[name]
+            ]
+            if off:
+                raise ValueError(f"cells.{number}.values: must be one of each axis")
+        return self
+
+    @property
+    def size(self) -> int:
+        """How many trials there are in all."""
+        return len(self.cells) * self.seeds
+
+    def at(self, number: int) -> tuple[Cell, int]:
+        """Return what the trial of this number trains, and which of the seeds it has."""
+        seed, place = divmod(number, len(self.cells))
+        return self.cells[place], seed
+
+    def draw(self, trial: Suggester) -> tuple[Cell, int]:
+        """Let a trial take its configuration and its seed, so that its storage shows them."""
+        values = {
+            axis.name: trial.suggest_categorical(axis.name, axis.values) for axis in self.axes
+        }
+        seed = trial.suggest_int(SEED, 0, self.seeds - 1)
+        return next(cell for cell in self.cells if cell.values == values), seed

@@ -1,0 +1,319 @@
+"""`StudyFile`: what people write to have a question answered, and its configurations.
+
+A study file is the study.toml of a folder in ``studies``. What it runs (in full, scaled down by
+`--quick`, on other data) are studies of their own, in folders beside it::
+
+    question = "Does Nesterov's momentum help?"
+    command = "budgetnas run studies/nesterov"
+    time = { cpu = "20 s with --quick --dataset digits", gpu = "1 h" }
+    recipe = { base = "efficient-resnets", epochs = 30 }   # or a recipe's name
+    arch = { depths = [4, 4, 3], widths = [64, 128, 256] } # or a preset's name
+    seeds = 3
+
+    [[grid]]                                  # one axis; several make a grid
+    name = "momentum"
+    field = "recipe.optimizer.nesterov"
+    values = { plain = false, "Nesterov's" = true }
+"""
+
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from budgetnas.arch import Budget
+from budgetnas.errors import InputError
+from budgetnas.recipe import Recipe
+from budgetnas.recipe.named import recipe_from
+from budgetnas.recipe.recipe import BatchSize, Epochs
+from budgetnas.space import Axis, Cell, Space
+from budgetnas.space.grid import SEED, Seeds
+from budgetnas.spec import Maybe, Spec, overlay, printable, read_toml, shorten
+from budgetnas.study.config import Selection
+from budgetnas.study.network import Network, narrowed, network_table
+from budgetnas.study.place import STUDIES, config_path, is_file
+
+MAX_CELLS = 10_000
+
+Changes = dict[str, Any]
+"""What a configuration changes: tables `arch` and `recipe`."""
+
+
+def _budget(given: object) -> object:
+    if not isinstance(given, str | int):
+        return given
+    try:
+        return Budget.from_text(str(given))
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+Limit = Annotated[Budget, BeforeValidator(_budget)]
+Samples = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+
+
+class Data(Spec):
+    """On which images; `--dataset` and `--data-dir` replace them."""
+
+    dataset: str = "cifar10"
+    """Name of the data set."""
+    data_dir: Maybe[str] = None
+    """Where data sets are kept; for `folder`, the folder itself."""
+    image_size: Maybe[Side] = None
+    """Side of an image in pixels; if absent, the data set's own."""
+    train_samples: Maybe[Samples] = None
+    """Train on so many images only."""
+
+
+class Quick(Spec):
+    """What `--quick` makes smaller, so that a CPU needs a minute or two."""
+
+    epochs: Epochs = 6
+    """Epochs of the study's recipe; configurations with others keep the proportion."""
+    seeds: Seeds = 2
+    """Seeds of a grid, at most."""
+    trials: Annotated[int, Field(ge=1)] = 8
+    """Trained trials of a search, at most."""
+    batch_size: BatchSize = 32
+    """Images a step, at most, so that few images still make many steps."""
+    train_samples: Samples = 1_000
+    """Training images, at most."""
+    image_size: Side = 16
+    """Side of an image in pixels, at most."""
+    width: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """What widths of a grid's networks are multiplied by, and a search's budget by its square."""
+    recipe: dict[str, Any] = {}
+    """Fields of the recipe that must differ in a short training."""
+
+
+class Time(Spec):
+    """How long it takes, for who is about to run it."""
+
+    cpu: str
+    """Scaled down by `--quick`, on a CPU."""
+    gpu: str
+    """In full, on a GPU."""
+
+
+class AxisFile(Spec):
+    """One thing that configurations differ in."""
+
+    name: str
+    """What it is called."""
+    field: Maybe[str] = None
+    """Which field the values are of: `recipe.optimizer.lr`, `arch.dropout`, `arch`; if absent,
+    each value is a table with `arch`, `recipe` or both."""
+    values: dict[str, Any] | tuple[Any, ...]
+    """The values; a table names them."""
+
+    @model_validator(mode="after")
+    def _is_a_choice(self) -> Self:
+        if self.name == SEED:
+            raise ValueError(f"name: {SEED!r} is what the seeds are called, another is needed")
+        if self.field is not None and self.field.partition(".")[0] not in ("arch", "recipe"):
+            raise ValueError(
+                f"field: must be arch, recipe or a field of one of them, got {self.field!r}"
+            )
+        if not self.values:
+            raise ValueError("values: at least 1 needed, got none")
+        if len(set(self.named())) != len(self.values):
+            raise ValueError(f"values: must differ, got {shorten(self.values)}")
+        return self
+
+    def named(self) -> dict[str, Any]:
+        """Return the values by their names."""
+        if isinstance(self.values, dict):
+            return self.values
+        return {str(value): value for value in self.values}
+
+    def changes(self, name: str, source: str) -> Changes:
+        """Return what a value changes."""
+        change = self.named()[name]
+        for word in reversed(self.field.split(".") if self.field else []):
+            change = {word: change}
+        if not isinstance(change, dict) or not change or change.keys() - {"arch", "recipe"}:
+            raise InputError(
+                f"{source}: without a field, a value must be a table of arch, recipe or both, "
+                f"got {shorten(change)}"
+            )
+        return change
+
+
+class SearchFile(Spec):
+    """A search, as `budgetnas search` runs it."""
+
+    trials: Annotated[int, Field(ge=1, le=10**9)] = 100
+    """Trained trials."""
+    sampler: str = "tpe"
+    """Which of Optuna's samplers draws."""
+    pruner: str = "median"
+    """Which pruner stops hopeless trials."""
+    space: dict[str, Any] = {}
+    """What differs from the default space, as in a space file."""
+
+
+class StudyFile(Spec):
+    """A question, and the trainings that answer it."""
+
+    question: Annotated[str, Field(min_length=1)]
+    """What the study shall answer."""
+    command: str
+    """The command that runs it in full."""
+    time: Time
+    """How long that takes."""
+    source: Maybe[str] = None
+    """Where the question comes from: a paper's figure."""
+    claim: Maybe[str] = None
+    """What is concluded there."""
+    budget: Limit = Budget(limit=5_000_000)
+    """What no network may exceed: 5M."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """What every random choice is derived from."""
+    seeds: Seeds = 1
+    """With how many seeds each configuration is trained."""
+    data: Data = Data()
+    """On which images."""
+    recipe: str | dict[str, Any] = "short"
+    """How: a named recipe, or a table of what differs from its `base`."""
+    arch: str | dict[str, Any] = "efficient-resnet"
+    """Which network: a preset, or a table of `Network`."""
+    select: Selection = "last"
+    """A training counts by its last epoch, or by its best on the validation images."""
+    confusion: bool = False
+    """Keep which class is taken for which."""
+    train: bool = True
+    """Whether networks are trained; else they are counted and held against the budget."""
+    grid: tuple[AxisFile, ...] = ()
+    """The axes of a grid."""
+    presets: tuple[str, ...] = ()
+    """A list of presets, instead of a grid."""
+    search: Maybe[SearchFile] = None
+    """A search, instead of either."""
+    quick: Quick = Quick()
+    """What `--quick` makes smaller."""
+
+    @field_validator("grid", mode="after")
+    @classmethod
+    def _of_one_name_each(cls, grid: tuple[AxisFile, ...]) -> tuple[AxisFile, ...]:
+        names = [axis.name for axis in grid]
+        if len(set(names)) != len(names):
+            raise ValueError(f"axes must have different names, got {', '.join(names)}")
+        return grid
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Self:
+        given = [name for name in ("grid", "presets", "search") if getattr(self, name)]
+        if len(given) != 1:
+            raise ValueError(
+                "one of grid, presets and search is needed, "
+                f"got {' and '.join(given) or 'none of them'}"
+            )
+        if self.search and (self.seeds != 1 or not self.train):
+            raise ValueError("a search has one seed, and trains: seeds and train are a grid's")
+        return self
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a study file, and see that each of its configurations can be.
+
+        Raises:
+            InputError: With file and key, and with what is known where a name is not.
+        """
+        file = cls.parse(read_toml(path), printable(path))
+        source = printable(path)
+        file.base_recipe(source)
+        if file.search:
+            Space.from_table(file.search.space, f"{source}: search.space")
+        else:
+            file.cells(source, 3, 10, None)
+        return file
+
+    def axes(self) -> tuple[AxisFile, ...]:
+        """Return the axes of the grid; a list of presets has one."""
+        return self.grid or (AxisFile(name="network", field="arch", values=self.presets),)
+
+    def base_recipe(self, source: str, quick: Quick | None = None) -> Recipe:
+        """Return the recipe that configurations change."""
+        where = f"{source}: recipe"
+        given = {"base": self.recipe} if isinstance(self.recipe, str) else self.recipe
+        recipe = recipe_from(given, where)
+        if quick is None:
+            return recipe
+        shorter = overlay(recipe.model_dump(), quick.recipe)
+        return Recipe.parse(shorter, f"{source}: quick.recipe").changed(
+            epochs=quick.epochs, batch_size=min(recipe.batch_size, quick.batch_size)
+        )
+
+    def grid_axes(self) -> tuple[Axis, ...]:
+        """Return the axes by the names of their values."""
+        return tuple(Axis(name=axis.name, values=tuple(axis.named())) for axis in self.axes())
+
+    def cells(
+        self, source: str, in_channels: int, num_classes: int, quick: Quick | None
+    ) -> tuple[Cell, ...]:
+        """Return the configurations, the last axis changing fastest.
+
+        Args:
+            source: Names the file in errors.
+            in_channels: Of the images.
+            num_classes: Of the data.
+            quick: What to make smaller.
+        """
+        full, base = self.base_recipe(source), self.base_recipe(source, quick)
+        network = network_table(self.arch, f"{source}: arch", {})
+        cells = []
+        for values, changes in self._configurations(source):
+            where = f"{source}: {', '.join(f'{k} {v!r}' for k, v in values.items())}"
+            table, recipe = network, base.model_dump()
+            for change in changes:
+                table = network_table(change.get("arch", {}), f"{where}: arch", table)
+                recipe = _recipe_table(change.get("recipe", {}), f"{where}: recipe", recipe)
+            arch = Network.parse(table, f"{where}: arch").arch(in_channels, num_classes)
+            how = Recipe.parse(recipe, f"{where}: recipe")
+            if quick:
+                arch = narrowed(arch, quick.width)
+                if how.epochs != base.epochs:  # it has its own, and keeps the proportion
+                    how = how.changed(epochs=max(1, how.epochs * base.epochs // full.epochs))
+            cells.append(Cell(values=values, arch=arch, recipe=how))
+        return tuple(cells)
+
+    def _configurations(self, source: str) -> Iterator[tuple[dict[str, str], list[Changes]]]:
+        """Yield the names of values and their changes, axis by axis."""
+        axes = self.axes()
+        for names in product(*(axis.named() for axis in axes)):
+            values = {axis.name: name for axis, name in zip(axes, names, strict=True)}
+            yield (
+                values,
+                [
+                    axis.changes(name, f"{source}: {axis.name} {name!r}")
+                    for axis, name in zip(axes, names, strict=True)
+                ],
+            )
+
+
+def _recipe_table(given: Any, source: str, base: dict[str, Any]) -> dict[str, Any]:
+    """Lay what a configuration says of its recipe over another one."""
+    table = {"base": given} if isinstance(given, str) else given
+    if not isinstance(table, dict):
+        raise InputError(f"{source}: must be a recipe's name or a table, got {shorten(given)}")
+    return recipe_from(table, source).model_dump() if "base" in table else overlay(base, table)
+
+
+def find_file(text: str) -> tuple[Path, str]:
+    """Find the study file that a user means: its folder, the file itself, or its name in studies.
+
+    Returns:
+        The file, and the name of its folder.
+
+    Raises:
+        InputError: If there is none, with those that there are.
+    """
+    for path in (Path(text), config_path(Path(text)), config_path(STUDIES / text)):
+        if path.is_file():
+            return path, path.resolve().parent.name
+    files = (path for path in STUDIES.glob("*/study.toml") if is_file(path))
+    known = ", ".join(sorted(path.parent.name for path in files))
+    raise InputError(f"no study file {printable(text)}; in ./{STUDIES}: {known or 'none'}")

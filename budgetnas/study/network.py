@@ -1,0 +1,136 @@
+"""`Network`: an architecture as a study file says it, in lists as the papers' tables do."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from budgetnas.arch import PRESETS, SE, Arch, Stage
+from budgetnas.arch.arch import (
+    MAX_STAGES,
+    BlockName,
+    Depth,
+    Kernel,
+    Norms,
+    Probability,
+    Reduction,
+    Width,
+)
+from budgetnas.errors import InputError
+from budgetnas.spec import Maybe, Spec, overlay, shorten
+
+
+class Network(Spec):
+    """A residual network: one entry of each list is of one stage."""
+
+    block: BlockName = "basic"
+    """The kind of block."""
+    depths: Annotated[tuple[Depth, ...], Field(min_length=1, max_length=MAX_STAGES)]
+    """Blocks of each stage (B_i)."""
+    widths: Annotated[tuple[Width, ...], Field(min_length=1, max_length=MAX_STAGES)]
+    """Channels of each stage (C_i)."""
+    kernels: Kernel | tuple[Kernel, ...] = 3
+    """Side of the branches' convolutions (F_i), for all stages or for each."""
+    shortcut_kernels: Kernel | tuple[Kernel, ...] = 1
+    """Side of projection shortcuts' convolutions (K_i), for all stages or for each."""
+    stem_width: Maybe[Width] = None
+    """Channels of the stem; if absent, the first stage's."""
+    se: Literal["none", "stem", "block"] = "none"
+    """Where squeeze-and-excitation is."""
+    se_reduction: Reduction = 16
+    """How much narrower its middle is."""
+    norm: Norms = "batch"
+    """Batch norm, or none."""
+    dropout: Probability = 0.0
+    """Probability of dropout after each block and before the linear layer."""
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> Self:
+        for name in ("widths", "kernels", "shortcut_kernels"):
+            given = getattr(self, name)
+            if isinstance(given, tuple) and len(given) != len(self.depths):
+                raise ValueError(
+                    f"{name}: one for each of the {len(self.depths)} stages is needed, "
+                    f"got {len(given)}"
+                )
+        return self
+
+    @classmethod
+    def of(cls, arch: Arch) -> Self:
+        """Describe an architecture so."""
+        return cls(
+            block=arch.block,
+            depths=tuple(stage.depth for stage in arch.stages),
+            widths=tuple(stage.width for stage in arch.stages),
+            kernels=tuple(stage.kernel for stage in arch.stages),
+            shortcut_kernels=tuple(stage.shortcut_kernel for stage in arch.stages),
+            stem_width=None if arch.stem_width == arch.stages[0].width else arch.stem_width,
+            se=arch.se.where if arch.se else "none",
+            se_reduction=arch.se.reduction if arch.se else 16,
+            norm=arch.norm,
+            dropout=arch.dropout,
+        )
+
+    def arch(self, in_channels: int, num_classes: int) -> Arch:
+        """Return the architecture for such images."""
+        each = zip(
+            self.depths, self.widths, self._each(self.kernels), self._each(self.shortcut_kernels),
+            strict=True,
+        )  # fmt: skip
+        return Arch(
+            in_channels=in_channels,
+            num_classes=num_classes,
+            block=self.block,
+            stem_width=self.stem_width or self.widths[0],
+            stages=tuple(
+                Stage(depth=depth, width=width, kernel=kernel, shortcut_kernel=shortcut)
+                for depth, width, kernel, shortcut in each
+            ),
+            se=None if self.se == "none" else SE(where=self.se, reduction=self.se_reduction),
+            norm=self.norm,
+            dropout=self.dropout,
+        )
+
+    def _each(self, given: int | tuple[int, ...]) -> tuple[int, ...]:
+        return given if isinstance(given, tuple) else (given,) * len(self.depths)
+
+
+def network_table(given: Any, source: str, base: dict[str, Any]) -> dict[str, Any]:
+    """Lay what a study file says of a network over another one.
+
+    Args:
+        given: A preset's name, or a table of `Network`; its `base` names the preset that it
+            changes instead.
+        source: Names the place in the error.
+        base: The table that it changes.
+
+    Raises:
+        InputError: With the presets that are known.
+    """
+    if isinstance(given, str):
+        return preset_table(given, source)
+    if not isinstance(given, dict):
+        raise InputError(f"{source}: must be a preset or a table, got {shorten(given)}")
+    rest = {key: value for key, value in given.items() if key != "base"}
+    if "base" in given:
+        base = preset_table(given["base"], f"{source}.base")
+    if "depths" in rest and len(base.get("depths", ())) != len(rest["depths"]):
+        # what was said of each stage says nothing of other stages
+        base = {k: v for k, v in base.items() if k not in ("kernels", "shortcut_kernels")}
+    return overlay(base, rest)
+
+
+def preset_table(name: Any, source: str) -> dict[str, Any]:
+    """Look up a preset as a table of `Network`."""
+    if not isinstance(name, str) or name not in PRESETS:
+        raise InputError(f"{source}: unknown preset {shorten(name)}, known: {', '.join(PRESETS)}")
+    return Network.of(PRESETS[name]).model_dump()
+
+
+def narrowed(arch: Arch, factor: float) -> Arch:
+    """Multiply every width by a factor, to multiples of 4, at least 4."""
+
+    def narrow(width: int) -> int:
+        return max(4, round(width * factor / 4) * 4)
+
+    stages = tuple(stage.changed(width=narrow(stage.width)) for stage in arch.stages)
+    return arch.changed(stem_width=narrow(arch.stem_width), stages=stages)
