@@ -30,19 +30,16 @@ def report(
     It answers the study's question with its figures, table, n, noise, hardware and command, of a
     running study with what is known so far. Example: `budgetnas report studies/digits-100k`
     """
-    from budgetnas.study.place import find_study
-
-    name, _ = find_study(_name_of(study))
     from budgetnas.report.answer import answer_lines
-    from budgetnas.report.page import write_page
-    from budgetnas.report.read import read_report
+    from budgetnas.report.page import find_report, write_page
+    from budgetnas.report.read import Report
 
-    read = read_report(name, storage)
-    written = write_page(read, out)
+    found = find_report(_name_of(study), storage)
+    written = write_page(found, out)
     if as_json:
-        typer.echo(json.dumps(read.as_json() | {"report": str(written)}))
+        typer.echo(json.dumps(found.as_json() | {"report": str(written)}))
         return
-    for line in answer_lines(read):
+    for line in answer_lines(found) if isinstance(found, Report) else found.answer_lines():
         typer.echo(line)
     typer.echo(f"Report: {written}")
 

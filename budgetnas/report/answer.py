@@ -34,13 +34,13 @@ def _of_grid(report: Report) -> list[str]:
     assert best is not None
     worse = summary[summary["verdict"] == WORSE].sort_values("mean", ascending=False)
     others = [
-        f"{VERDICTS[verdict].capitalize()}: {_listed(rows['configuration'])}."
+        f"{VERDICTS[verdict].capitalize()}: {listed(rows['configuration'])}."
         for verdict, rows in summary[summary["n"] == 0].groupby("verdict", sort=False)
     ]
     return [
         f"Best: {best['configuration']} at {best['mean']:.2%}{_spread(best, report.noise)}.",
         _ties(report),
-        f"Worse: {_listed(_gap(row) for _, row in worse.iterrows())}." if len(worse) else "",
+        f"Worse: {listed(_gap(row) for _, row in worse.iterrows())}." if len(worse) else "",
         *others,
         "" if report.noise.df else "One seed each: how much a seed changes is not known here.",
         _progress(report),
@@ -62,7 +62,7 @@ def _spread(best: pd.Series, noise: Noise) -> str:
 def _ties(report: Report) -> str:
     names = report.ties["configuration"]
     if len(names):
-        return f"Within the noise of it: {_listed(names)}."
+        return f"Within the noise of it: {listed(names)}."
     compared = int((report.summary["n"] > 0).sum()) > 1
     return "No other is within the noise of it." if compared else ""
 
@@ -71,7 +71,7 @@ def _gap(row: pd.Series) -> str:
     return f"{row['configuration']} (by {points(row['difference'])})"
 
 
-def _listed(names: Iterable[str]) -> str:
+def listed(names: Iterable[str]) -> str:
     """Name a few things, and count the others."""
     known = list(names)
     more = len(known) - MOST_NAMED

@@ -13,7 +13,7 @@ from budgetnas.arch import Arch
 from budgetnas.report.answer import COST_NAMES, listed
 from budgetnas.report.costs import COST_TITLES
 from budgetnas.report.stages import plot_stages, stage_table
-from budgetnas.report.style import PALETTE, plain, styled
+from budgetnas.report.style import PALETTE, Drawn, plain, styled
 from budgetnas.searching.count_study import count_asked
 from budgetnas.searching.run_study import asked_run
 from budgetnas.study.file import StudyFile
@@ -126,15 +126,13 @@ def plot_fits(table: pd.DataFrame, cost: str, limit: int) -> go.Figure:
     return styled(figure, 120 + 30 * len(names), legend=legend, barmode="overlay")
 
 
-def counted_figures(report: CountedReport) -> list[tuple[str, str, go.Figure]]:
-    """Draw the figures of the page: title, caption, picture."""
+def counted_figures(report: CountedReport) -> list[Drawn]:
+    """Draw the figures of the page."""
     budget = report.file.budget
+    limit = f"The dashed line is the budget, {budget.limit:,} {COST_NAMES[budget.cost]}."
+    fits = plot_fits(report.table, budget.cost, budget.limit)
     stages = plot_stages(stage_table(report.archs))
     return [
-        (
-            "What fits",
-            f"The dashed line is the budget, {budget.limit:,} {COST_NAMES[budget.cost]}.",
-            plot_fits(report.table, budget.cost, budget.limit),
-        ),
-        ("Where the parameters are", "In brackets: the network's parameters.", stages),
+        Drawn("What fits", limit, fits),
+        Drawn("Where the parameters are", "In brackets: the network's parameters.", stages),
     ]

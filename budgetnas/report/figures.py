@@ -1,10 +1,6 @@
 """Which figures a report has, each a table, a picture of it, and what to see in it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-
-import pandas as pd
-import plotly.graph_objects as go
 
 from budgetnas.report.confusion import confused_pairs, plot_confusion
 from budgetnas.report.costs import COST_TITLES, cost_table, plot_costs
@@ -12,6 +8,7 @@ from budgetnas.report.curves import band_table, plot_curves
 from budgetnas.report.grids import plot_grid
 from budgetnas.report.read import Report
 from budgetnas.report.stages import plot_stages, stage_table
+from budgetnas.report.style import Drawn
 from budgetnas.report.trials import axis_names
 
 MOST_CURVES = 8
@@ -24,20 +21,6 @@ MOST_MATRICES = 4
 """Configurations whose confusion is shown, else the best one's alone."""
 MOST_PAIRS = 8
 """Mistakes that are listed beneath a confusion matrix."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A figure of a report."""
-
-    title: str
-    """What it shows."""
-    caption: str
-    """How to read it."""
-    figure: go.Figure
-    """The picture."""
-    pairs: pd.DataFrame | None = None
-    """Mistakes to list beneath it, from `confused_pairs`."""
 
 
 def report_figures(report: Report) -> list[Drawn]:

@@ -2,7 +2,6 @@
 
 from budgetnas.report.answer import COST_NAMES, points
 from budgetnas.report.read import Report
-from budgetnas.spec import Spec
 
 NOT_RECORDED = "not recorded"
 
@@ -128,9 +127,3 @@ def _dates(report: Report) -> str:
 def _version(report: Report) -> str:
     commit = report.attributes.get("commit")
     return f"budgetnas {report.config.version}" + (f", commit {commit}" if commit else "")
-
-
-def recipe_text(report: Report) -> str:
-    """Write the study's recipe as its file does."""
-    recipe: Spec = report.config.recipe
-    return recipe.to_toml()

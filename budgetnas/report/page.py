@@ -12,9 +12,11 @@ from plotly.offline import get_plotlyjs
 
 from budgetnas.files import write_atomic
 from budgetnas.report.answer import COST_NAMES, answer_lines
-from budgetnas.report.figures import Drawn, report_figures
+from budgetnas.report.counted import CountedReport, counted_figures, find_counted
+from budgetnas.report.figures import report_figures
 from budgetnas.report.method import method_lines
 from budgetnas.report.read import Report, read_report
+from budgetnas.report.style import Drawn
 from budgetnas.report.summary import VERDICTS
 from budgetnas.study.trials import Kind
 
@@ -41,9 +43,10 @@ def write_report(name: str | None, out: Path | None = None, storage: str | None 
     """Write a study's report.
 
     Args:
-        name: The study's; None: the only one, else the newest.
+        name: The study's, or that of a study file: then its newest study's, and if it trains
+            nothing, what fits its budget. None: the only study, else the newest.
         out: The file; report.html in the study's folder by default.
-        storage: SQLAlchemy URL of its storage, if it is not what the study remembers.
+        storage: SQLAlchemy URL of the study's storage, if it is not what the study remembers.
 
     Returns:
         The file.
@@ -51,18 +54,29 @@ def write_report(name: str | None, out: Path | None = None, storage: str | None 
     Raises:
         InputError: If there is no such study, or nothing of it is trained yet.
     """
-    return write_page(read_report(name, storage), out)
+    return write_page(find_report(name, storage), out)
 
 
-def write_page(report: Report, out: Path | None = None) -> Path:
-    """Write a report that was read; see `write_report`."""
+def find_report(name: str | None, storage: str | None = None) -> Report | CountedReport:
+    """Read what a report is of; see `write_report`."""
+    return find_counted(name) or read_report(name, storage)
+
+
+def write_page(report: Report | CountedReport, out: Path | None = None) -> Path:
+    """Write the page of a report that was read; see `write_report`."""
     path = out or report.folder / "report.html"
     write_atomic(path, render(report))
     return path
 
 
-def render(report: Report) -> str:
+def render(report: Report | CountedReport) -> str:
     """Compose the page, as HTML."""
+    if isinstance(report, CountedReport):
+        return _fill("counted", counted_figures(report), _counted_words(report))
+    return _fill("page", report_figures(report), _study_words(report))
+
+
+def _fill(template: str, figures: list[Drawn], words: dict[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader("budgetnas", "report"),
         autoescape=True,
@@ -71,33 +85,54 @@ def render(report: Report) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": percent,
-        "hundredths": hundredths,
-        "rounded": rounded,
-        "whole": whole,
-    }
-    summary, table = report.summary, report.table
-    rows = summary if report.grid else summary.head(MOST_ROWS)
-    return environment.get_template("page.html.j2").render(
-        about=report.config.about,
-        any_failed=report.grid is not None and bool(summary["failures"].any()),
-        answer=answer_lines(report),
-        config=report.config,
-        cost=COST_NAMES[report.config.budget.cost],
-        epochs_kept=EPOCHS_KEPT,
-        failed=table[table["kind"] == Kind.FAILED].to_dict("records"),
-        figures=[_embedded(place, drawn) for place, drawn in enumerate(report_figures(report))],
-        is_search=report.grid is None,
-        left_out=len(summary) - len(rows),
-        method=method_lines(report),
-        open=int((table["kind"] == Kind.OPEN).sum()),
+        "hundredths": hundredths, "percent": percent, "rounded": rounded, "whole": whole,
+    }  # fmt: skip
+    return environment.get_template(f"{template}.html.j2").render(
+        figures=[_embedded(place, drawn) for place, drawn in enumerate(figures)],
         plotly=Markup(get_plotlyjs()),  # noqa: S704  # a library's, not a user's
-        repeated=report.noise.df > 0,
-        rows=rows.to_dict("records"),
-        runs=report.runs.to_dict("records"),
-        trials=table.to_dict("records"),
-        verdicts=VERDICTS,
+        **words,
     )
+
+
+def _counted_words(report: CountedReport) -> dict[str, Any]:
+    return {
+        "about": report.file,
+        "answer": report.answer_lines(),
+        "method": report.method_lines(),
+        "name": report.name,
+        "question": report.file.question,
+        "rows": report.table.to_dict("records"),
+    }
+
+
+def _study_words(report: Report) -> dict[str, Any]:
+    summary, table, config = report.summary, report.table, report.config
+    rows = summary if report.grid else summary.head(MOST_ROWS)
+    return {
+        "about": config.about,
+        "answer": answer_lines(report),
+        "any_failed": report.grid is not None and bool(summary["failures"].any()),
+        "epochs_kept": EPOCHS_KEPT,
+        "failed": table[table["kind"] == Kind.FAILED].to_dict("records"),
+        "is_search": report.grid is None,
+        "left_out": len(summary) - len(rows),
+        "method": method_lines(report),
+        "name": config.name,
+        "open": int((table["kind"] == Kind.OPEN).sum()),
+        "question": config.about.question or _question(report),
+        "recipe": config.recipe.to_toml(),
+        "repeated": report.noise.df > 0,
+        "rows": rows.to_dict("records"),
+        "runs": report.runs.to_dict("records"),
+        "trials": table.to_dict("records"),
+        "verdicts": VERDICTS,
+    }
+
+
+def _question(report: Report) -> str:
+    """Ask what a search asks."""
+    budget = report.config.budget
+    return f"Which network of at most {budget} {COST_NAMES[budget.cost]} is the most accurate?"
 
 
 def _embedded(place: int, drawn: Drawn) -> dict[str, Any]:

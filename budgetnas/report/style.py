@@ -1,8 +1,10 @@
 """How all figures look: on screen, in print, and to the colour-blind."""
 
 import html
+from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import plotly.graph_objects as go
 
 PALETTE = (
@@ -20,6 +22,20 @@ ACCURACY = "Validation accuracy"
 
 PERCENT = ".1~%"
 """How axes write fractions."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure of a report."""
+
+    title: str
+    """What it shows."""
+    caption: str
+    """How to read it."""
+    figure: go.Figure
+    """The picture."""
+    pairs: pd.DataFrame | None = None
+    """Mistakes to list beneath it, from `confused_pairs`."""
 
 
 def line_style(place: int) -> dict[str, Any]:

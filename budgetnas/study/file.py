@@ -73,7 +73,7 @@ class Quick(Spec):
 
     epochs: Epochs = 6
     """Epochs of the study's recipe; configurations with others keep the proportion."""
-    seeds: Seeds = 2
+    seeds: Seeds = 3
     """Seeds of a grid, at most."""
     trials: Annotated[int, Field(ge=1)] = 8
     """Trained trials of a search, at most."""
