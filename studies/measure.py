@@ -9,10 +9,7 @@ README.md to studies/NAME/results. Interrupted, the same call goes on.
 """
 
 import argparse
-import json
-import platform
 import shlex
-import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -20,6 +17,7 @@ from typing import Any
 
 import optuna
 import pandas as pd
+from program import budgetnas, provenance, retrain
 
 COLUMNS = ("params", "macs", "excess", "val_accuracy", "val_loss", "epochs", "seconds", "arch")
 
@@ -33,11 +31,9 @@ def main() -> None:
     found = budgetnas(commands[0])
     retrained = []
     for target in ("best", asked.against):
-        out = Path("studies") / asked.name / "runs" / target
-        again = ["--resume"] if (out / "run.json").exists() else []
-        words = ["retrain", target, "--study", asked.name, "--epochs", asked.retrain_epochs]
-        commands.append([*words, "--out", str(out)])
-        retrained.append(budgetnas([*commands[-1], *again]))
+        words = [target, "--study", asked.name, "--epochs", asked.retrain_epochs]
+        commands.append(["retrain", *words])
+        retrained.append(retrain(words, Path("studies") / asked.name / "runs" / target))
     results = Path("studies") / asked.name / "results"
     results.mkdir(exist_ok=True)
     trials = trial_table(found)
@@ -65,15 +61,6 @@ def parse() -> argparse.Namespace:
     return asked
 
 
-def budgetnas(words: list[str]) -> dict[str, Any]:
-    """Run the program; return its JSON."""
-    command = [sys.executable, "-m", "budgetnas", *words, "--json"]
-    print("+ budgetnas", shlex.join(words), file=sys.stderr, flush=True)
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)  # noqa: S603
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
-
-
 def trial_table(found: dict[str, Any]) -> pd.DataFrame:
     """One row a trial."""
     study = optuna.load_study(study_name=found["study"], storage=found["storage"])
@@ -88,8 +75,6 @@ def describe(
     asked: argparse.Namespace, commands: list[list[str]], trials: pd.DataFrame, runs: pd.DataFrame
 ) -> str:
     """Put the commands, the commit, the hardware and n beside the numbers."""
-    git = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
     seed = tomllib.loads((Path("studies") / asked.name / "study.toml").read_text())["seed"]
     trained = trials[trials["epochs"].notna()]
     listed = "\n".join(f"    budgetnas {shlex.join(words)}" for words in commands)
@@ -105,8 +90,7 @@ def describe(
             "",
             listed,
             "",
-            f"Commit {commit}; {runs['device'][0]} ({platform.processor() or platform.machine()}, "
-            f"Python {platform.python_version()}); seed {seed}; n = 1 run each.",
+            provenance(runs["device"][0], seed),
             "",
             f"{len(trained)} trials trained, {(trials['excess'] > 0).sum()} draws over the budget "
             f"and never trained. Seconds a trial: median {trained['seconds'].median():.1f}, an "

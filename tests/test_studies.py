@@ -1,5 +1,6 @@
 """Every committed study: read, complete, and run in miniature."""
 
+import html
 import shutil
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_it_runs_in_miniature_and_is_reported(path: Path) -> None:
         assert result.trained + result.failed == expected
         assert result.failed == 0 or name == "er-06-optimizers", "only Adam at 0.1 may diverge"
     page = write_report(name)
-    assert file.question in page.read_text()
+    assert file.question in html.unescape(page.read_text())
 
 
 def test_the_first_papers_claims_about_what_fits() -> None:

@@ -24,7 +24,7 @@ def points(share: float) -> str:
 def answer_lines(report: Report) -> list[str]:
     """Say what a study has found, the most important first."""
     if report.best is None:
-        return [f"No training has been finished: {report.counts.pruned} were stopped early."]
+        return [f"No training has been finished: {report.counts.pruned} stopped early."]
     lines = _of_grid(report) if report.grid else _of_search(report)
     return [line for line in lines if line]
 
@@ -108,10 +108,10 @@ def _smallest_tie(report: Report) -> str:
     if ties.empty:
         return _ties(report)
     smallest = ties.loc[ties["params"].idxmin()]
-    verb = "is" if len(ties) == 1 else "are"
+    others = "1 other is" if len(ties) == 1 else f"{len(ties)} others are"
     if smallest["params"] >= best["params"]:
-        return f"Within the noise of it {verb} {len(ties)}, none of them smaller."
+        return f"{others} within the noise of it, none of them smaller."
     return (
-        f"Within the noise of it {verb} {len(ties)}; the smallest: trial {smallest['cell']}, "
+        f"{others} within the noise of it; the smallest: trial {smallest['cell']}, "
         f"{smallest['mean']:.2%} with {smallest['params']:,.0f} parameters."
     )

@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
-from budgetnas.report.style import ACCURACY, PALETTE, PERCENT, plain, styled
+from budgetnas.report.style import ACCURACY, LEGEND_ABOVE, PALETTE, PERCENT, plain, styled
 
 COST_TITLES = {"params": "Parameters", "macs": "Multiply-adds for one image"}
 
@@ -64,8 +64,7 @@ def plot_costs(
         )  # fmt: skip
     figure.update_xaxes(type="log", title_text=COST_TITLES[cost], tickformat="~s", dtick="D2")
     figure.update_yaxes(title_text=ACCURACY, tickformat=PERCENT)
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    return styled(figure, 420, legend=legend)
+    return styled(figure, 420, legend=LEGEND_ABOVE)
 
 
 def _sides(costs: pd.Series) -> list[str]:

@@ -13,7 +13,7 @@ from budgetnas.arch import Arch
 from budgetnas.report.answer import COST_NAMES, listed
 from budgetnas.report.costs import COST_TITLES
 from budgetnas.report.stages import plot_stages, stage_table
-from budgetnas.report.style import PALETTE, Drawn, plain, styled
+from budgetnas.report.style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped
 from budgetnas.searching.count_study import count_asked
 from budgetnas.searching.run_study import asked_run
 from budgetnas.study.file import StudyFile
@@ -105,13 +105,13 @@ def plot_fits(table: pd.DataFrame, cost: str, limit: int) -> go.Figure:
         cost: `params` or `macs`.
         limit: The budget.
     """
-    names = [plain(name) for name in table["configuration"]]
+    names = [wrapped(name) for name in table["configuration"]]
     figure = go.Figure()
     for feasible, title, color in ((True, "fits", PALETTE[0]), (False, "too large", PALETTE[1])):
         rows = table[table["feasible"] == feasible]
         figure.add_trace(
             go.Bar(
-                x=rows[cost].tolist(), y=[plain(name) for name in rows["configuration"]],
+                x=rows[cost].tolist(), y=[wrapped(name) for name in rows["configuration"]],
                 orientation="h", name=title, marker={"color": color},
                 text=[f"{value:,}" for value in rows[cost]], textposition="auto",
                 hovertemplate="%{y}: %{x:,}<extra></extra>",
@@ -122,8 +122,9 @@ def plot_fits(table: pd.DataFrame, cost: str, limit: int) -> go.Figure:
     figure.update_yaxes(
         type="category", categoryorder="array", categoryarray=names, autorange="reversed"
     )
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    return styled(figure, 120 + 30 * len(names), legend=legend, barmode="overlay")
+    return styled(
+        figure, 120 + row_height(names) * len(names), legend=LEGEND_ABOVE, barmode="overlay"
+    )
 
 
 def counted_figures(report: CountedReport) -> list[Drawn]:

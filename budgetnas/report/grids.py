@@ -2,10 +2,21 @@
 
 import math
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from budgetnas.report.style import ACCURACY, PALETTE, PERCENT, SCALE, plain, styled
+from budgetnas.report.style import (
+    ACCURACY,
+    LEGEND_ABOVE,
+    PALETTE,
+    PERCENT,
+    SCALE,
+    plain,
+    row_height,
+    styled,
+    wrapped,
+)
 from budgetnas.report.summary import BEST, TIE, VERDICTS, WORSE
 from budgetnas.report.trials import axis_column
 
@@ -66,11 +77,10 @@ def _plot_map(summary: pd.DataFrame, axes: tuple[str, str]) -> go.Figure:
             colorbar={"title": {"text": ACCURACY, "side": "right"}, "tickformat": PERCENT},
         )
     )  # fmt: skip
-    for row, name in zip(rows, means.index, strict=True):
-        for column, other in zip(columns, means.columns, strict=True):
-            if math.isnan(means.loc[name, other]):  # plotly writes no text where there is no color
-                reason = VERDICTS.get(verdicts.loc[name, other], "no such cell")
-                figure.add_annotation(x=column, y=row, text=f"<i>{reason}</i>", showarrow=False)
+    # plotly writes no text where there is no color; to it, a name such as 32 would be a place
+    for row, column in zip(*np.nonzero(means.isna().to_numpy()), strict=True):
+        reason = VERDICTS.get(verdicts.iloc[row, column], "no such configuration")
+        figure.add_annotation(x=int(column), y=int(row), text=f"<i>{reason}</i>", showarrow=False)
     figure.update_xaxes(type="category", title_text=plain(axes[1]))
     figure.update_yaxes(type="category", title_text=plain(axes[0]), autorange="reversed")
     styled(figure, 150 + 56 * len(rows), plot_bgcolor="#ededed")
@@ -101,23 +111,24 @@ def interval_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 def _plot_intervals(summary: pd.DataFrame) -> go.Figure:
     """Draw a row a configuration, in the grid's order; a mark is a mean, a bar its interval."""
-    table, names = interval_table(summary), [plain(name) for name in summary["configuration"]]
+    table, names = interval_table(summary), [wrapped(name) for name in summary["configuration"]]
     figure = go.Figure()
     for verdict in (BEST, TIE, WORSE):
         rows = table[table["verdict"] == verdict]
         figure.add_trace(
             go.Scatter(
-                x=rows["mean"].tolist(), y=[plain(name) for name in rows["configuration"]],
+                x=rows["mean"].tolist(), y=[wrapped(name) for name in rows["configuration"]],
                 mode="markers", name=VERDICTS[verdict],
                 marker={"color": COLORS[verdict], "symbol": SYMBOLS[verdict], "size": 11},
                 error_x={"array": rows["margin"].tolist(), "thickness": 1.5, "width": 4},
                 hovertemplate="%{y}: %{x:.2%}<extra></extra>",
             )
         )  # fmt: skip
-    for row in summary[summary["n"] == 0].itertuples():
+    reasons = summary["verdict"].map(VERDICTS)
+    for place in np.flatnonzero(summary["n"] == 0):
         figure.add_annotation(
-            x=0.01, xref="paper", xanchor="left", y=plain(row.configuration),
-            text=f"<i>{VERDICTS[row.verdict]}</i>", showarrow=False,
+            x=0.01, xref="paper", xanchor="left", y=int(place),
+            text=f"<i>{reasons.iloc[place]}</i>", showarrow=False,
         )  # fmt: skip
     low, high = (table["mean"] - table["margin"]).min(), (table["mean"] + table["margin"]).max()
     pad = 0.04 * (high - low) + 0.002  # a bar may reach beyond what can be: then it is cut
@@ -127,5 +138,4 @@ def _plot_intervals(summary: pd.DataFrame) -> go.Figure:
         type="category", categoryorder="array", categoryarray=names,
         range=[len(names) - 0.5, -0.5], showgrid=True,
     )  # fmt: skip
-    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
-    return styled(figure, 130 + 30 * len(names), legend=legend)
+    return styled(figure, 130 + row_height(names) * len(names), legend=LEGEND_ABOVE)

@@ -57,8 +57,10 @@ def _measure(report: Report) -> str:
 
 def _openings(report: Report) -> str:
     many = f"{report.openings} times" if report.openings != 1 else "once"
-    opened = f"Retrainings have opened it {many} so far." if report.openings else ""
-    return f"No number above the retrainings is of test images. {opened}".strip()
+    opened = f" Retrainings have opened it {many} so far." if report.openings else ""
+    if report.runs.empty:
+        return f"No number here is of test images.{opened}"
+    return f"Only the retrainings' numbers are of test images.{opened}"
 
 
 def _seeds(report: Report) -> str:

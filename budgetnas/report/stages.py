@@ -6,7 +6,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from budgetnas.arch import Arch, layer_table
-from budgetnas.report.style import PALETTE, plain, styled
+from budgetnas.report.style import LEGEND_ABOVE, PALETTE, row_height, styled, wrapped
 
 
 def stage_table(archs: Mapping[str, Arch]) -> pd.DataFrame:
@@ -43,7 +43,7 @@ def plot_stages(table: pd.DataFrame) -> go.Figure:
         table: From `stage_table`.
     """
     totals = table.groupby("network", sort=False)["params"].sum()
-    names = {name: f"{plain(name)} ({params:,})" for name, params in totals.items()}
+    names = {name: wrapped(f"{name} ({params:,})") for name, params in totals.items()}
     stages = sorted(
         {part for part in table["part"] if part.startswith("stage ")}, key=lambda p: int(p[6:])
     )
@@ -61,15 +61,16 @@ def plot_stages(table: pd.DataFrame) -> go.Figure:
                 hovertemplate="%{customdata:,} parameters (%{x:.1%})",
             )
         )  # fmt: skip
-    figure.update_xaxes(title_text="Share of the parameters", tickformat=".0%", range=[0, 1])
+    figure.update_xaxes(title_text="Share of the parameters", tickformat=".0%", range=[0, 1.02])
     figure.update_yaxes(
         type="category", categoryorder="array", autorange="reversed",
         categoryarray=list(names.values()),
     )  # fmt: skip
-    legend = {
-        "orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "traceorder": "normal",
-    }  # fmt: skip
-    height = 120 + 34 * len(names)
+    height = 120 + row_height(names.values()) * len(names)
     return styled(
-        figure, height, barmode="stack", legend=legend, uniformtext={"minsize": 10, "mode": "hide"}
+        figure,
+        height,
+        barmode="stack",
+        legend=LEGEND_ABOVE,
+        uniformtext={"minsize": 10, "mode": "hide"},
     )

@@ -1,6 +1,8 @@
 """How all figures look: on screen, in print, and to the colour-blind."""
 
 import html
+import textwrap
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,12 @@ DASHES = ("solid", "dash", "dot", "dashdot")
 SCALE = ((0.0, "#fffbe6"), (0.5, "#b5dcc0"), (1.0, "#3fa7a0"))
 """From light to dark, so that it reads alike with any kind of sight and in grey; no darker than
 that black can be read on it."""
+
+LEGEND_ABOVE = {
+    "orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom",
+    "traceorder": "normal",
+}  # fmt: skip
+"""A legend in a line above the figure."""
 
 ACCURACY = "Validation accuracy"
 
@@ -53,6 +61,16 @@ def shade(color: str, opacity: float) -> str:
 def plain(text: object) -> str:
     """Write text so that plotly shows it as it is: it would read tags and entities."""
     return html.escape(str(text), quote=False)
+
+
+def wrapped(text: object, width: int = 36) -> str:
+    """Write text as it is, but on several lines where it is longer than so many characters."""
+    return "<br>".join(map(plain, textwrap.wrap(str(text), width, break_long_words=False)))
+
+
+def row_height(names: Iterable[str]) -> int:
+    """Return the height in pixels that a row needs for the longest of these wrapped names."""
+    return 14 + 16 * max((name.count("<br>") + 1 for name in names), default=1)
 
 
 def styled(figure: go.Figure, height: int, **layout: Any) -> go.Figure:

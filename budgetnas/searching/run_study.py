@@ -159,7 +159,8 @@ class AskedRun:
             words.append(f"{self.trials} trained trials instead of {file.search.trials}")
             words.append(f"at most {self._budget()} parameters instead of {file.budget}")
         else:
-            words.append(f"{min(file.seeds, quick.seeds)} seeds instead of {file.seeds}")
+            if quick.seeds < file.seeds:
+                words.append(f"{quick.seeds} seeds instead of {file.seeds}")
             words.append(f"widths x {quick.width:g}")
         words.append(f"batches of {min(quick.batch_size, base.batch_size)}")
         words.append(f"at most {samples:,} training images")

@@ -44,7 +44,10 @@ def study(says: str, toml: str) -> Row:
 
 
 COMMANDS = [
-    row("sarch", "No such command 'sarch'. Did you mean 'search'? known: search, retrain, count"),
+    row(
+        "sarch",
+        "No such command 'sarch'. Did you mean 'search'? known: search, retrain, run, report",
+    ),
     row("--foo", "No such option: --foo; known: --version"),
     row("search --foo --budget 5M", "No such option: --foo; known: --budget, --trials"),
     row("retrain --trials 3", "No such option: --trials"),
@@ -255,12 +258,56 @@ STUDIES = [
     study("name: required, but absent", ""),
     row(
         "search --study s",
-        "nmae: unknown key, known: budget, data",
+        "nmae: unknown key, known: about, budget",
         studies__s__study_toml="nmae = 's'",
     ),
     row("retrain --study s", "studies/s/study.toml: not valid TOML", studies__s__study_toml="["),
     row("dashboard --study s", "studies/s/study.toml: not", studies__s__study_toml="["),
     row("retrain resnet18 --resume --out run", "run/run.json: not valid JSON", run__run_json="{"),
+]
+
+ASKS = """
+question = "Which?"
+command = "budgetnas run studies/s"
+time = { cpu = "", gpu = "" }
+data = { dataset = "digits" }
+presets = ["modified-resnet-small"]
+"""
+
+
+def asks(says: str, words: str = "run s", old: str = "", new: str = "") -> Row:
+    """A study file that can't be, or can't be run so."""
+    return row(
+        words, says, studies__s__study_toml=ASKS.replace(old, new, 1) if old else ASKS + new
+    )
+
+
+RUNS = [
+    row("run", "Missing argument 'STUDY'"),
+    row("run ''", "'STUDY': must not be empty"),
+    row("run s", "no study file s; in ./studies: none"),
+    asks("no study file t; in ./studies: s", "run t"),
+    asks("studies/s/study.toml: sedes: unknown key, known: arch, budget", new="sedes = 3"),
+    asks("unknown preset 'small', known: efficient-resnet", old="modified-resnet-", new=""),
+    asks("recipe: epochs: must be a whole number, got 1.5", new="[recipe]\nepochs = 1.5"),
+    asks("unknown data set 'cifar', known: cifar10, cifar100", "run s --dataset cifar"),
+    asks("unknown data set 'digit', known: cifar10", old='"digits"', new='"digit"'),
+    asks("the data set folder needs --data-dir", "run s --dataset folder"),
+    asks("'--timeout': must be more than 0, got '0'", "run s --timeout 0"),
+    asks("--device must be one of auto, cpu, got 'tpu'", "run s --device tpu"),
+    asks("No such option: --trials; known: --quick, --dataset", "run s --trials 3"),
+    asks(
+        "can't run for 101 epochs (101 moves): Tried to step 101 times",
+        new="""
+        [recipe]
+        epochs = 101
+        schedule = { name = "OneCycleLR", max_lr = 0.1, total_steps = 100 }""",
+    ),
+    asks("nothing has been trained yet: budgetnas run studies/s", "report studies/s"),
+    asks("nothing has been trained yet: budgetnas run studies/s", "retrain best --study s"),
+    asks("study.toml is a study file, not a study: budgetnas run studies/s", "search --study s"),
+    row("report nothing", "no study 'nothing' in ./studies; budgetnas search begins one"),
+    row("report ''", "a study's name has letters"),
 ]
 
 IMAGES = [
@@ -270,7 +317,7 @@ IMAGES = [
 ]
 
 ROWS = [*COMMANDS, *BUDGETS, *EMPTY, *OPTIONS, *NAMES, *PATHS, *ARCHS, *SPACES, *RECIPES,
-        *STUDIES, *IMAGES]  # fmt: skip
+        *STUDIES, *RUNS, *IMAGES]  # fmt: skip
 
 
 def listing() -> dict[Path, bytes]:

@@ -152,7 +152,7 @@ def names(specs: Any) -> str:
         ("seeds = 2\n[search]\ntrials = 3", "a search has one seed, and trains"),
         ("[search]\ntrails = 3", "search.trails: unknown key, known: pruner, sampler, space, tri"),
         ("[search]\nspace = { arch = { with = 3 } }", "search.space: arch.with: unknown key"),
-        (AXIS.replace("lr", "rl"), "rate '0.1': recipe: optimizer.rl: unknown key, known: decay_n"),
+        (AXIS.replace("lr", "rl"), "rate '0.1': recipe: optimizer.rl: unknown key, known: decay_"),
         (AXIS.replace("recipe.", "recpie."), "grid.0: field: must be arch, recipe or a field of"),
         (AXIS.replace("[0.1, 0.2]", "[]"), "grid.0: values: at least 1 needed, got none"),
         (AXIS.replace("0.2", "0.1"), "grid.0: values: must differ, got [0.1, 0.1]"),

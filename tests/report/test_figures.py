@@ -1,0 +1,171 @@
+"""Figures: their tables' numbers, and that pictures can be drawn of them."""
+
+import json
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from budgetnas.arch import PRESETS, count_params, layer_table
+from budgetnas.report.confusion import confused_pairs, plot_confusion, share_table
+from budgetnas.report.costs import cost_table, plot_costs
+from budgetnas.report.counted import fit_table, plot_fits
+from budgetnas.report.curves import band_table, plot_curves
+from budgetnas.report.grids import grid_table, interval_table, plot_grid
+from budgetnas.report.stages import plot_stages, stage_table
+from budgetnas.report.style import PALETTE, line_style, plain, row_height, wrapped
+from budgetnas.report.summary import summary_table
+from budgetnas.report.trials import curve_table, trial_table
+from tests.report.made import LARGE, SMALL, config_of, grid_of, of_grid
+
+TWO = {"rate": ("0.1", "0.2"), "clip": ("off", "<i>on</i>")}
+MATRIX = np.array([[8, 2, 0], [5, 4, 1], [0, 0, 0]])
+CLASSES = ("cat", "dog", "<b>")
+
+
+def texts(figure: go.Figure) -> str:
+    """All that is in a figure, as plotly writes it."""
+    return json.dumps(json.loads(figure.to_json()), ensure_ascii=False)
+
+
+def summary_of(
+    axes: Mapping[str, tuple[str, ...]], accuracies: list[float | None]
+) -> pd.DataFrame:
+    grid = grid_of(axes, [SMALL, LARGE], 1)
+    trials = [
+        of_grid(grid, number, accuracy, "failed" if accuracy is None else "trained")
+        for number, accuracy in enumerate(accuracies)
+    ]
+    return summary_table(config_of(grid), trial_table(config_of(grid), trials))
+
+
+def test_bands_reach_from_the_lowest_seed_to_the_highest() -> None:
+    grid = grid_of({"x": ("a", "b")}, [SMALL], 2)
+    trials = [of_grid(grid, n, accuracy) for n, accuracy in enumerate([0.4, 0.8, 0.6, 0.2])]
+    bands = band_table(curve_table(config_of(grid), trials))
+    last = bands[(bands["epoch"] == 2) & (bands["metric"] == "val_accuracy")].set_index("cell")
+    assert last["mean"].tolist() == pytest.approx([0.5, 0.5])
+    assert last["low"].tolist() == [0.4, 0.2]
+    assert last["high"].tolist() == [0.6, 0.8]
+    assert last["n"].tolist() == [2, 2]
+    assert len(bands) == 2 * 4 * 2
+    figure = plot_curves(bands, train=True)
+    assert len(figure.data) == 2 * 4 * 2, "a line and a band in each of four panels"
+    assert len(plot_curves(bands).data) == 2 * 2 * 2
+
+
+def test_thirty_configurations_can_be_told_apart() -> None:
+    grid = grid_of({"x": tuple(f"configuration {n}" for n in range(30))}, [SMALL], 1)
+    trials = [of_grid(grid, number, 0.5) for number in range(30)]
+    figure = plot_curves(band_table(curve_table(config_of(grid), trials)))
+    lines = [(trace.line.color, trace.line.dash) for trace in figure.data if trace.showlegend]
+    assert len(set(lines)) == 30
+    assert len({tuple(line_style(n).values()) for n in range(32)}) == 32
+
+
+def test_two_axes_make_a_table() -> None:
+    summary = summary_of(TWO, [0.5, 0.6, None, 0.8])
+    table = grid_table(summary, ("rate", "clip"))
+    assert table.index.tolist() == ["0.1", "0.2"]
+    assert table.columns.tolist() == ["off", "<i>on</i>"]
+    assert table.loc["0.1"].tolist() == [0.5, 0.6]
+    assert math.isnan(table.loc["0.2", "off"])
+    drawn = texts(plot_grid(summary, ("rate", "clip")))
+    assert "★ 80.00%" in drawn
+    assert "<i>failed</i>" in drawn
+    assert "&lt;i&gt;on&lt;/i&gt;" in drawn, "names are no markup"
+
+
+@pytest.mark.parametrize("axes", [{"x": ("a", "b", "c")}, {**TWO, "y": ("1", "2")}])
+def test_any_other_number_of_axes_makes_intervals(axes: dict[str, tuple[str, ...]]) -> None:
+    summary = summary_of(axes, [0.5, None, 0.9])
+    table = interval_table(summary)
+    assert table["mean"].tolist() == [0.5, 0.9]
+    assert table["margin"].tolist() == [0, 0], "one seed tells nothing of others"
+    assert table["verdict"].tolist() == ["worse", "best"]
+    assert "failed" in texts(plot_grid(summary, tuple(axes)))
+
+
+def test_shares_are_of_the_true_class() -> None:
+    assert share_table(MATRIX, CLASSES).to_numpy().tolist() == [
+        [0.8, 0.2, 0], [0.5, 0.4, 0.1], [0, 0, 0],
+    ]  # fmt: skip
+
+
+def test_the_most_frequent_mistake_is_first() -> None:
+    pairs = confused_pairs(MATRIX, CLASSES)
+    assert pairs.to_numpy().tolist() == [
+        ["dog", "cat", 5, 0.5], ["cat", "dog", 2, 0.2], ["dog", "<b>", 1, 0.1],
+    ]  # fmt: skip
+    assert confused_pairs(np.diag([1, 2, 3]), CLASSES).empty
+    assert "&lt;b&gt;" in texts(plot_confusion(MATRIX, CLASSES))
+
+
+def test_a_hundred_classes_can_be_drawn() -> None:
+    figure = plot_confusion(np.eye(100, dtype=np.int64), [str(n) for n in range(100)])
+    assert figure.data[0].texttemplate is None
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_parts_of_a_network_add_up(name: str) -> None:
+    arch = PRESETS[name]
+    table = stage_table({name: arch})
+    assert table["params"].sum() == count_params(arch)
+    assert table["share"].sum() == pytest.approx(1)
+    stages = [f"stage {number + 1}" for number in range(len(arch.stages))]
+    assert table["part"].tolist() == ["stem", *stages, "head"]
+    first = sum(row.params for row in layer_table(arch) if row.name.startswith("stages.0."))
+    assert table.loc[table["part"] == "stage 1", "params"].item() == first
+
+
+def test_bars_of_networks_with_other_numbers_of_stages() -> None:
+    drawn = texts(plot_stages(stage_table({"<small>": SMALL, "large": LARGE})))
+    assert f"&lt;small&gt; ({count_params(SMALL):,})" in drawn
+
+
+def test_the_front_is_what_nothing_smaller_beats() -> None:
+    summary = pd.DataFrame({
+        "configuration": list("abcdef"), "n": [1, 1, 1, 1, 1, 0],
+        "params": [10, 20, 20, 30, 40, 5], "macs": [1] * 6,
+        "mean": [0.5, 0.4, 0.6, 0.6, 0.7, math.nan],
+    })  # fmt: skip
+    table = cost_table(summary)
+    assert table["configuration"].tolist() == ["a", "c", "b", "d", "e"]
+    assert table.loc[table["front"], "configuration"].tolist() == ["a", "c", "e"]
+    assert "budget" in texts(plot_costs(table, limit=100))
+    assert "budget" not in texts(plot_costs(table, limit=10**9))
+
+
+def test_what_fits() -> None:
+    counted = [
+        {"network": "a", "params": 5, "macs": 7, "excess": -1, "feasible": True, "arch": "x"},
+        {"network": "b", "params": 8, "macs": 9, "excess": 2, "feasible": False, "arch": "y"},
+    ]
+    table = fit_table(counted)
+    assert table["configuration"].tolist() == ["a", "b"]
+    assert [trace.x for trace in plot_fits(table, "params", 6).data] == [(5,), (8,)]
+
+
+def test_names_are_no_markup() -> None:
+    assert plain("<a href='x'>&") == "&lt;a href='x'&gt;&amp;"
+    assert len(set(PALETTE)) == 8
+
+
+def test_what_is_missing_is_said_at_its_place_even_if_names_are_numbers() -> None:
+    """To plotly, the name 32 on an axis of names would be the place 32."""
+    summary = summary_of({"rate": ("0.1", "0.2"), "batch": ("32", "64")}, [0.5, 0.6, None, 0.8])
+    (said,) = plot_grid(summary, ("rate", "batch")).layout.annotations
+    assert (said.x, said.y, said.text) == (0, 1, "<i>failed</i>")
+    summary = summary_of({"batch": ("32", "64", "128")}, [0.5, None, 0.8])
+    (said,) = plot_grid(summary, ("batch",)).layout.annotations
+    assert (said.y, said.text) == (1, "<i>failed</i>")
+
+
+def test_long_names_are_wrapped() -> None:
+    assert wrapped("learning rate 0.05, batch size <128>", 20) == (
+        "learning rate 0.05,<br>batch size &lt;128&gt;"
+    )
+    assert row_height(["a", "b<br>c"]) == 46

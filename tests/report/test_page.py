@@ -1,0 +1,266 @@
+"""The page of real, small studies, and of studies made by hand."""
+
+import html
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from budgetnas.errors import InputError
+from budgetnas.report.answer import answer_lines
+from budgetnas.report.method import method_lines
+from budgetnas.report.page import find_report, render, rounded, write_report
+from budgetnas.report.read import Report, read_report
+from budgetnas.searching.run_study import run_study
+from budgetnas.space import Grid
+from budgetnas.study.config import About
+from budgetnas.study.file import Quick
+from tests.conftest import Program
+from tests.report.made import LARGE, SMALL, config_of, grid_of, of_grid, trained
+from tests.searching.small import run
+
+GRID = """
+question = "Is a rate of <0.05> better?"
+command = "budgetnas run studies/rates"
+time = { cpu = "seconds", gpu = "seconds" }
+source = "A paper, figure 1"
+claim = "It is."
+budget = "20k"
+arch = { depths = [1, 1], widths = [8, 16] }
+data = { dataset = "digits" }
+confusion = true
+seeds = 2
+
+[[grid]]
+name = "rate"
+field = "recipe.optimizer.lr"
+values = { "<low>" = 0.05, high = 0.1 }
+"""
+COUNTED = """
+question = "Which fits?"
+command = "budgetnas run studies/fits"
+time = { cpu = "seconds", gpu = "none" }
+train = false
+budget = "300k"
+presets = ["modified-resnet-small", "modified-resnet-large"]
+"""
+QUICK = Quick(epochs=2, seeds=2, train_samples=100, image_size=8, width=1, batch_size=25)
+
+
+def write_file(name: str, text: str) -> None:
+    path = Path("studies") / name / "study.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+
+
+def made(grid: Grid, accuracies: Sequence[float | None], **fields: object) -> Report:
+    trials = [
+        of_grid(grid, number, accuracy, "failed" if accuracy is None else "trained")
+        for number, accuracy in enumerate(accuracies)
+    ]
+    return Report(config_of(grid, **fields), Path("studies/made"), trials, {}, 0)
+
+
+def words(page: str) -> str:
+    """What a page says, without its scripts and tags."""
+    text = re.sub(r"<(script|style)\b.*?</\1>", " ", page, flags=re.DOTALL)
+    return html.unescape(" ".join(re.sub(r"<[^>]*>", " ", text).split()))
+
+
+def test_a_search_is_reported(tmp_path: Path) -> None:
+    found = run(trials=3)
+    assert found.best is not None
+    page = write_report(found.study)
+    assert page == Path("studies/digits-12k/report.html")
+    text, said = page.read_text(), words(page.read_text())
+    assert len(text) < 6_000_000
+    assert "Which network of at most 12k parameters is the most accurate?" in said
+    assert f"Best: trial {found.best.number}, {found.best.value:.2%}" in said
+    assert f"{found.best.params:,}" in said
+    assert "3 networks were trained" in said
+    for name in ("Data", "Noise", "Hardware", "Arithmetic", "Version", "Command"):
+        assert name in said
+    assert "budgetnas search --study digits-12k" in said
+    elsewhere = tmp_path / "elsewhere" / "page.html"
+    assert write_report(None, out=elsewhere) == elsewhere
+    assert elsewhere.read_text() == text, "the same study gives the same page"
+
+
+def test_a_page_needs_no_network() -> None:
+    run(trials=1)
+    text = write_report("digits-12k").read_text()
+    assert text.count("plotly.js v") == 1
+    assert "default-src 'none'" in text
+    page = re.sub(r"<script>.*?</script>", "", text, flags=re.DOTALL)
+    assert "http://" not in page
+    assert "https://" not in page
+    assert '<script src' not in text  # fmt: skip
+    assert "sendChartToCloud" not in text.rpartition("plotly.js v")[2].partition("</script>")[2]
+
+
+def test_a_grid_is_reported() -> None:
+    write_file("rates", GRID)
+    result = run_study("rates", quick=QUICK)
+    page = write_report("rates")
+    assert page == Path("studies/rates/quick-digits/report.html")
+    text, said = page.read_text(), words(page.read_text())
+    assert "Is a rate of <0.05> better?" in said
+    assert "Is a rate of &lt;0.05&gt; better?" in text
+    assert "<low>" not in text, "names are no markup"
+    assert "Claimed in A paper, figure 1 It is." in said
+    assert "Scaled down: 2 epochs instead of" in said
+    assert "n = 2 a configuration" in said
+    assert "mean of n = 2 seeds" in said
+    assert "pooled" in said
+    assert "Which class is taken for which: high" in said
+    assert "Where the parameters are" in said
+    assert "Epoch by epoch" in said
+    assert result.trained == 4
+
+
+def test_networks_that_are_only_counted_are_reported() -> None:
+    write_file("fits", COUNTED)
+    said = words(write_report("fits").read_text())
+    assert "1 of 2 networks fit 300,000 parameters: modified-resnet-small." in said
+    assert "Over it: modified-resnet-large (by 4,603,242)." in said
+    assert "nothing is trained" in said
+
+
+def test_retrainings_are_listed_and_test_selection_is_named() -> None:
+    run(trials=1)
+    result = {
+        "target": "best", "params": 5, "epochs": 7, "test_accuracy": 0.75, "test_images": 40,
+        "select": "best-test", "test_selected": True, "unknown": "key",
+    }  # fmt: skip
+    path = Path("studies/digits-12k/runs/one/result.json")
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps(result))
+    (path.parents[2] / "test-openings.jsonl").write_text("{}\n{}\n")
+    said = words(write_report("digits-12k").read_text())
+    assert "Retrained, and tested" in said
+    assert "75.00% 40 test-selected" in said
+    assert "Retrainings have opened it 2 times so far." in said
+    path.write_text(json.dumps(result | {"test_accuracy": "x"}))
+    with pytest.raises(InputError, match=r"result.json: damaged: test_accuracy"):
+        write_report("digits-12k")
+
+
+def test_nothing_to_report() -> None:
+    with pytest.raises(InputError, match=r"no study 'none' in ./studies"):
+        write_report("none")
+    write_file("rates", GRID)
+    with pytest.raises(InputError, match="nothing has been trained yet: budgetnas run"):
+        write_report("rates")
+    run_study("rates", quick=QUICK, timeout=1e-9)
+    with pytest.raises(InputError, match="nothing has been trained yet; budgetnas run"):
+        write_report("rates")
+
+
+def test_the_answer_names_the_best_what_is_as_good_and_what_is_worse() -> None:
+    grid = grid_of({"x": ("a", "b", "c", "d")}, [SMALL], 2)
+    report = made(grid, [0.9, 0.91, 0.5, None, 0.92, 0.91, 0.52, None])
+    assert answer_lines(report) == [
+        "Best: a at 91.00% ± 2.60 (mean of n = 2 seeds; one seed's standard deviation is "
+        "1.15 points).",
+        "Within the noise of it: b.",
+        "Worse: c (by 40.00 points).",
+        "Failed: d.",
+    ]
+    said = words(render(report))
+    assert "the loss is NaN" in said
+    assert "2 of the trials" not in said
+
+
+def test_the_answer_says_how_far_a_study_is() -> None:
+    grid = grid_of({"x": ("a", "b")}, [SMALL], 2)
+    report = made(grid, [0.9, 0.1], about=About(claim="b is.", scaled="everything"))
+    assert answer_lines(report) == [
+        "Best: a at 90.00% (one seed).",
+        "No other is within the noise of it.",
+        "Worse: b (by 80.00 points).",
+        "One seed each: how much a seed changes is not known here.",
+        "So far: 2 of 4 trainings have ended.",
+    ]
+    assert "Nothing was trained with two seeds" in dict(method_lines(report))["Noise"]
+
+
+def test_many_configurations_are_not_all_named() -> None:
+    grid = grid_of({"x": tuple(f"v{n}" for n in range(30))}, [SMALL], 1)
+    report = made(grid, [0.9] + [0.5 - n / 100 for n in range(29)])
+    (worse,) = (line for line in answer_lines(report) if line.startswith("Worse"))
+    assert worse.endswith("v6 (by 45.00 points); and 23 others.")
+    assert len(render(report)) < 6_000_000
+
+
+def test_the_best_epoch_flatters() -> None:
+    grid = grid_of({"x": ("a",)}, [SMALL], 1)
+    for select, word in (("best", "which flatters every number"), ("last", "the last epoch")):
+        lines = dict(method_lines(made(grid, [0.9], select=select)))
+        assert word in lines["What is measured"]
+        assert lines["Hardware"] == "not recorded"
+
+
+def test_a_search_names_the_smallest_that_is_as_good() -> None:
+    trials = [trained(0, 0.9, LARGE), trained(1, 0.895, SMALL), trained(2, 0.3, SMALL)]
+    report = Report(config_of(), Path("studies/made"), trials, {"hardware": "an abacus"}, 1)
+    assert answer_lines(report)[1] == (
+        "1 other is within the noise of it; the smallest: trial 1, 89.50% with 398 parameters."
+    )
+    lines = dict(method_lines(report))
+    assert lines["Hardware"] == "an abacus"
+    assert lines["Test part"].endswith("Retrainings have opened it once so far.")
+
+
+def test_everything_a_user_names_is_escaped() -> None:
+    evil = "<script>alert(1)</script>"
+    grid = grid_of({evil: (evil, "b")}, [SMALL], 1)
+    about = About(question=evil, claim=evil, source=evil, command=evil, scaled=evil)
+    report = made(grid, [0.5, None], about=about)
+    report.trials[1].user_attrs = {**report.trials[1].user_attrs, "failure": evil}
+    report.trials[0].user_attrs = {**report.trials[0].user_attrs, "confusion": [[1] * 3] * 3}
+    page = render(report)
+    assert "<script>alert" not in page
+    assert "<b>" not in re.sub(r"<script>/\*\*.*?</script>", "", page, flags=re.DOTALL)
+    assert words(page).count(evil) >= 8
+
+
+def test_large_numbers_are_rounded() -> None:
+    assert [rounded(n) for n in (None, 0, 999, 1_124_624, 5e9, 7e13)] == [
+        "\N{EN DASH}", "0", "999", "1.12M", "5G", "7e+04G",
+    ]  # fmt: skip
+
+
+def test_the_command(budgetnas: Program) -> None:
+    found = run(trials=1)
+    ended = budgetnas("report", "studies/digits-12k")
+    assert ended.status == 0, ended.err
+    assert ended.out.startswith("Best: trial ")
+    assert ended.out.endswith("Report: studies/digits-12k/report.html\n")
+    said = budgetnas("report", "digits-12k", "--out", "page.html", "--json").json()
+    assert (said["study"], said["report"], said["n"]) == ("digits-12k", "page.html", 1)
+    assert found.best is not None
+    assert said["best"]["value"] == found.best.value
+    assert Path("page.html").is_file()
+    complaint = budgetnas("report", "studies/nothing").complaint()
+    assert "no study 'nothing' in ./studies; known: digits-12k" in complaint
+    assert "name has letters" in budgetnas("report", "../elsewhere").complaint()
+
+
+def test_what_is_found_as_plain_data() -> None:
+    grid = grid_of({"x": ("a", "b")}, [SMALL], 1)
+    assert made(grid, [0.5, 0.5]).as_json() == {
+        "study": "made", "n": 1,
+        "best": {"configuration": "a", "value": 0.5, "margin": None, "params": 398, "ties": ["b"]},
+    }  # fmt: skip
+    unfinished = Report(config_of(), Path("s"), [trained(0, 0.5, stopped=True)], {}, 0)
+    assert unfinished.as_json()["best"] is None
+    assert answer_lines(unfinished) == ["No training has been finished: 1 stopped early."]
+    assert "No training has been finished" in words(render(unfinished))
+
+
+def test_a_report_is_read_by_name() -> None:
+    run(trials=1)
+    assert read_report(None).config.name == "digits-12k"
+    assert isinstance(find_report("digits-12k"), Report)
