@@ -11,7 +11,8 @@ from budgetnas.recipe.schedule import CyclicLR
 from budgetnas.report.page import write_report
 from budgetnas.searching.count_study import count_study
 from budgetnas.searching.run_study import run_study
-from budgetnas.study.file import Quick, StudyFile
+from budgetnas.study.file import StudyFile
+from budgetnas.study.file_tables import Quick
 
 STUDIES = Path(__file__).parents[1] / "studies"
 FILES = sorted(STUDIES.glob("*/study.toml"))

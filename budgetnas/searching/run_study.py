@@ -18,7 +18,8 @@ from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
 from budgetnas.searching.work import Job, SearchResult, work
 from budgetnas.space import Free, Grid, Space
 from budgetnas.study.config import About, DataFacts, StudyConfig
-from budgetnas.study.file import Quick, StudyFile, find_file
+from budgetnas.study.file import StudyFile, find_file
+from budgetnas.study.file_tables import Quick
 from budgetnas.study.place import config_path, study_folder
 from budgetnas.train.numerics import choose_device
 

@@ -14,7 +14,7 @@ from budgetnas.searching.count_study import count_study
 from budgetnas.searching.run_study import run_study
 from budgetnas.searching.work import SearchResult
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.file import Quick
+from budgetnas.study.file_tables import Quick
 from budgetnas.study.trials import Kind, kind_of
 from tests.searching.small import replay, trials_of
 

@@ -11,7 +11,8 @@ from budgetnas.recipe import RECIPES
 from budgetnas.recipe.init import Init
 from budgetnas.recipe.schedule import Cosine, TorchSchedule
 from budgetnas.space import Cell
-from budgetnas.study.file import Quick, StudyFile, find_file
+from budgetnas.study.file import StudyFile, find_file
+from budgetnas.study.file_tables import Quick
 from budgetnas.study.network import Network, narrowed
 
 HEAD = """
@@ -144,6 +145,10 @@ def names(specs: Any) -> str:
             "arch: widths: one for each of the 2 stages is needed, got 1",
         ),
         ('presets = ["resnet19"]', "network 'resnet19': arch: unknown preset 'resnet19', known"),
+        (
+            "".join(f"{AXIS.replace('rate', name)}" for name in "abcdefghijklmn"),
+            "a grid may have at most 10,000 configurations, got 16,384",
+        ),
         ("", "one of grid, presets and search is needed, got none of them"),
         (
             'presets = ["resnet18"]' + AXIS,

@@ -1,0 +1,116 @@
+"""The tables of a study file: on which images, what `--quick` makes smaller, axes, a search."""
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from budgetnas.errors import InputError
+from budgetnas.recipe.recipe import BatchSize, Epochs
+from budgetnas.space.grid import SEED, Seeds
+from budgetnas.spec import Maybe, Spec, shorten
+
+Samples = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=1, le=4096)]
+
+Changes = dict[str, Any]
+"""What a configuration changes: tables `arch` and `recipe`."""
+
+
+class Data(Spec):
+    """On which images; `--dataset` and `--data-dir` replace them."""
+
+    dataset: str = "cifar10"
+    """Name of the data set."""
+    data_dir: Maybe[str] = None
+    """Where data sets are kept; for `folder`, the folder itself."""
+    image_size: Maybe[Side] = None
+    """Side of an image in pixels; if absent, the data set's own."""
+    train_samples: Maybe[Samples] = None
+    """Train on so many images only."""
+
+
+class Quick(Spec):
+    """What `--quick` makes smaller, so that a CPU needs a minute or two."""
+
+    epochs: Epochs = 6
+    """Epochs of the study's recipe; configurations with others keep the proportion."""
+    seeds: Seeds = 3
+    """Seeds of a grid, at most."""
+    trials: Annotated[int, Field(ge=1)] = 8
+    """Trained trials of a search, at most."""
+    batch_size: BatchSize = 32
+    """Images a step, at most, so that few images still make many steps."""
+    train_samples: Samples = 1_000
+    """Training images, at most."""
+    image_size: Side = 16
+    """Side of an image in pixels, at most."""
+    width: Annotated[float, Field(gt=0, le=1)] = 0.25
+    """What widths of a grid's networks are multiplied by, and a search's budget by its square."""
+    recipe: dict[str, Any] = {}
+    """Fields of the recipe that must differ in a short training."""
+
+
+class Time(Spec):
+    """How long it takes, for who is about to run it."""
+
+    cpu: str
+    """Scaled down by `--quick`, on a CPU."""
+    gpu: str
+    """In full, on a GPU."""
+
+
+class AxisFile(Spec):
+    """One thing that configurations differ in."""
+
+    name: str
+    """What it is called."""
+    field: Maybe[str] = None
+    """Which field the values are of: `recipe.optimizer.lr`, `arch.dropout`, `arch`; if absent,
+    each value is a table with `arch`, `recipe` or both."""
+    values: dict[str, Any] | tuple[Any, ...]
+    """The values; a table names them."""
+
+    @model_validator(mode="after")
+    def _is_a_choice(self) -> Self:
+        if self.name == SEED:
+            raise ValueError(f"name: {SEED!r} is what the seeds are called, another is needed")
+        if self.field is not None and self.field.partition(".")[0] not in ("arch", "recipe"):
+            raise ValueError(
+                f"field: must be arch, recipe or a field of one of them, got {self.field!r}"
+            )
+        if not self.values:
+            raise ValueError("values: at least 1 needed, got none")
+        if len(set(self.named())) != len(self.values):
+            raise ValueError(f"values: must differ, got {shorten(self.values)}")
+        return self
+
+    def named(self) -> dict[str, Any]:
+        """Return the values by their names."""
+        if isinstance(self.values, dict):
+            return self.values
+        return {str(value): value for value in self.values}
+
+    def changes(self, name: str, source: str) -> Changes:
+        """Return what a value changes."""
+        change = self.named()[name]
+        for word in reversed(self.field.split(".") if self.field else []):
+            change = {word: change}
+        if not isinstance(change, dict) or not change or change.keys() - {"arch", "recipe"}:
+            raise InputError(
+                f"{source}: without a field, a value must be a table of arch, recipe or both, "
+                f"got {shorten(change)}"
+            )
+        return change
+
+
+class SearchFile(Spec):
+    """A search, as `budgetnas search` runs it."""
+
+    trials: Annotated[int, Field(ge=1, le=10**9)] = 100
+    """Trained trials."""
+    sampler: str = "tpe"
+    """Which of Optuna's samplers draws."""
+    pruner: str = "median"
+    """Which pruner stops hopeless trials."""
+    space: dict[str, Any] = {}
+    """What differs from the default space, as in a space file."""
