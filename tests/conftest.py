@@ -5,7 +5,9 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from budgetnas.__main__ import main
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
@@ -95,6 +98,44 @@ def budgetnas(tmp_path: Path) -> Program:
         return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture
+def forked(tmp_path: Path) -> Program:
+    """Run the program in a process that has its imports behind it: for hundreds of short runs."""
+
+    def run(*words: object, stdin: str = "") -> Ended:
+        given = tmp_path.with_name(f"{tmp_path.name}-stdin")
+        given.write_text(stdin)
+        streams = [given, *(given.with_suffix(suffix) for suffix in (".out", ".err"))]
+        child = os.fork()
+        if child == 0:
+            _become_the_program([str(word) for word in words], streams)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        return Ended(status, *(path.read_text() for path in streams[1:]))
+
+    return run
+
+
+def _become_the_program(words: list[str], streams: Sequence[Path]) -> None:
+    """Do in this process what the program does, and end with it."""
+    status = 1
+    try:
+        for number, (path, mode) in enumerate(zip(streams, ("r", "w", "w"), strict=True)):
+            file = path.open(mode)
+            os.dup2(file.fileno(), number)
+        sys.stdin, sys.stdout, sys.stderr = (
+            open(number, mode, closefd=False)  # noqa: SIM115, PTH123
+            for number, mode in enumerate(("r", "w", "w"))
+        )
+        sys.argv = ["budgetnas", *words]
+        warnings.simplefilter("error")
+        status = main()
+        sys.stderr.flush()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
 
 
 @pytest.fixture

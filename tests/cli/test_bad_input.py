@@ -329,13 +329,13 @@ def listing() -> dict[Path, bytes]:
     ("words", "says", "files"), ROWS, ids=[f"{words[:40]}-{says[:40]}" for words, says, _ in ROWS]
 )
 def test_it_is_one_line_and_nothing_is_written(
-    budgetnas: Program, words: str, says: str, files: Files
+    forked: Program, words: str, says: str, files: Files
 ) -> None:
     for name, content in files.items():
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
     before = listing()
-    complaint = budgetnas(*shlex.split(words)).complaint()
+    complaint = forked(*shlex.split(words)).complaint()
     assert complaint.startswith("budgetnas: ")
     assert says in complaint
     assert listing() == before
