@@ -162,6 +162,15 @@ def decoded(file: BinaryIO, source: str) -> str:
         raise InputError(f"{printable(source)}: not a text file: {error.reason}") from None
 
 
+def all_of(problems: list[str], source: str) -> str:
+    """Put the complaints about several parts of one file on one line, each once."""
+    start = f"{source}: "
+    listed = list(dict.fromkeys(problem.removeprefix(start) for problem in problems))
+    more = len(listed) - MOST_PROBLEMS
+    shown = listed[:MOST_PROBLEMS] + [f"and {more:,} more"] * (more > 0)
+    return start + "; ".join(shown)
+
+
 def printable(text: str | os.PathLike[str]) -> str:
     """Return a name as it is if it can be printed on a line, else quoted."""
     name = os.fspath(text)

@@ -125,7 +125,7 @@ def _become_the_program(words: list[str], streams: Sequence[Path]) -> None:
             file = path.open(mode)
             os.dup2(file.fileno(), number)
         sys.stdin, sys.stdout, sys.stderr = (
-            open(number, mode, closefd=False)  # noqa: SIM115, PTH123
+            open(number, mode, closefd=False)  # noqa: SIM115
             for number, mode in enumerate(("r", "w", "w"))
         )
         sys.argv = ["budgetnas", *words]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from budgetnas.arch import count_params
+from budgetnas.arch import PRESETS, count_params
 from budgetnas.recipe.schedule import CyclicLR
 from budgetnas.report.page import write_report
 from budgetnas.searching.count_study import count_study
@@ -58,7 +58,10 @@ def test_it_runs_in_miniature_and_is_reported(path: Path) -> None:
 
 
 def test_the_first_papers_claims_about_what_fits() -> None:
-    fits = {net.network: net.feasible for net in count_study(STUDIES / "er-claims").networks}
+    counted = count_study(STUDIES / "er-claims").networks
+    params = {net.network: net.params for net in counted}
+    assert params["4 stages"] == count_params(PRESETS["modified-resnet-large"])
+    fits = {net.network: net.feasible for net in counted}
     assert fits == {
         "3 stages": True,
         "4 stages": True,

@@ -7,6 +7,8 @@ import typer
 
 from budgetnas.recipe.recipe import MAX_EPOCHS
 
+EXHAUSTED = "; stopped after 1,000 draws in a row without a new network that fits"
+
 
 def some(value: str) -> str:
     """Refuse what a script writes for a variable that it forgot to set."""

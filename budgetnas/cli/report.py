@@ -12,7 +12,10 @@ from budgetnas.cli.options import JsonOption, StorageOption, path
 def report(
     study: Annotated[
         str,
-        typer.Argument(metavar="STUDY", help="A study's name or folder: studies/NAME."),
+        typer.Argument(
+            metavar="STUDY",
+            help="A study's name or folder, studies/NAME; of a study file, its newest study.",
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -34,7 +37,9 @@ def report(
     from budgetnas.report.page import find_report, write_page
     from budgetnas.report.read import Report
 
-    found = find_report(_name_of(study), storage)
+    name = _name_of(study)
+    found = find_report(name, storage)
+    _say_which(found.name, name)
     written = write_page(found, out)
     if as_json:
         typer.echo(json.dumps(found.as_json() | {"report": str(written)}))
@@ -44,11 +49,20 @@ def report(
     typer.echo(f"Report: {written}")
 
 
-def _name_of(study: str) -> str:
-    """Turn a study's folder into its name; anything else is a name."""
-    from budgetnas.study.place import STUDIES, study_name
+def _say_which(found: str, asked: str) -> None:
+    """Name the study that was taken, where there was a choice."""
+    from budgetnas.study.place import known_studies
 
-    folder = Path(study)
+    if found != asked and (many := len(known_studies(below=asked))) > 1:
+        typer.echo(f"study {found} (the newest of {many})", err=True)
+
+
+def _name_of(study: str) -> str:
+    """Turn a study's folder, or the file in it, into its name; anything else is a name."""
+    from budgetnas.study.place import STUDIES, config_path, study_name
+
+    given = Path(study)
+    folder = given.parent if given == config_path(given.parent) else given
     try:
         return study_name(STUDIES / folder.resolve().relative_to(STUDIES.resolve()))
     except ValueError:

@@ -72,8 +72,8 @@ def retrain(
 
     Trains on all training images and opens the test set after the last epoch, unless --select
     or --test-curves says otherwise. Data and seed are the study's unless given; the recipe is
-    `full`. Everything about the run is written to its folder, after every epoch. Example:
-    `budgetnas retrain best --epochs 100`
+    `full`, of a grid's trial its own. Everything about the run is written to its folder, after
+    every epoch. Example: `budgetnas retrain best --epochs 100`
     """
     if recipe is not None:
         load_recipe(recipe)

@@ -10,6 +10,7 @@ import typer
 from budgetnas.cli import signals
 from budgetnas.cli.console import print_table
 from budgetnas.cli.options import (
+    EXHAUSTED,
     DataDirOption,
     DatasetOption,
     DeviceOption,
@@ -91,13 +92,17 @@ def _count(study: str, dataset: str | None, data_dir: Path | None, as_json: bool
 
 def _print_result(result: "SearchResult") -> None:
     """Say what the study answers so far."""
-    stopped = "; stopped at the timeout" if result.stopped == "timeout" else ""
+    stopped = {
+        "trials": "",
+        "timeout": "; stopped at the timeout",
+        "exhausted": EXHAUSTED,
+    }[result.stopped]
     typer.echo(
         f"Study {result.study}: {result.trained} trials trained ({result.pruned} stopped early), "
         f"{result.over_budget} over budget, {result.duplicates} duplicates, "
         f"{result.failed} failed{stopped}"
     )
-    if not result.trained:
+    if not result.trained + result.failed:
         typer.echo("Nothing has been trained yet.")
         return
     from budgetnas.report.answer import answer_lines

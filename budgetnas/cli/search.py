@@ -10,6 +10,7 @@ import typer
 from budgetnas.arch import Budget
 from budgetnas.cli import signals
 from budgetnas.cli.options import (
+    EXHAUSTED,
     DataDirOption,
     DatasetOption,
     DeviceOption,
@@ -137,7 +138,7 @@ def _print_result(result: "SearchResult", trials: int) -> None:
     why = {
         "trials": "",
         "timeout": f"; stopped at the timeout, {trials} were asked for",
-        "exhausted": "; stopped after 1,000 draws in a row without a new network that fits",
+        "exhausted": EXHAUSTED,
     }[result.stopped]
     typer.echo(
         f"Study {result.study}: {result.trained} trials trained ({result.pruned} stopped early), "

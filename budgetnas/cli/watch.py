@@ -140,8 +140,9 @@ class SearchWatch(_Watch):
         )
         if event.slow:
             self.say(
-                "To make it shorter: a GPU, fewer --trials or --epochs, --train-samples 10000, a "
-                "smaller --budget, or a --space of narrower early stages. Going on."
+                "To make it shorter: a GPU; for a search, fewer --trials or --epochs, "
+                "--train-samples 10000, a smaller --budget, or a --space of narrower early "
+                "stages; for a study file, --quick. Going on."
             )
 
     def _ended(self, event: TrialEnded) -> None:

@@ -7,10 +7,13 @@ import pandas as pd
 
 from budgetnas.report.read import Report
 from budgetnas.report.summary import VERDICTS, WORSE, Noise
+from budgetnas.study.trials import Kind
 
 MOST_NAMED = 6
 """Configurations that a sentence names, before it counts the rest."""
 
+NOT_RECORDED = "not recorded"
+"""What is said of what an older version has not written down."""
 
 COST_NAMES = {"params": "parameters", "macs": "multiply-adds"}
 """What a budget limits, for people."""
@@ -24,9 +27,26 @@ def points(share: float) -> str:
 def answer_lines(report: Report) -> list[str]:
     """Say what a study has found, the most important first."""
     if report.best is None:
-        return [f"No training has been finished: {report.counts.pruned} stopped early."]
-    lines = _of_grid(report) if report.grid else _of_search(report)
+        lines = [_of_nothing(report), _progress(report)]
+    else:
+        lines = _of_grid(report) if report.grid else _of_search(report)
     return [line for line in lines if line]
+
+
+def _of_nothing(report: Report) -> str:
+    """Say why there is nothing to compare, and of failures the commonest reason."""
+    failed, stopped = report.counts.failed, report.counts.pruned
+    if not failed:
+        return f"No training has been finished: {stopped} stopped early."
+    failures = report.table.loc[report.table["kind"] == Kind.FAILED, "failure"]
+    reasons = failures.fillna(NOT_RECORDED)
+    alike = reasons.str.partition(", got ")[0]  # what was got, and in which epoch, differs
+    commonest = reasons[alike == alike.mode()[0]]
+    many = f"All {failed} trainings" if failed > 1 else "The only training"
+    if stopped:
+        many = f"No training has been finished: {stopped} stopped early, {failed}"
+    most = "" if len(commonest) == failed else f", {len(commonest)} of them for this reason"
+    return f"{many} failed{most}: {commonest.iloc[0]}."
 
 
 def _of_grid(report: Report) -> list[str]:
@@ -82,7 +102,8 @@ def listed(names: Iterable[str]) -> str:
 
 def _progress(report: Report) -> str:
     """Say of an unfinished grid how far it is."""
-    assert report.grid is not None
+    if report.grid is None:
+        return ""
     counts, size = report.counts, report.grid.size
     ended = counts.trained + counts.over_budget + counts.duplicates + counts.failed
     return "" if ended >= size else f"So far: {ended} of {size} trainings have ended."

@@ -1,6 +1,6 @@
 """The report of a study file that trains nothing: which of its networks fit the budget."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from budgetnas.report.answer import COST_NAMES, listed
 from budgetnas.report.costs import COST_TITLES
 from budgetnas.report.stages import plot_stages, stage_table
 from budgetnas.report.style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped
-from budgetnas.searching.count_study import count_asked
+from budgetnas.report.trials import cell_labels
+from budgetnas.searching.count_study import Counted, count_asked
 from budgetnas.searching.run_study import asked_run
 from budgetnas.study.file import StudyFile
 from budgetnas.study.place import config_path, is_file, study_folder
@@ -32,8 +33,8 @@ class CountedReport:
     """The question."""
     image_size: int
     """Side in pixels of the images that multiply-adds are counted for."""
-    archs: Mapping[str, Arch]
-    """The networks, by configuration."""
+    archs: tuple[Arch, ...]
+    """The networks, in the table's order."""
     table: pd.DataFrame
     """From `fit_table`."""
 
@@ -70,15 +71,21 @@ class CountedReport:
         ]  # fmt: skip
 
 
-def fit_table(asked_networks: list[dict[str, Any]]) -> pd.DataFrame:
+def fit_table(labels: Sequence[str], networks: Sequence[Counted]) -> pd.DataFrame:
     """List networks that were counted.
+
+    Args:
+        labels: Their names, from `cell_labels`.
+        networks: What was counted, in the same order.
 
     Returns:
         A row a network: `configuration`, `params`, `macs`, `excess` over the budget, `feasible`.
     """
-    columns = ["configuration", "params", "macs", "excess", "feasible"]
-    table = pd.DataFrame(asked_networks).rename(columns={"network": "configuration"})
-    return table[columns]
+    rows = [
+        (label, net.params, net.macs, net.excess, net.feasible)
+        for label, net in zip(labels, networks, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["configuration", "params", "macs", "excess", "feasible"])
 
 
 def find_counted(name: str | None) -> CountedReport | None:
@@ -90,10 +97,9 @@ def find_counted(name: str | None) -> CountedReport | None:
         return None
     counted = count_asked(asked)
     info = asked.data.info
-    cells = asked.grid(info.channels or 3, info.num_classes or 10).cells
-    names = [network.network for network in counted.networks]
-    archs = {label: cell.arch for label, cell in zip(names, cells, strict=True)}
-    table = fit_table(counted.as_json()["networks"])
+    grid = asked.grid(info.channels or 3, info.num_classes or 10)
+    table = fit_table(cell_labels(grid), counted.networks)
+    archs = tuple(cell.arch for cell in grid.cells)
     return CountedReport(name, folder, asked.file, asked.data.image_size, archs, table)
 
 
@@ -132,8 +138,11 @@ def counted_figures(report: CountedReport) -> list[Drawn]:
     budget = report.file.budget
     limit = f"The dashed line is the budget, {budget.limit:,} {COST_NAMES[budget.cost]}."
     fits = plot_fits(report.table, budget.cost, budget.limit)
-    stages = plot_stages(stage_table(report.archs))
+    named = zip(report.table["configuration"], report.archs, strict=True)
+    stages = plot_stages(stage_table(dict(named)))
     return [
-        Drawn("What fits", limit, fits),
-        Drawn("Where the parameters are", "In brackets: the network's parameters.", stages),
+        Drawn("fits", "What fits", limit, fits),
+        Drawn(
+            "stages", "Where the parameters are", "In brackets: the network's parameters.", stages
+        ),
     ]

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+import pandas as pd
+
 from budgetnas.report.confusion import confused_pairs, plot_confusion
 from budgetnas.report.costs import COST_TITLES, cost_table, plot_costs
-from budgetnas.report.curves import band_table, plot_curves
+from budgetnas.report.curves import MOST_BANDS, band_table, plot_curves
 from budgetnas.report.grids import plot_grid
 from budgetnas.report.read import Report
 from budgetnas.report.stages import plot_stages, stage_table
@@ -39,7 +41,7 @@ def _grid(report: Report) -> list[Drawn]:
     else:
         read = f"Bars are the {spread}." if known else "One seed each: no bars."
     title = f"Validation accuracy by {', '.join(axes)}"
-    return [Drawn(title, read, plot_grid(report.summary, axes))]
+    return [Drawn("grid", title, read, plot_grid(report.summary, axes))]
 
 
 def _costs(report: Report) -> list[Drawn]:
@@ -57,16 +59,14 @@ def _costs(report: Report) -> list[Drawn]:
         budget.limit,
         named=report.grid is not None and len(table) <= MOST_NAMED,
     )
-    return [Drawn(f"Validation accuracy against {name}", read, figure)]
+    return [Drawn("costs", f"Validation accuracy against {name}", read, figure)]
 
 
 def _curves(report: Report) -> list[Drawn]:
     curves = report.curves
     best = report.summary[report.summary["n"] > 0]
-    read = "A line is the mean over seeds, a band reaches from the lowest seed to the highest. "
     if report.grid is None:
         best = best.head(MOST_CURVES)
-        read = f"The {len(best)} best networks. " if len(best) > 1 else ""
     order = {cell: place for place, cell in enumerate(best["cell"])}
     shown = curves[curves["cell"].isin(order)]
     if shown.empty or shown["epoch"].max() < 2:
@@ -74,9 +74,21 @@ def _curves(report: Report) -> list[Drawn]:
     bands = band_table(shown)
     bands = bands.sort_values("cell", key=lambda cells: cells.map(order), kind="stable")
     train = bool(shown["train_accuracy"].notna().any())
+    read = _lines(report, bands)
     if train:
-        read += "Training accuracy is measured during the epoch, on augmented images."
-    return [Drawn("Epoch by epoch", read, plot_curves(bands, train=train))]
+        read += " Training accuracy is measured during the epoch, on augmented images."
+    return [Drawn("curves", "Epoch by epoch", read, plot_curves(bands, train=train))]
+
+
+def _lines(report: Report, bands: pd.DataFrame) -> str:
+    """Say what a line is."""
+    many = bands["cell"].nunique()
+    if report.grid is None:
+        return f"The {many} best networks." if many > 1 else "The best network."
+    if bands["n"].max() < 2:
+        return "A line is one training."
+    band = ", a band reaches from the lowest seed to the highest" if many <= MOST_BANDS else ""
+    return f"A line is the mean over seeds{band}."
 
 
 def _stages(report: Report) -> list[Drawn]:
@@ -91,7 +103,7 @@ def _stages(report: Report) -> list[Drawn]:
     if len(few) < len(networks):
         read = f"The first {len(few)} of {len(networks)} networks. {read}"
     table = stage_table({name: arch for arch, name in few.items()})
-    return [Drawn("Where the parameters are", read, plot_stages(table))]
+    return [Drawn("stages", "Where the parameters are", read, plot_stages(table))]
 
 
 def _confusion(report: Report) -> list[Drawn]:
@@ -109,7 +121,7 @@ def _matrix(report: Report, cell: int, name: str) -> Drawn:
     read = f"{wrong:,} of {images:,} validation images are wrong, all seeds together."
     pairs = confused_pairs(matrix, classes).head(MOST_PAIRS)
     figure = plot_confusion(matrix, classes)
-    return Drawn(f"Which class is taken for which: {name}", read, figure, pairs)
+    return Drawn("confusion", f"Which class is taken for which: {name}", read, figure, pairs)
 
 
 # add yours here: from a report to its figures of one kind, none where there are no numbers for it
@@ -120,15 +132,3 @@ FIGURES: tuple[Callable[[Report], list[Drawn]], ...] = (
     _stages,
     _confusion,
 )
-
-__all__ = [
-    "FIGURES",
-    "Drawn",
-    "confused_pairs",
-    "plot_confusion",
-    "plot_costs",
-    "plot_curves",
-    "plot_grid",
-    "plot_stages",
-    "report_figures",
-]

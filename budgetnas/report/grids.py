@@ -55,7 +55,11 @@ def plot_grid(summary: pd.DataFrame, axes: tuple[str, ...]) -> go.Figure:
         summary: From `summary_table`.
         axes: Names of the axes: a heat map of two, one row a configuration of any other number.
     """
-    return _plot_map(summary, (axes[0], axes[1])) if len(axes) == 2 else _plot_intervals(summary)
+    if len(axes) == 2:
+        return _plot_map(summary, (axes[0], axes[1]))
+    if len(axes) == 1:  # which the figure's title names
+        summary = summary.assign(configuration=summary[axis_column(axes[0])])
+    return _plot_intervals(summary)
 
 
 def _plot_map(summary: pd.DataFrame, axes: tuple[str, str]) -> go.Figure:

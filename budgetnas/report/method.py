@@ -1,9 +1,7 @@
 """How a study's numbers were measured, in words."""
 
-from budgetnas.report.answer import COST_NAMES, points
+from budgetnas.report.answer import COST_NAMES, NOT_RECORDED, points
 from budgetnas.report.read import Report
-
-NOT_RECORDED = "not recorded"
 
 
 def method_lines(report: Report) -> list[tuple[str, str]]:
@@ -26,7 +24,7 @@ def method_lines(report: Report) -> list[tuple[str, str]]:
         ("Hardware", str(report.attributes.get("hardware", NOT_RECORDED))),
         ("Arithmetic", f"{numerics.dtype}, {layout}, threads of an operation: {numerics.threads}"),
         ("Dates", _dates(report)),
-        ("Version", _version(report)),
+        ("Version", f"budgetnas {config.version}"),
         ("Images", f"training images have digest {facts.fingerprint}, their split {facts.split}"),
         ("Study's seed", str(config.seed)),
         ("Command", report.command),
@@ -72,8 +70,8 @@ def _seeds(report: Report) -> str:
     low, high = ns.min(), ns.max()
     n = f"n = {low}" if low == high else f"n = {low} to {high}"
     return (
-        f"{n} a configuration. Seed k is the same for all of them: initial weights of equal "
-        "layers, the order of images and their augmentation."
+        f"{n} a configuration. Seed k is the same for all of them: the order of the images and "
+        "their augmentation, and, where the networks are equal, the initial weights."
     )
 
 
@@ -124,8 +122,3 @@ def _dates(report: Report) -> str:
     known = [trial for trial in report.trials if trial.datetime_start]
     days = sorted({f"{trial.datetime_start:%Y-%m-%d}" for trial in known})
     return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
-
-
-def _version(report: Report) -> str:
-    commit = report.attributes.get("commit")
-    return f"budgetnas {report.config.version}" + (f", commit {commit}" if commit else "")

@@ -11,13 +11,14 @@ from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
 from budgetnas.files import write_atomic
-from budgetnas.report.answer import COST_NAMES, answer_lines
+from budgetnas.report.answer import COST_NAMES, NOT_RECORDED, answer_lines
 from budgetnas.report.counted import CountedReport, counted_figures, find_counted
 from budgetnas.report.figures import report_figures
 from budgetnas.report.method import method_lines
 from budgetnas.report.read import Report, read_report
 from budgetnas.report.style import Drawn
 from budgetnas.report.summary import VERDICTS
+from budgetnas.report.trials import axis_column, axis_names
 from budgetnas.study.trials import Kind
 
 MOST_ROWS = 20
@@ -52,7 +53,7 @@ def write_report(name: str | None, out: Path | None = None, storage: str | None 
         The file.
 
     Raises:
-        InputError: If there is no such study, or nothing of it is trained yet.
+        InputError: If there is no such study, or nothing of it has ended yet.
     """
     return write_page(find_report(name, storage), out)
 
@@ -108,16 +109,21 @@ def _counted_words(report: CountedReport) -> dict[str, Any]:
 def _study_words(report: Report) -> dict[str, Any]:
     summary, table, config = report.summary, report.table, report.config
     rows = summary if report.grid else summary.head(MOST_ROWS)
+    heading, label = _label(report)
     return {
         "about": config.about,
         "answer": answer_lines(report),
         "any_failed": report.grid is not None and bool(summary["failures"].any()),
+        "any_test_selected": bool(report.runs["test_selected"].any()),
         "epochs_kept": EPOCHS_KEPT,
         "failed": table[table["kind"] == Kind.FAILED].to_dict("records"),
+        "heading": heading,
         "is_search": report.grid is None,
+        "label": label,
         "left_out": len(summary) - len(rows),
         "method": method_lines(report),
         "name": config.name,
+        "not_recorded": NOT_RECORDED,
         "open": int((table["kind"] == Kind.OPEN).sum()),
         "question": config.about.question or _question(report),
         "recipe": config.recipe.to_toml(),
@@ -127,6 +133,14 @@ def _study_words(report: Report) -> dict[str, Any]:
         "trials": table.to_dict("records"),
         "verdicts": VERDICTS,
     }
+
+
+def _label(report: Report) -> tuple[str, str]:
+    """Say what stands above the names of configurations, and which column they are in."""
+    axes = axis_names(report.config)
+    if len(axes) == 1:
+        return axes[0], axis_column(axes[0])
+    return ("Configuration" if axes else "Network"), "configuration"
 
 
 def _question(report: Report) -> str:

@@ -40,6 +40,11 @@ class Report:
     """How often its test part was opened, by retrainings."""
 
     @property
+    def name(self) -> str:
+        """What the study is called."""
+        return self.config.name
+
+    @property
     def grid(self) -> Grid | None:
         """The grid, unless the study is a search."""
         return self.config.proposal if isinstance(self.config.proposal, Grid) else None
@@ -118,7 +123,7 @@ class Report:
             Validation images [true class, predicted class], each counted once a seed; None where
             none was kept.
         """
-        numbers = self.table.loc[self.table["cell"] == cell, "number"]
+        numbers = self.table.loc[self.table["cell"] == cell, "measured"]
         kept = [self.trials[number].user_attrs.get("confusion") for number in numbers]
         matrices = [np.asarray(matrix, dtype=np.int64) for matrix in kept if matrix]
         return np.sum(matrices, axis=0) if matrices else None
@@ -139,7 +144,7 @@ def read_report(name: str | None, storage: str | None = None) -> Report:
         storage: SQLAlchemy URL of its storage, if it is not what the study remembers.
 
     Raises:
-        InputError: If there is no such study, or nothing of it is trained yet.
+        InputError: If there is no such study, or no training of it has ended yet.
     """
     found, _ = find_study(name)
     folder = study_folder(found)
@@ -149,6 +154,6 @@ def read_report(name: str | None, storage: str | None = None) -> Report:
         trials = study.get_trials(deepcopy=False)
         attributes = dict(study.user_attrs)
     report = Report(config, folder, trials, attributes, count_openings(folder))
-    if not report.counts.trained:
+    if not report.counts.trained and not report.counts.failed:
         raise InputError(f"study {config.name!r}: nothing has been trained yet; {report.command}")
     return report

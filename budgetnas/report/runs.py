@@ -30,6 +30,8 @@ class TestedRun:
     """Whether the test part was seen after every epoch, as some papers do."""
     select: str = "last"
     """Whose weights are tested: last, best-val or best-test."""
+    last_test_accuracy: float | None = None
+    """As `test_accuracy`, after the last epoch; None where its weights were never tested."""
 
 
 def run_table(folder: Path) -> pd.DataFrame:

@@ -4,7 +4,7 @@ import html
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -36,6 +36,8 @@ PERCENT = ".1~%"
 class Drawn:
     """A figure of a report."""
 
+    kind: Literal["grid", "costs", "curves", "stages", "confusion", "fits"]
+    """What it is made of, whatever its title."""
     title: str
     """What it shows."""
     caption: str

@@ -8,15 +8,13 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.arch import Arch
+from budgetnas.searching.course import CURVES
 from budgetnas.space.grid import SEED, Grid
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trials import Kind, kind_of
 
 COSTS = ("params", "macs", "val_accuracy", "val_loss", "epochs", "seconds", "selected_epoch")
 """Attributes of a trial that are numbers, and columns under the same names."""
-
-CURVES = ("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
-"""What is known of every epoch."""
 
 
 def axis_column(name: str) -> str:
@@ -31,11 +29,13 @@ def axis_names(config: StudyConfig) -> tuple[str, ...]:
 
 
 def cell_labels(grid: Grid) -> list[str]:
-    """Name the configurations of a grid, in its order, by their values on the axes."""
-    names = [axis.name for axis in grid.axes]
-    if len(names) == 1:
-        return [cell.values[names[0]] for cell in grid.cells]
-    return [", ".join(f"{name} {cell.values[name]}" for name in names) for cell in grid.cells]
+    """Name the configurations of a grid, in its order: `momentum 0.9, batch size 32`.
+
+    Where nothing but the network differs, its name says enough.
+    """
+    if [axis.name for axis in grid.axes] == ["network"]:
+        return [cell.values["network"] for cell in grid.cells]
+    return [str(cell) for cell in grid.cells]
 
 
 def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFrame:
@@ -47,63 +47,73 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
     Returns:
         A row a trial: `number`; `kind`; `cell`, which tells configurations apart (the place in
         the grid; in a search the trial's own number); `configuration`, its name; a column an axis
-        of a grid; `seed`, counted from 0; `params` and `macs`; `val_accuracy` in [0, 1];
+        of a grid; `seed`, counted from 0; `measured`, the number of the trial that was trained for
+        it, its own or its twin's; `params` and `macs`; `val_accuracy` in [0, 1];
         `val_loss`; `epochs`; `seconds`; `selected_epoch`; `stopped_early`; `failure`; `arch`
         (JSON). What a trial has not got is missing.
     """
-    listed = list(trials)
+    found = _Found(config, trials)
     rows = [
         {
             "number": trial.number,
             "kind": str(kind_of(trial)),
-            **_configuration(config, trial),
-            **{name: _twin(config, trial, listed).user_attrs.get(name) for name in COSTS},
+            **found.configuration(trial),
+            "measured": found.measured(trial).number,
+            **{name: found.measured(trial).user_attrs.get(name) for name in COSTS},
             "stopped_early": _is_stopped(trial),
             "failure": trial.user_attrs.get("failure"),
             "arch": trial.user_attrs.get("arch"),
         }
-        for trial in listed
+        for trial in found.trials
     ]
     axes = [axis_column(name) for name in axis_names(config)]
-    columns = ["number", "kind", "cell", "configuration", *axes, "seed", *COSTS]
+    columns = ["number", "kind", "cell", "configuration", *axes, "seed", "measured", *COSTS]
     table = pd.DataFrame(rows, columns=[*columns, "stopped_early", "failure", "arch"])
     for name in COSTS:
         table[name] = pd.to_numeric(table[name])
     return table
 
 
-def _twin(config: StudyConfig, trial: FrozenTrial, trials: Sequence[FrozenTrial]) -> FrozenTrial:
-    """Return the trial that was trained for this one: itself, but for a duplicate in a grid."""
-    twin = trial.user_attrs.get("duplicate_of")
-    return trials[twin] if isinstance(config.proposal, Grid) and twin is not None else trial
-
-
 def _is_stopped(trial: FrozenTrial) -> bool:
     return trial.state is TrialState.PRUNED and kind_of(trial) is Kind.TRAINED
 
 
-def _configuration(config: StudyConfig, trial: FrozenTrial) -> dict[str, Any]:
-    """Say which configuration a trial has: `cell`, `configuration`, `seed` and the axes."""
-    if not isinstance(config.proposal, Grid):
-        return {"cell": trial.number, "configuration": _drawn(trial), "seed": 0}
-    cell, seed = _place(config.proposal, trial)
-    values = config.proposal.cells[cell].values
-    return {
-        "cell": cell,
-        "configuration": cell_labels(config.proposal)[cell],
-        "seed": seed,
-        **{axis_column(name): values[name] for name in axis_names(config)},
-    }
+class _Found:
+    """The trials of a study, and whatever is looked up for each, found once."""
 
+    def __init__(self, config: StudyConfig, trials: Iterable[FrozenTrial]) -> None:
+        self.trials = list(trials)
+        self._numbered = {trial.number: trial for trial in self.trials}
+        self._grid = config.proposal if isinstance(config.proposal, Grid) else None
+        cells = self._grid.cells if self._grid else ()
+        self._places = {frozenset(cell.values.items()): at for at, cell in enumerate(cells)}
+        self._labels = cell_labels(self._grid) if self._grid else []
 
-def _place(grid: Grid, trial: FrozenTrial) -> tuple[int, int]:
-    """Find a trial's configuration, by number where it has not drawn it yet, and its seed."""
-    values = {name: value for name, value in trial.params.items() if name != SEED}
-    places = [place for place, cell in enumerate(grid.cells) if cell.values == values]
-    if places and SEED in trial.params:
-        return places[0], int(trial.params[SEED])
-    cell, seed = grid.at(trial.number)
-    return grid.cells.index(cell), seed
+    def measured(self, trial: FrozenTrial) -> FrozenTrial:
+        """Return what was trained for a trial: itself, but of a duplicate in a grid its twin."""
+        twin = trial.user_attrs.get("duplicate_of") if self._grid else None
+        return self._numbered.get(trial.number if twin is None else twin, trial)
+
+    def configuration(self, trial: FrozenTrial) -> dict[str, Any]:
+        """Say which one a trial has: `cell`, `configuration`, `seed` and the axes."""
+        if self._grid is None:
+            return {"cell": trial.number, "configuration": _drawn(trial), "seed": 0}
+        cell, seed = self._place(self._grid, trial)
+        values = self._grid.cells[cell].values
+        return {
+            "cell": cell,
+            "configuration": self._labels[cell],
+            "seed": seed,
+            **{axis_column(name): value for name, value in values.items()},
+        }
+
+    def _place(self, grid: Grid, trial: FrozenTrial) -> tuple[int, int]:
+        """Find a trial's place in the grid, by number where it has not drawn it yet, and seed."""
+        values = frozenset((name, v) for name, v in trial.params.items() if name != SEED)
+        if values in self._places and SEED in trial.params:
+            return self._places[values], int(trial.params[SEED])
+        seed, place = divmod(trial.number, len(grid.cells))
+        return place, seed
 
 
 def _drawn(trial: FrozenTrial) -> str:
@@ -119,7 +129,7 @@ def _drawn(trial: FrozenTrial) -> str:
 
 
 def curve_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFrame:
-    """List every epoch of every trained trial.
+    """List every epoch of every trained trial, and of each duplicate in a grid those of its twin.
 
     Of a trial that an older version has trained, only validation accuracy is known.
 
@@ -128,25 +138,19 @@ def curve_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
         `train_loss`, `train_accuracy` (on augmented images, in [0, 1]), `val_loss`,
         `val_accuracy`.
     """
+    found = _Found(config, trials)
     rows = [
-        {**shared, "epoch": number, **epoch}
-        for trial in trials
-        if kind_of(trial) is Kind.TRAINED
-        for shared in [_curve_key(config, trial)]
-        for number, epoch in _epochs(trial)
+        {**known, "trial": trial.number, "epoch": number, **epoch}
+        for trial in found.trials
+        if kind_of(measured := found.measured(trial)) is Kind.TRAINED
+        for known in [found.configuration(trial)]
+        for number, epoch in _epochs(measured)
     ]
     columns = ["cell", "configuration", "seed", "trial", "epoch", *CURVES]
     table = pd.DataFrame(rows, columns=columns)
     for name in CURVES:
         table[name] = pd.to_numeric(table[name])
     return table
-
-
-def _curve_key(config: StudyConfig, trial: FrozenTrial) -> dict[str, Any]:
-    known = _configuration(config, trial)
-    return {name: known[name] for name in ("cell", "configuration", "seed")} | {
-        "trial": trial.number
-    }
 
 
 def _epochs(trial: FrozenTrial) -> list[tuple[int, dict[str, float]]]:

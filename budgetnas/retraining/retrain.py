@@ -60,8 +60,8 @@ def retrain(
         data_dir: Where data sets are kept; the study's, else ./data.
         image_size: Side of an image in pixels; the study's, else the data set's own.
         epochs: Instead of the recipe's.
-        recipe: How to train; `full` by default. Fields that the trial had drawn replace those of
-            a named recipe.
+        recipe: How to train; `full` by default, of a grid's trial its own. Fields that the trial
+            had drawn replace those of a named recipe.
         seed: What every random choice is derived from; the study's, else 0.
         select: Whose weights to keep and to test: `last` for the last epoch's, the default;
             `best-val` for the best on a tenth of the training images, which is held out;

@@ -82,8 +82,7 @@ class Loop:
 
     def _run(self, trials: int, deadline: float) -> Stopped:
         rejected = failures = 0
-        trained = tally(self._trials()).trained
-        while self._is_more_to_do(trained, trials):
+        while self.missing(trials):
             if time.monotonic() >= deadline:
                 return "timeout"
             trial = self._ask()
@@ -92,11 +91,12 @@ class Loop:
             except (_TimeUp, OSError, MemoryError, StorageInternalError, SQLAlchemyError):
                 raise  # not the trial's fault: it stays open, and is taken up again
             except Exception as error:
+                if self.proposer.size is not None:
+                    raise  # it would never be asked for again, so it stays open
                 with suppress(UpdateFinishedTrialError):
                     self._fail(trial, f"{type(error).__name__}: {error}")
                 raise
             self.watch(ended)
-            trained = ended.tally.trained
             match ended.kind:
                 case Kind.TRAINED:
                     rejected = failures = 0
@@ -114,13 +114,13 @@ class Loop:
                 )
         return "trials"
 
-    def _is_more_to_do(self, trained: int, trials: int) -> bool:
-        if self.proposer.size is None:
-            return trained < trials
+    def missing(self, trials: int) -> int:
+        """Count the trials that are still to be trained, of so many or of all that there are."""
         listed = self._trials()
-        return len(listed) < self.proposer.size or any(
-            kind_of(trial) is Kind.OPEN for trial in listed
-        )
+        if self.proposer.size is None:
+            return max(0, trials - tally(listed).trained)
+        ended = sum(kind_of(trial) is not Kind.OPEN for trial in listed)
+        return max(0, self.proposer.size - ended, len(listed) - ended)
 
     def _trials(self) -> Sequence[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)

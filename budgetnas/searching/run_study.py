@@ -1,7 +1,6 @@
 """`run_study`: a study file's question, in full or scaled down, on its data or on others."""
 
 import math
-import re
 import shlex
 import time
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher, nobody
 from budgetnas.files import require_writable
+from budgetnas.recipe import Recipe
 from budgetnas.searching.begin import fitted, require_possible
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
@@ -20,7 +20,8 @@ from budgetnas.space import Free, Grid, Space
 from budgetnas.study.config import About, DataFacts, StudyConfig
 from budgetnas.study.file import StudyFile, find_file
 from budgetnas.study.file_tables import Quick
-from budgetnas.study.place import config_path, study_folder
+from budgetnas.study.place import config_path, data_name, study_folder
+from budgetnas.study.quick import quick_recipe
 from budgetnas.train.numerics import choose_device
 
 
@@ -80,14 +81,15 @@ class AskedRun:
     file: StudyFile
     quick: Quick | None
     data: DataSource
+    asked: str
+    """What names the file on a command line."""
     options: tuple[str, ...]
     """As they were given."""
 
     @property
     def name(self) -> str:
         """The name of the study that this makes: `NAME/quick-digits`."""
-        title = re.sub(r"[^A-Za-z0-9._-]+", "-", self.data.title)[:80]
-        return f"{self.folder}/{'quick-' if self.quick else ''}{title}"
+        return f"{self.folder}/{'quick-' if self.quick else ''}{data_name(self.data)}"
 
     @property
     def trials(self) -> int:
@@ -112,12 +114,13 @@ class AskedRun:
             samples = min(samples or quick.train_samples, quick.train_samples)
         budget = self._budget()
         if file.search:
-            known("sampler", file.search.sampler, dict(SAMPLERS))
-            known("pruner", file.search.pruner, dict(PRUNERS))
+            where = f"{self.path}: search."
+            known("sampler", file.search.sampler, dict(SAMPLERS), where)
+            known("pruner", file.search.pruner, dict(PRUNERS), where)
             require_possible(budget, self._space(), self.data)
 
         def settle(facts: DataFacts) -> Settled:
-            recipe = file.base_recipe(str(self.path), quick)
+            recipe = self._recipe()
             proposal = (
                 Free(sampler=file.search.sampler, space=self._space())
                 if file.search
@@ -135,18 +138,26 @@ class AskedRun:
         assert self.file.search is not None, "only a search has a space"
         return Space.from_table(self.file.search.space, f"{self.path}: search.space")
 
+    def _recipe(self) -> Recipe:
+        """The recipe of a search's trials, and what a grid's configurations change."""
+        full = self.file.base_recipe(str(self.path))
+        if self.quick is None:
+            return full
+        return quick_recipe(full, self.quick, full.epochs, str(self.path))
+
     def _budget(self) -> Budget:
         """The budget; a search that is scaled down has a smaller one."""
+        budget = self.file.budget
         if not (self.quick and self.file.search):
-            return self.file.budget
-        return Budget(limit=max(1, round(self.file.budget.limit * self.quick.width**2)))
+            return budget
+        return budget.changed(limit=max(1, round(budget.limit * self.quick.width**2)))
 
     def _about(self, samples: int | None) -> About:
         return About(
             question=self.file.question,
             source=self.file.source,
             claim=self.file.claim,
-            command=shlex.join(["budgetnas", "run", f"studies/{self.folder}", *self.options]),
+            command=shlex.join(["budgetnas", "run", self.asked, *self.options]),
             scaled=self._scaled(samples) if self.quick else None,
         )
 
@@ -154,21 +165,29 @@ class AskedRun:
         """Say what is smaller than the file says."""
         assert self.quick is not None, "in full nothing is smaller"
         file, quick = self.file, self.quick
-        base = file.base_recipe(str(self.path))
-        words = [f"{quick.epochs} epochs instead of {base.epochs}"]
+        full, size = file.base_recipe(str(self.path)), self.data.image_size
+        words = [(f"{quick.epochs} epochs instead of {full.epochs}", quick.epochs != full.epochs)]
         if file.search:
-            words.append(f"{self.trials} trained trials instead of {file.search.trials}")
-            words.append(f"at most {self._budget()} parameters instead of {file.budget}")
+            recipes = [self._recipe()]
+            words += [
+                (f"{self.trials} trained trials instead of {file.search.trials}", True),
+                (f"at most {self._budget()} {file.budget.cost} instead of {file.budget}", True),
+            ]
         else:
-            if quick.seeds < file.seeds:
-                words.append(f"{quick.seeds} seeds instead of {file.seeds}")
-            words.append(f"widths x {quick.width:g}")
-        words.append(f"batches of {min(quick.batch_size, base.batch_size)}")
-        words.append(f"at most {samples:,} training images")
-        words.append(f"images of {self.data.image_size} x {self.data.image_size} pixels")
-        if quick.recipe:
-            words.append("the schedule shortened")
-        return ", ".join(words)
+            recipes = [cell.recipe for cell in self.grid(3, 10).cells]
+            words += [
+                (f"{quick.seeds} seeds instead of {file.seeds}", quick.seeds < file.seeds),
+                (f"widths x {quick.width:g}", quick.width != 1),
+            ]
+        smaller = all(recipe.batch_size < full.batch_size for recipe in recipes)
+        own = DataSource.choose(self.data.dataset, self.data.data_dir).image_size
+        words += [
+            (f"batches of {quick.batch_size}", smaller),
+            (f"at most {samples:,} training images", samples is not None),
+            (f"images of {size} x {size} pixels", size != own),
+            (f"the recipe's {', '.join(quick.recipe)} for a short training", bool(quick.recipe)),
+        ]
+        return ", ".join(text for text, differs in words if differs)
 
 
 def asked_run(
@@ -193,4 +212,4 @@ def asked_run(
         *(["--dataset", dataset] if dataset else []),
         *(["--data-dir", str(data_dir)] if data_dir else []),
     ]
-    return AskedRun(path, folder, file, scale, data, tuple(options))
+    return AskedRun(path, folder, file, scale, data, str(study), tuple(options))

@@ -94,12 +94,12 @@ PRUNERS: dict[str, Callable[[int], BasePruner]] = {
 }
 
 
-def known(kind: str, name: str, table: dict[str, object]) -> str:
-    """Check a name against a table.
+def known(kind: str, name: str, table: dict[str, object], where: str = "--") -> str:
+    """Check a name against a table; `where` says before its kind where it was given.
 
     Raises:
         InputError: With the names that are known.
     """
     if name not in table:
-        raise InputError(f"--{kind}: unknown {kind} {name!r}, known: {', '.join(table)}")
+        raise InputError(f"{where}{kind}: unknown {kind} {name!r}, known: {', '.join(table)}")
     return name

@@ -93,15 +93,16 @@ def work(job: Job, watch: Watcher) -> SearchResult:
     with owned_study(config, job.folder, url, begun=job.began is not None) as study:
         for text in notices:
             watch(Notice(text))
-        counted = tally(study.get_trials(deepcopy=False))
-        watch(SearchStarted(job.name, counted, trials))
-        if counted.trained < trials:
-            _tell_estimate(config, task, trials - counted.trained, job.device, watch)
+        watch(SearchStarted(job.name, tally(study.get_trials(deepcopy=False)), trials))
+        loop = Loop(study, config, job.folder, task, watch)
+        missing = loop.missing(trials)
+        if missing:
+            _tell_estimate(config, task, missing, job.device, watch)
+            _take_down_hardware(study, hardware(job.device))
         study.set_user_attr("data", source.title)
-        study.set_user_attr("hardware", hardware(job.device))
         config.changed(data=source).write(job.folder)
         with system_guard():
-            stopped = Loop(study, config, job.folder, task, watch).run(trials, job.deadline)
+            stopped = loop.run(trials, job.deadline)
         return _result(study, job.name, url, stopped)
 
 
@@ -150,6 +151,13 @@ def _tell_estimate(
         return  # the trials will say what does not fit or diverges
     slow = device.type == "cpu" and seconds > SLOW
     watch(Estimated(seconds, missing, device_title(device), slow))
+
+
+def _take_down_hardware(study: optuna.Study, here: str) -> None:
+    """Add this machine to those that the study's trials were trained on."""
+    before = study.user_attrs.get("hardware")
+    if before is None or not str(before).endswith(here):
+        study.set_user_attr("hardware", f"{before}; then {here}" if before else here)
 
 
 def _result(study: optuna.Study, name: str, url: str, stopped: Stopped) -> SearchResult:

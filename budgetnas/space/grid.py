@@ -10,7 +10,8 @@ from budgetnas.space.domains import Suggester
 from budgetnas.spec import Spec
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
-Seeds = Annotated[int, Field(ge=1, le=10_000)]
+MAX_SEEDS = 10_000
+Seeds = Annotated[int, Field(ge=1, le=MAX_SEEDS)]
 
 SEED = "seed"
 """The parameter of a trial that says which of the seeds it has."""
@@ -44,8 +45,8 @@ class Grid(Spec):
     """A finite list of configurations, each of them trained once with every seed.
 
     All configurations are trained with the first seed, then all with the second, so that an
-    unfinished study compares like with like. Seed k is the same for every configuration: initial
-    weights of equal layers, the order of images and their augmentation.
+    unfinished study compares like with like. Seed k is the same for every configuration: the order
+    of images, their augmentation, and the initial weights where the networks are the same.
     """
 
     name: Literal["grid"] = "grid"
@@ -59,6 +60,9 @@ class Grid(Spec):
     @model_validator(mode="after")
     def _cells_are_on_the_axes(self) -> Self:
         known = {axis.name: axis.values for axis in self.axes}
+        several = [tuple(cell.values.items()) for cell in self.cells]
+        if len(known) < len(self.axes) or len(set(several)) < len(several):
+            raise ValueError("axes and cells must differ from each other")
         for number, cell in enumerate(self.cells):
             off = cell.values.keys() != known.keys() or [
                 name for name, value in cell.values.items() if value not in known[name]
@@ -82,5 +86,6 @@ class Grid(Spec):
         values = {
             axis.name: trial.suggest_categorical(axis.name, axis.values) for axis in self.axes
         }
-        seed = trial.suggest_int(SEED, 0, self.seeds - 1)
+        # of all seeds there could be: of a single one, Optuna would not ask the sampler
+        seed = trial.suggest_int(SEED, 0, MAX_SEEDS - 1)
         return next(cell for cell in self.cells if cell.values == values), seed

@@ -51,6 +51,8 @@ class About(Spec):
     """The command that runs it."""
     scaled: Maybe[str] = None
     """What was made smaller than the study's file says; none: nothing."""
+    adapted: Maybe[str] = None
+    """What recipes had to give up for these images; none: nothing."""
 
 
 Selection = Literal["last", "best"]

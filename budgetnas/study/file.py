@@ -30,11 +30,12 @@ from budgetnas.recipe import Recipe
 from budgetnas.recipe.named import recipe_from
 from budgetnas.space import Axis, Cell, Space
 from budgetnas.space.grid import Seeds
-from budgetnas.spec import Maybe, Spec, overlay, printable, read_toml, shorten
+from budgetnas.spec import Maybe, Spec, all_of, overlay, printable, read_toml, shorten
 from budgetnas.study.config import Selection
 from budgetnas.study.file_tables import AxisFile, Changes, Data, Quick, SearchFile, Time
-from budgetnas.study.network import Network, narrowed, network_table
+from budgetnas.study.network import Network, network_table
 from budgetnas.study.place import STUDIES, config_path, is_file
+from budgetnas.study.quick import quick_cells, quick_recipe
 
 MAX_CELLS = 10_000
 
@@ -123,13 +124,15 @@ class StudyFile(Spec):
         Raises:
             InputError: With file and key, and with what is known where a name is not.
         """
-        file = cls.parse(read_toml(path), printable(path))
-        source = printable(path)
-        file.base_recipe(source)
+        data, source = read_toml(path), printable(path)
+        if "question" not in data and "facts" in data:
+            raise InputError(f"{source} is of a study that has begun, not a study file")
+        file = cls.parse(data, source)
         if file.search:
+            quick_recipe(file.base_recipe(source), file.quick, 1, source)
             Space.from_table(file.search.space, f"{source}: search.space")
         else:
-            file.cells(source, 3, 10, None)
+            file.cells(source, 3, 10, file.quick)
         return file
 
     def axes(self) -> tuple[AxisFile, ...]:
@@ -138,17 +141,10 @@ class StudyFile(Spec):
             return ()
         return self.grid or (AxisFile(name="network", field="arch", values=self.presets),)
 
-    def base_recipe(self, source: str, quick: Quick | None = None) -> Recipe:
+    def base_recipe(self, source: str) -> Recipe:
         """Return the recipe that configurations change."""
-        where = f"{source}: recipe"
         given = {"base": self.recipe} if isinstance(self.recipe, str) else self.recipe
-        recipe = recipe_from(given, where)
-        if quick is None:
-            return recipe
-        shorter = overlay(recipe.model_dump(), quick.recipe)
-        return Recipe.parse(shorter, f"{source}: quick.recipe").changed(
-            epochs=quick.epochs, batch_size=min(recipe.batch_size, quick.batch_size)
-        )
+        return recipe_from(given, f"{source}: recipe")
 
     def grid_axes(self) -> tuple[Axis, ...]:
         """Return the axes by the names of their values."""
@@ -165,23 +161,25 @@ class StudyFile(Spec):
             num_classes: Of the data.
             quick: What to make smaller.
         """
-        full, base = self.base_recipe(source), self.base_recipe(source, quick)
+        full = self.base_recipe(source)
         network = network_table(self.arch, f"{source}: arch", {})
-        cells = []
+        cells, problems = [], []
         for values, changes in self._configurations(source):
             where = f"{source}: {', '.join(f'{k} {v!r}' for k, v in values.items())}"
-            table, recipe = network, base.model_dump()
-            for change in changes:
-                table = network_table(change.get("arch", {}), f"{where}: arch", table)
-                recipe = _recipe_table(change.get("recipe", {}), f"{where}: recipe", recipe)
-            arch = Network.parse(table, f"{where}: arch").arch(in_channels, num_classes)
-            how = Recipe.parse(recipe, f"{where}: recipe")
-            if quick:
-                arch = narrowed(arch, quick.width)
-                if how.epochs != base.epochs:  # it has its own, and keeps the proportion
-                    how = how.changed(epochs=max(1, how.epochs * base.epochs // full.epochs))
-            cells.append(Cell(values=values, arch=arch, recipe=how))
-        return tuple(cells)
+            try:
+                table, recipe = network, full.model_dump()
+                for change in changes:
+                    table = network_table(change.get("arch", {}), f"{where}: arch", table)
+                    recipe = _recipe_table(change.get("recipe", {}), f"{where}: recipe", recipe)
+                arch = Network.parse(table, f"{where}: arch").arch(in_channels, num_classes)
+                how = Recipe.parse(recipe, f"{where}: recipe")
+                cells.append(Cell(values=values, arch=arch, recipe=how))
+            except InputError as error:
+                problems.append(str(error))
+        if problems:
+            raise InputError(all_of(problems, source))
+        found = tuple(cells)
+        return quick_cells(found, quick, full.epochs, source) if quick else found
 
     def _configurations(self, source: str) -> Iterator[tuple[dict[str, str], list[Changes]]]:
         """Yield the names of values and their changes, axis by axis."""

@@ -113,6 +113,8 @@ def network_table(given: Any, source: str, base: dict[str, Any]) -> dict[str, An
     rest = {key: value for key, value in given.items() if key != "base"}
     if "base" in given:
         base = preset_table(given["base"], f"{source}.base")
+    elif rest.keys() >= {"depths", "widths"}:
+        base = {}  # a network of its own, that keeps nothing of another
     if "depths" in rest and len(base.get("depths", ())) != len(rest["depths"]):
         # what was said of each stage says nothing of other stages
         base = {k: v for k, v in base.items() if k not in ("kernels", "shortcut_kernels")}
@@ -124,13 +126,3 @@ def preset_table(name: Any, source: str) -> dict[str, Any]:
     if not isinstance(name, str) or name not in PRESETS:
         raise InputError(f"{source}: unknown preset {shorten(name)}, known: {', '.join(PRESETS)}")
     return Network.of(PRESETS[name]).model_dump()
-
-
-def narrowed(arch: Arch, factor: float) -> Arch:
-    """Multiply every width by a factor, to multiples of 4, at least 4."""
-
-    def narrow(width: int) -> int:
-        return max(4, round(width * factor / 4) * 4)
-
-    stages = tuple(stage.changed(width=narrow(stage.width)) for stage in arch.stages)
-    return arch.changed(stem_width=narrow(arch.stem_width), stages=stages)

@@ -15,14 +15,20 @@ from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 
 STUDIES = Path("studies")
+OTHERS = ("runs", "results")
+"""What else is in a study's folder."""
 _WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _NAME = re.compile(f"{_WORD}(?:/{_WORD})?", re.ASCII)
 
 
 def default_name(source: DataSource, budget: Budget) -> str:
     """Name a study after its data and budget: `cifar10-5M`, `folder-<basename>-100k`."""
-    title = re.sub(r"[^A-Za-z0-9._-]+", "-", source.title)[:80]
-    return f"{title}-{budget}"
+    return f"{data_name(source)}-{budget}"
+
+
+def data_name(source: DataSource) -> str:
+    """Name data as a part of a study's name: `cifar10`, `folder-<basename>`."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", source.title)[:80]
 
 
 def study_folder(name: str) -> Path:
@@ -34,10 +40,11 @@ def study_folder(name: str) -> Path:
     Raises:
         InputError: If the name could be anything but a folder's, or a folder's in another.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or name.partition("/")[2] in OTHERS:
         raise InputError(
             "a study's name has letters, digits, '.', '_' and '-', at most 100, "
-            f"and begins with a letter or digit, got {name!r}"
+            "and begins with a letter or digit (FILE/VARIANT where a study file was run), "
+            f"got {name!r}"
         )
     return STUDIES / name
 

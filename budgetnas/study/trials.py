@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.arch import Arch
 from budgetnas.errors import InputError
+from budgetnas.space.grid import SEED
 
 
 class Kind(StrEnum):
@@ -129,9 +130,27 @@ def tally(trials: Iterable[FrozenTrial]) -> Tally:
 def best_trial(trials: Iterable[FrozenTrial]) -> FrozenTrial | None:
     """Find the completed trial with the highest validation accuracy; of equals, the smallest.
 
-    No trial over the budget was ever completed, so the best is feasible.
+    Where configurations are trained with several seeds, it is the first trial of the one that is
+    best in the mean, not the luckiest of all: of those with the most seeds, where some have
+    fewer. No trial over the budget was ever completed, so the best is feasible.
     """
-    completed = [t for t in trials if t.state is TrialState.COMPLETE and t.value is not None]
-    if not completed:
+    repeats: dict[object, list[FrozenTrial]] = {}
+    for trial in trials:
+        if trial.state is TrialState.COMPLETE and trial.value is not None:
+            repeats.setdefault(_configuration(trial), []).append(trial)
+    if not repeats:
         return None
-    return min(completed, key=lambda t: (-(t.value or 0), t.user_attrs["params"], t.number))
+    most = max(map(len, repeats.values()))
+
+    def order(several: list[FrozenTrial]) -> tuple[float, int, int]:
+        mean = sum(trial.value or 0 for trial in several) / len(several)
+        return -mean, several[0].user_attrs["params"], several[0].number
+
+    return min((r for r in repeats.values() if len(r) == most), key=order)[0]
+
+
+def _configuration(trial: FrozenTrial) -> object:
+    """Identify what a trial repeats with another seed; what was drawn freely repeats nothing."""
+    if SEED not in trial.params:
+        return trial.number
+    return tuple(item for item in trial.params.items() if item[0] != SEED)

@@ -6,16 +6,19 @@ from typing import Any
 import optuna
 import pytest
 
+from budgetnas.arch import Budget
 from budgetnas.errors import InputError
-from budgetnas.events import EpochEnded, Event
+from budgetnas.events import EpochEnded, Estimated, Event
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
 from budgetnas.searching.count_study import count_study
+from budgetnas.searching.course import Course
 from budgetnas.searching.run_study import run_study
+from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.file_tables import Quick
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.trials import Kind, best_trial, kind_of
 from tests.searching.small import replay, trials_of
 
 QUICK = Quick(epochs=2, seeds=9, train_samples=100, image_size=8, width=1, batch_size=25)
@@ -69,7 +72,7 @@ def test_every_configuration_with_every_seed_one_seed_after_the_other() -> None:
     config = StudyConfig.read(FOLDER)
     assert config.about.question == "Which rate?"
     assert config.about.scaled is not None
-    assert config.about.scaled.startswith("2 epochs instead of 10, widths x 1, batches of 25")
+    assert config.about.scaled.startswith("2 epochs instead of 10, batches of 25")
 
 
 def test_a_trial_keeps_its_curves_and_what_is_taken_for_what() -> None:
@@ -175,6 +178,82 @@ def test_more_seeds_are_more_trials_of_the_same_study() -> None:
     more = run((FILE + RATES).replace("seeds = 2", "seeds = 3"))
     assert (more.trained, replay(more)[:4]) == (6, fewer)
     assert run((FILE + RATES).replace("seeds = 2", "seeds = 1")).trained == 6
+
+
+def test_fewer_seeds_and_then_more_repeat_nothing() -> None:
+    """Of a single seed, Optuna would not ask which: it would be the first again."""
+
+    def stop(event: Event) -> None:
+        if isinstance(event, EpochEnded) and event.trial == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(FILE + RATES, watch=stop)
+    assert run((FILE + RATES).replace("seeds = 2", "seeds = 1")).trained == 3
+    trials = trials_of(run(FILE + RATES))
+    assert [trial.params["seed"] for trial in trials] == [0, 0, 1, 1]
+    assert all(kind_of(trial) is Kind.TRAINED for trial in trials)
+
+
+def test_the_best_is_the_best_in_the_mean_not_the_luckiest() -> None:
+    def trial(number: int, rate: str, seed: int, value: float) -> optuna.trial.FrozenTrial:
+        return optuna.trial.create_trial(
+            value=value,
+            params={"rate": rate, "seed": seed},
+            distributions={
+                "rate": optuna.distributions.CategoricalDistribution(("a", "b", "c")),
+                "seed": optuna.distributions.IntDistribution(0, 9),
+            },
+            user_attrs={"params": 1, "number": number},
+        )
+
+    trials = [
+        trial(0, "a", 0, 0.5), trial(1, "b", 0, 0.1), trial(2, "c", 0, 0.9),
+        trial(3, "a", 1, 0.6), trial(4, "b", 1, 0.8),
+    ]  # fmt: skip
+    best = best_trial(trials)
+    assert best is not None
+    assert best.user_attrs["number"] == 0
+
+
+def test_what_no_trial_is_to_blame_for_leaves_it_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("the driver is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Course, "add", broken)
+        with pytest.raises(RuntimeError, match="the driver is gone"):
+            run(FILE + RATES)
+    assert run().trained == 4
+
+
+def test_a_finished_grid_is_not_begun_again() -> None:
+    run(FILE + RATES.replace("0.05", "1e6"))
+    events: list[Event] = []
+    result = run(watch=events.append)
+    assert (result.trained, result.failed) == (2, 2)
+    assert not any(isinstance(event, Estimated) for event in events)
+
+
+def test_what_recipes_give_up_for_the_images_is_written_down() -> None:
+    run(FILE.replace("seeds", 'recipe = "efficient-resnets"\nseeds') + RATES)
+    adapted = StudyConfig.read(FOLDER).about.adapted
+    assert adapted is not None
+    assert "no flips" in adapted
+    assert "crops padded by an eighth" in adapted
+
+
+def test_a_quick_search_is_continued_by_a_search() -> None:
+    text = FILE.replace("seeds = 2\n", "") + "[search]\ntrials = 1"
+    name = run(text, quick=QUICK.changed(trials=1, train_samples=5_000)).study
+    assert StudyConfig.read(FOLDER).train_samples is None
+    assert search(trials=2, study=name).trained == 2
+
+
+def test_a_budget_stays_of_its_cost() -> None:
+    text = FILE.replace('"20k"', '{ limit = 10_000_000, cost = "macs" }')
+    run(text.replace("seeds = 2\n", "") + "[search]\ntrials = 1", quick=QUICK.changed(width=0.5))
+    assert StudyConfig.read(FOLDER).budget == Budget(limit=2_500_000, cost="macs")
 
 
 def test_a_changed_file_is_refused_with_both_values() -> None:

@@ -13,7 +13,8 @@ from budgetnas.recipe.schedule import Cosine, TorchSchedule
 from budgetnas.space import Cell
 from budgetnas.study.file import StudyFile, find_file
 from budgetnas.study.file_tables import Quick
-from budgetnas.study.network import Network, narrowed
+from budgetnas.study.network import Network
+from budgetnas.study.quick import narrowed
 
 HEAD = """
 question = "Which?"
@@ -82,7 +83,7 @@ def test_a_value_may_change_network_and_recipe_at_once() -> None:
     assert big.recipe == RECIPES["full"].changed(epochs=3, lookahead=None)
     assert str(big.arch) == "basic [4,4,3] x (64,128,256), SE block/16"
     assert small.recipe == RECIPES["short"].changed(batch_size=8)
-    assert str(small.arch) == "basic [1] x (8), SE block/16"
+    assert str(small.arch) == "basic [1] x (8)"  # a network of its own keeps nothing
 
 
 def test_stages_of_another_number_keep_nothing_that_was_said_of_each() -> None:
@@ -92,6 +93,28 @@ def test_stages_of_another_number_keep_nothing_that_was_said_of_each() -> None:
         "three = { depths = [1, 1, 1], widths = [8, 8, 8] }"
     )
     assert [stage.kernel for stage in cell.arch.stages] == [3, 3, 3]
+
+
+def test_quick_changes_no_axis_and_treats_all_alike() -> None:
+    """What a configuration says whole (with a base) is scaled as what another changes."""
+    quick = Quick(epochs=8, width=0.5, batch_size=16, recipe={"label_smoothing": 0.2})
+    whole, part = cells(
+        """
+        recipe = "efficient-resnets"
+        [[grid]]
+        name = "training"
+        field = "recipe"
+        values = { whole = { base = "efficient-resnets" }, part = { clip = "none" } }
+        """,
+        quick,
+    )
+    assert part.recipe == whole.recipe.changed(clip=None)
+    assert (whole.recipe.epochs, whole.recipe.batch_size) == (8, 16)
+    assert whole.recipe.label_smoothing == 0.2
+    batches = cells(AXIS.replace("optimizer.lr", "batch_size").replace("0.1, 0.2", "64, 8"), quick)
+    assert [cell.recipe.batch_size for cell in batches] == [64, 8]
+    lengths = cells(AXIS.replace("optimizer.lr", "epochs").replace("0.1, 0.2", "8, 16"), quick)
+    assert lengths[0].recipe.epochs < lengths[1].recipe.epochs
 
 
 def test_quick_makes_everything_smaller() -> None:
@@ -130,6 +153,14 @@ def names(specs: Any) -> str:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
+        (
+            'quick = { recipe = { epoch = 3 } }' + AXIS,
+            "quick.recipe: epoch: unknown key, known: augment, batch_size",
+        ),
+        (
+            AXIS.replace("[0.1, 0.2]", "[-1, 'x']"),
+            "recipe: optimizer.lr: must be greater than 0, got -1; rate 'x': recipe: optimizer",
+        ),
         ("sedes = 3" + AXIS, "sedes: unknown key, known: arch, budget, claim, command, confusion"),
         ("quick = { epoch = 3 }" + AXIS, "quick.epoch: unknown key, known: batch_size, epochs"),
         (AXIS + "valuse = 3", "grid.0.valuse: unknown key, known: field, name, values"),
