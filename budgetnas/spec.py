@@ -4,7 +4,7 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Self, TypeVar, get_args
+from typing import Annotated, Any, BinaryIO, ClassVar, Self, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
@@ -33,6 +33,9 @@ class Spec(BaseModel):
         allow_inf_nan=False,
         validate_default=True,
     )
+
+    also: ClassVar[tuple[str, ...]] = ()
+    """Keys that whoever reads a file takes out before: a `base`, say."""
 
     @classmethod
     def parse(cls, data: object, source: str) -> Self:
@@ -302,7 +305,9 @@ def _dotted(place: tuple[int | str, ...]) -> str:
 
 def _known_keys(model: type[Spec], location: tuple[int | str, ...]) -> list[str]:
     """List the keys that exist where an unknown one was found."""
-    return sorted({key for spec in _specs_at(model, location) for key in spec.model_fields})
+    return sorted(
+        {key for spec in _specs_at(model, location) for key in (*spec.model_fields, *spec.also)}
+    )
 
 
 def _specs_at(model: type[Spec], location: tuple[int | str, ...]) -> list[type[Spec]]:

@@ -58,7 +58,8 @@ def test_it_runs_in_miniature_and_is_reported(path: Path) -> None:
 
 
 def test_the_first_papers_claims_about_what_fits() -> None:
-    counted = count_study(STUDIES / "er-claims").networks
+    shutil.copytree(STUDIES / "er-claims", "studies/er-claims")
+    counted = count_study("er-claims").networks
     params = {net.network: net.params for net in counted}
     assert params["4 stages"] == count_params(PRESETS["modified-resnet-large"])
     fits = {net.network: net.feasible for net in counted}

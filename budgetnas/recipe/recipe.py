@@ -27,6 +27,8 @@ BatchSize = Annotated[int, Field(ge=2, le=1_000_000)]  # batch norm has no varia
 class Recipe(Spec):
     """How to train. Valid from birth, without torch; the engine matches on its parts."""
 
+    also = ("base",)
+
     epochs: Epochs
     """Passes over the training images."""
 

@@ -18,7 +18,7 @@ from budgetnas.report.trials import cell_labels
 from budgetnas.searching.count_study import Counted, count_asked
 from budgetnas.searching.run_study import asked_run
 from budgetnas.study.file import StudyFile
-from budgetnas.study.place import config_path, is_file, study_folder
+from budgetnas.study.place import asks, config_path, study_folder
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def fit_table(labels: Sequence[str], networks: Sequence[Counted]) -> pd.DataFram
 
 def find_counted(name: str | None) -> CountedReport | None:
     """Count the networks of a study file that trains nothing; None if it is something else."""
-    if name is None or not is_file(config_path(folder := study_folder(name))):
+    if name is None or not asks(config_path(folder := study_folder(name))):
         return None
     asked = asked_run(folder, False, None, None)
     if asked.file.train:

@@ -17,6 +17,8 @@ MOST_CURVES = 8
 """Networks of a search whose curves are drawn: the best."""
 MOST_NAMED = 8
 """Configurations whose names are written beside their points."""
+MOST_LINES = 32
+"""Configurations of a grid whose curves are drawn: all, else the best. More look alike."""
 MOST_BARS = 12
 """Networks whose parameters are broken down."""
 MOST_MATRICES = 4
@@ -31,7 +33,7 @@ def report_figures(report: Report) -> list[Drawn]:
 
 
 def _grid(report: Report) -> list[Drawn]:
-    if report.grid is None or len(report.grid.cells) < 2:
+    if report.grid is None or len(report.grid.cells) < 2 or report.best is None:
         return []
     axes = axis_names(report.config)
     known = report.noise.df > 0
@@ -64,9 +66,9 @@ def _costs(report: Report) -> list[Drawn]:
 
 def _curves(report: Report) -> list[Drawn]:
     curves = report.curves
-    best = report.summary[report.summary["n"] > 0]
-    if report.grid is None:
-        best = best.head(MOST_CURVES)
+    measured = report.summary[report.summary["n"] > 0]
+    most = MOST_CURVES if report.grid is None else MOST_LINES
+    best = measured if len(measured) <= most else measured.nlargest(most, "mean")
     order = {cell: place for place, cell in enumerate(best["cell"])}
     shown = curves[curves["cell"].isin(order)]
     if shown.empty or shown["epoch"].max() < 2:
@@ -75,6 +77,8 @@ def _curves(report: Report) -> list[Drawn]:
     bands = bands.sort_values("cell", key=lambda cells: cells.map(order), kind="stable")
     train = bool(shown["train_accuracy"].notna().any())
     read = _lines(report, bands)
+    if len(best) < len(measured) and report.grid is not None:
+        read = f"The {len(best)} best of {len(measured)} configurations. {read}"
     if train:
         read += " Training accuracy is measured during the epoch, on augmented images."
     return [Drawn("curves", "Epoch by epoch", read, plot_curves(bands, train=train))]

@@ -87,6 +87,8 @@ def _duplicates(report: Report) -> str:
 
 def _noise(report: Report) -> str:
     """Say how a difference is told from chance, and what of that is known here."""
+    if report.best is None:
+        return ""
     noise = report.noise
     images = (
         "1.96 · √(2 p (1 - p) / images), where p is the mean of the two accuracies and images is "

@@ -1,6 +1,7 @@
 """The page: one file that answers a study's question, and needs no network."""
 
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from markupsafe import Markup
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
+from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.report.answer import COST_NAMES, NOT_RECORDED, answer_lines
 from budgetnas.report.counted import CountedReport, counted_figures, find_counted
@@ -19,7 +21,11 @@ from budgetnas.report.read import Report, read_report
 from budgetnas.report.style import Drawn
 from budgetnas.report.summary import VERDICTS
 from budgetnas.report.trials import axis_column, axis_names
+from budgetnas.spec import printable
 from budgetnas.study.trials import Kind
+
+DOCTYPE = b"<!doctype html>"
+"""How a page begins."""
 
 MOST_ROWS = 20
 """Rows of a search's summary that are shown; all trials are in a table of their own."""
@@ -66,8 +72,24 @@ def find_report(name: str | None, storage: str | None = None) -> Report | Counte
 def write_page(report: Report | CountedReport, out: Path | None = None) -> Path:
     """Write the page of a report that was read; see `write_report`."""
     path = out or report.folder / "report.html"
+    require_page(path)
     write_atomic(path, render(report))
     return path
+
+
+def require_page(path: Path) -> None:
+    """Refuse to write a page over what is none: a study's file, say, or a device.
+
+    Raises:
+        InputError: If something else is there.
+    """
+    if not os.path.lexists(path):
+        return
+    if path.is_file() and not path.is_symlink():
+        with path.open("rb") as file:
+            if file.read(len(DOCTYPE)).lower() == DOCTYPE:
+                return
+    raise InputError(f"--out must be a new file or a report, got {printable(path)}")
 
 
 def render(report: Report | CountedReport) -> str:

@@ -21,7 +21,7 @@ def _require_fit(
     smallest = space.smallest(channels, num_classes)
     if budget.excess(smallest, source.image_size) > 0:
         raise InputError(
-            f"no network of the space fits --budget {budget}: the smallest, {smallest}, "
+            f"no network of the space fits a budget of {budget}: the smallest, {smallest}, "
             f"has {count_params(smallest):,} parameters"
         )
 
@@ -83,6 +83,7 @@ def begin(
             check_schedule(recipe, facts.train)
             _require_fit(plan.budget, space, plan.source, facts.channels, len(facts.classes))
         case Grid():
+            _require_any_fit(plan.budget, proposal, plan.source)
             _check_cells(proposal, facts.train)
     config = StudyConfig(
         name=plan.name,
@@ -103,6 +104,16 @@ def begin(
         proposal=proposal,
     )
     return config, [f"recipe: {notice}" for notice in notices]
+
+
+def _require_any_fit(budget: Budget, grid: Grid, source: DataSource) -> None:
+    """Refuse a grid of which nothing could be trained."""
+    smallest = min((cell.arch for cell in grid.cells), key=count_params)
+    if all(budget.excess(cell.arch, source.image_size) > 0 for cell in grid.cells):
+        raise InputError(
+            f"no network of the grid fits a budget of {budget}: the smallest, {smallest}, "
+            f"has {count_params(smallest):,} parameters"
+        )
 
 
 def _check_cells(grid: Grid, images: int) -> None:

@@ -204,7 +204,12 @@ def asked_run(
     other = dataset is not None and dataset != asked.dataset
     size = None if other else asked.image_size
     place = data_dir if other or data_dir is not None else asked.data_dir
-    data = DataSource.choose(dataset or asked.dataset, place, size)
+    try:
+        data = DataSource.choose(dataset or asked.dataset, place, size)
+    except InputError as error:
+        if dataset is not None:
+            raise
+        raise InputError(str(error).replace("--dataset: ", f"{path}: data.dataset: ")) from None
     if scale:
         data = data.changed(image_size=min(data.image_size, scale.image_size))
     options = [

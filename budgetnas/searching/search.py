@@ -97,6 +97,10 @@ def search(
         storage = _same_storage(began, folder, storage)
         require_file(name, storage)
     else:
+        if "/" in name:
+            raise InputError(
+                f"a search's name has no '/', which a study file's runs have: {name!r}"
+            )
         if asked.budget is None:
             raise budget_needed(name)
         require_possible(asked.budget, asked.space or Space(), asked.source())

@@ -55,6 +55,9 @@ class About(Spec):
     """What recipes had to give up for these images; none: nothing."""
 
 
+MOST_CONFLICTS = 5
+"""How many differences a refusal lists."""
+
 Selection = Literal["last", "best"]
 
 
@@ -173,14 +176,21 @@ def require_same(
         InputError: With both values of each that differs.
     """
     conflicts = [
-        f"{where} was {began}, now {given}"
+        f"{where} was {_short(began)}, now {_short(given)}"
         for option, values in options.items()
         for where, began, given in _differences(option, *map(_plain, values))
     ]
     if conflicts:
+        more = len(conflicts) - MOST_CONFLICTS
+        shown = conflicts[:MOST_CONFLICTS] + [f"and {more:,} more"] * (more > 0)
         raise InputError(
-            f"{what} can only be continued as it began: {'; '.join(conflicts)} ({way_out})"
+            f"{what} can only be continued as it began: {'; '.join(shown)} ({way_out})"
         )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else f"{text[:197]}..."
 
 
 def _plain(value: object) -> object:
@@ -192,5 +202,8 @@ def _differences(where: str, began: object, given: object) -> Iterator[tuple[str
     if isinstance(began, dict) and isinstance(given, dict):
         for key in sorted({*began, *given}):
             yield from _differences(f"{where} {key}", began.get(key), given.get(key))
+    elif isinstance(began, list) and isinstance(given, list) and len(began) == len(given):
+        for number, (old, new) in enumerate(zip(began, given, strict=True)):
+            yield from _differences(f"{where} {number}", old, new)
     elif began != given:
         yield where, began, given

@@ -34,17 +34,18 @@ from budgetnas.spec import Maybe, Spec, all_of, overlay, printable, read_toml, s
 from budgetnas.study.config import Selection
 from budgetnas.study.file_tables import AxisFile, Changes, Data, Quick, SearchFile, Time
 from budgetnas.study.network import Network, network_table
-from budgetnas.study.place import STUDIES, config_path, is_file
+from budgetnas.study.place import STUDIES, asks, config_path, study_folder
 from budgetnas.study.quick import quick_cells, quick_recipe
 
 MAX_CELLS = 10_000
 
 
 def _budget(given: object) -> object:
-    if not isinstance(given, str | int):
+    if isinstance(given, bool) or not isinstance(given, str | int | float):
         return given
     try:
-        return Budget.from_text(str(given))
+        whole = isinstance(given, float) and given.is_integer()
+        return Budget.from_text(str(int(given) if whole else given))
     except InputError as error:
         raise ValueError(str(error)) from None
 
@@ -98,6 +99,14 @@ class StudyFile(Spec):
         names = [axis.name for axis in grid]
         if len(set(names)) != len(names):
             raise ValueError(f"axes must have different names, got {', '.join(names)}")
+        for number, axis in enumerate(grid):
+            for before in grid[:number]:
+                undone = [a for a in axis.places() for b in before.places() if b[: len(a)] == a]
+                if undone:
+                    raise ValueError(
+                        f"an axis may not undo another: {axis.name!r} sets "
+                        f"{'.'.join(undone[0])}, as {before.name!r} before it"
+                    )
         return grid
 
     @model_validator(mode="after")
@@ -210,11 +219,16 @@ def find_file(text: str) -> tuple[Path, str]:
         The file, and the name of its folder.
 
     Raises:
-        InputError: If there is none, with those that there are.
+        InputError: If there is none in ./studies, with those that there are.
     """
     for path in (Path(text), config_path(Path(text)), config_path(STUDIES / text)):
-        if path.is_file():
-            return path, path.resolve().parent.name
-    files = (path for path in STUDIES.glob("*/study.toml") if is_file(path))
+        name = path.absolute().parent.name
+        if path.is_file() and path.name == "study.toml":
+            if path.absolute() != config_path(STUDIES / name).absolute():
+                rule = f"a study file must be ./{STUDIES}/NAME/study.toml"
+                raise InputError(f"{rule}, what it runs is beside it; got {printable(path)}")
+            study_folder(name)  # that is, whether it could be one's name
+            return path, name
+    files = (path for path in STUDIES.glob("*/study.toml") if asks(path))
     known = ", ".join(sorted(path.parent.name for path in files))
     raise InputError(f"no study file {printable(text)}; in ./{STUDIES}: {known or 'none'}")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from budgetnas.errors import InputError
 from budgetnas.recipe.recipe import BatchSize, Epochs
@@ -49,6 +49,14 @@ class Quick(Spec):
     recipe: dict[str, Any] = {}
     """Fields of the recipe that must differ in a short training."""
 
+    @field_validator("recipe", mode="after")
+    @classmethod
+    def _says_nothing_twice(cls, recipe: dict[str, Any]) -> dict[str, Any]:
+        twice = sorted(recipe.keys() & {"epochs", "batch_size"})
+        if twice:
+            raise ValueError(f"{twice[0]} is a key of its own here, beside recipe")
+        return recipe
+
 
 class Time(Spec):
     """How long it takes, for who is about to run it."""
@@ -78,6 +86,8 @@ class AxisFile(Spec):
             raise ValueError(
                 f"field: must be arch, recipe or a field of one of them, got {self.field!r}"
             )
+        if isinstance(self.values, tuple) and any(isinstance(v, dict) for v in self.values):
+            raise ValueError("values: tables need names: values = { one = {...}, two = {...} }")
         if not self.values:
             raise ValueError("values: at least 1 needed, got none")
         if len(set(self.named())) != len(self.values):
@@ -88,7 +98,19 @@ class AxisFile(Spec):
         """Return the values by their names."""
         if isinstance(self.values, dict):
             return self.values
-        return {str(value): value for value in self.values}
+        return {_as_written(value): value for value in self.values}
+
+    def places(self) -> set[tuple[str, ...]]:
+        """Return the fields that the values set: `("recipe", "optimizer", "lr")`."""
+        if self.field is not None:
+            return {tuple(self.field.split("."))}
+        tables = [value for value in self.named().values() if isinstance(value, dict)]
+        return {
+            (part, key) if isinstance(change, dict) else (part,)
+            for table in tables
+            for part, change in table.items()
+            for key in (change if isinstance(change, dict) else ("",))
+        }
 
     def changes(self, name: str, source: str) -> Changes:
         """Return what a value changes."""
@@ -101,6 +123,17 @@ class AxisFile(Spec):
                 f"got {shorten(change)}"
             )
         return change
+
+
+def _as_written(value: Any) -> str:
+    """Name a value as a TOML file writes it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return f"[{', '.join(map(_as_written, value))}]"
+        case _:
+            return str(value)
 
 
 class SearchFile(Spec):

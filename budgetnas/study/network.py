@@ -22,6 +22,8 @@ from budgetnas.spec import Maybe, Spec, overlay, shorten
 class Network(Spec):
     """A residual network: one entry of each list is of one stage."""
 
+    also = ("base",)
+
     block: BlockName = "basic"
     """The kind of block."""
     depths: Annotated[tuple[Depth, ...], Field(min_length=1, max_length=MAX_STAGES)]

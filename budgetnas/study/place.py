@@ -5,7 +5,6 @@ import fcntl
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -13,6 +12,7 @@ from typing import TextIO
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
+from budgetnas.spec import read_toml
 
 STUDIES = Path("studies")
 OTHERS = ("runs", "results")
@@ -71,17 +71,20 @@ def known_studies(below: str = "") -> list[str]:
     Args:
         below: Only those that were run from the study file in this folder of `studies`.
     """
-    found = [path for path in STUDIES.glob("*/study.toml") if not below and not is_file(path)]
+    found = [path for path in STUDIES.glob("*/study.toml") if not below and not asks(path)]
     found += STUDIES.glob(f"{below or '*'}/*/study.toml")
+    found = [path for path in found if path.is_file()]
     found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     return [study_name(path.parent) for path in found]
 
 
-def is_file(path: Path) -> bool:
-    """Say whether a study.toml is a study file, which says what to run, or of a begun study."""
+def asks(path: Path) -> bool:
+    """Say whether a study.toml is a study file, which asks a question, or of a begun study."""
+    if not path.is_file():  # a pipe would have to be waited for
+        return False
     try:
-        return "question" in tomllib.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        return "question" in read_toml(path)
+    except InputError:
         return False  # a begun one that is damaged: whoever reads it says so
 
 
@@ -98,7 +101,7 @@ def find_study(name: str | None) -> tuple[str, bool]:
     if name is None and known:
         return known[0], True
     if name is not None and config_path(folder := study_folder(name)).is_file():
-        if not is_file(config_path(folder)):
+        if not asks(config_path(folder)):
             return name, False
         variants = known_studies(below=name)
         if not variants:

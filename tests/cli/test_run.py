@@ -1,6 +1,7 @@
 """Study files from the command line: run, interrupted, continued, reported."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -77,6 +78,10 @@ def test_a_study_file_is_run_and_reported(budgetnas: Program) -> None:
     assert "3 epochs instead of 10" in page
     assert "budgetnas run studies/rates --quick" in page
     assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["']?http""", page)
+    os.mkfifo("pipe")
+    for taken in ("studies/rates/study.toml", f"studies/{NAME}/study.db", "pipe", "."):
+        complaint = budgetnas("report", NAME, "--out", taken).complaint()
+        assert f"--out must be a new file or a report, got {taken}" in complaint
     answer = budgetnas("report", NAME, "--json").json()
     assert answer["report"].endswith("report.html")
     assert not list(Path().rglob("test-openings.jsonl"))

@@ -14,11 +14,11 @@ from nbformat import NotebookNode
 
 from budgetnas.searching.count_study import count_study
 from budgetnas.study.file import StudyFile
-from budgetnas.study.place import is_file
+from budgetnas.study.place import asks
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
-STUDY_FILES = [path for path in sorted(ROOT.glob("studies/*/study.toml")) if is_file(path)]
+STUDY_FILES = [path for path in sorted(ROOT.glob("studies/*/study.toml")) if asks(path)]
 
 QUICKER = """
 import warnings

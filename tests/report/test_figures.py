@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,15 @@ from budgetnas.report.confusion import confused_pairs, plot_confusion, share_tab
 from budgetnas.report.costs import cost_table, plot_costs
 from budgetnas.report.counted import fit_table, plot_fits
 from budgetnas.report.curves import band_table, plot_curves
+from budgetnas.report.figures import report_figures
 from budgetnas.report.grids import grid_table, interval_table, plot_grid
+from budgetnas.report.read import Report
 from budgetnas.report.stages import plot_stages, stage_table
 from budgetnas.report.style import PALETTE, line_style, plain, row_height, wrapped
 from budgetnas.report.summary import summary_table
 from budgetnas.report.trials import curve_table, trial_table
-from tests.report.made import LARGE, SMALL, config_of, grid_of, of_grid
+from budgetnas.searching.count_study import Counted
+from tests.report.made import LARGE, SMALL, config_of, grid_of, of_grid, trained
 
 TWO = {"rate": ("0.1", "0.2"), "clip": ("off", "<i>on</i>")}
 MATRIX = np.array([[8, 2, 0], [5, 4, 1], [0, 0, 0]])
@@ -55,6 +59,39 @@ def test_bands_reach_from_the_lowest_seed_to_the_highest() -> None:
     figure = plot_curves(bands, train=True)
     assert len(figure.data) == 2 * 4 * 2, "a line and a band in each of four panels"
     assert len(plot_curves(bands).data) == 2 * 2 * 2
+
+
+@pytest.mark.parametrize(
+    ("configurations", "seeds", "caption"),
+    [
+        (2, 1, "A line is one training."),
+        (2, 2, "A line is the mean over seeds, a band reaches from the lowest seed to the "
+         "highest."),
+        (9, 2, "A line is the mean over seeds."),
+        (40, 1, "The 32 best of 40 configurations. A line is one training."),
+    ],
+)  # fmt: skip
+def test_a_caption_speaks_of_what_is_drawn(configurations: int, seeds: int, caption: str) -> None:
+    grid = grid_of({"x": tuple(f"v{n}" for n in range(configurations))}, [SMALL, LARGE], seeds)
+    trials = [of_grid(grid, number, 0.5) for number in range(grid.size)]
+    drawn = report_figures(Report(config_of(grid), Path("studies/made"), trials, {}, 0))
+    assert [figure.kind for figure in drawn] == ["grid", "costs", "curves", "stages"]
+    assert drawn[2].caption.startswith(f"{caption} Training accuracy is measured during")
+    bands = [trace for trace in drawn[2].figure.data if trace.fill == "toself"]
+    assert bool(bands) == ("band" in caption)
+
+
+def test_the_curves_of_a_search_are_of_its_best() -> None:
+    trials = [trained(number, 0.5 + number / 100) for number in range(9)]
+    for many, said in ((9, "The 8 best networks. "), (1, "The best network. ")):
+        report = Report(config_of(), Path("studies/made"), trials[:many], {}, 0)
+        (curves,) = (drawn for drawn in report_figures(report) if drawn.kind == "curves")
+        assert curves.caption.startswith(said)
+
+
+def test_where_one_axis_is_the_heading_its_values_need_no_name() -> None:
+    figure = plot_grid(summary_of({"clip": ("none", "norm")}, [0.5, 0.6]), ("clip",))
+    assert figure.layout.yaxis.categoryarray == ("none", "norm")
 
 
 def test_thirty_configurations_can_be_told_apart() -> None:
@@ -140,11 +177,8 @@ def test_the_front_is_what_nothing_smaller_beats() -> None:
 
 
 def test_what_fits() -> None:
-    counted = [
-        {"network": "a", "params": 5, "macs": 7, "excess": -1, "feasible": True, "arch": "x"},
-        {"network": "b", "params": 8, "macs": 9, "excess": 2, "feasible": False, "arch": "y"},
-    ]
-    table = fit_table(counted)
+    counted = [Counted("?", 5, 7, -1, True, "x"), Counted("?", 8, 9, 2, False, "y")]
+    table = fit_table(["a", "b"], counted)
     assert table["configuration"].tolist() == ["a", "b"]
     assert [trace.x for trace in plot_fits(table, "params", 6).data] == [(5,), (8,)]
 

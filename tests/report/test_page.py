@@ -2,11 +2,14 @@
 
 import html
 import json
+import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState, create_trial
 
 from budgetnas.errors import InputError
 from budgetnas.report.answer import answer_lines
@@ -114,7 +117,7 @@ def test_a_grid_is_reported() -> None:
     assert "n = 2 a configuration" in said
     assert "mean of n = 2 seeds" in said
     assert "pooled" in said
-    assert "Which class is taken for which: high" in said
+    assert "Which class is taken for which: rate high" in said
     assert "Where the parameters are" in said
     assert "Epoch by epoch" in said
     assert result.trained == 4
@@ -132,7 +135,7 @@ def test_retrainings_are_listed_and_test_selection_is_named() -> None:
     run(trials=1)
     result = {
         "target": "best", "params": 5, "epochs": 7, "test_accuracy": 0.75, "test_images": 40,
-        "select": "best-test", "test_selected": True, "unknown": "key",
+        "select": "best-test", "test_selected": True, "last_test_accuracy": 0.7, "unknown": "key",
     }  # fmt: skip
     path = Path("studies/digits-12k/runs/one/result.json")
     path.parent.mkdir(parents=True)
@@ -140,8 +143,13 @@ def test_retrainings_are_listed_and_test_selection_is_named() -> None:
     (path.parents[2] / "test-openings.jsonl").write_text("{}\n{}\n")
     said = words(write_report("digits-12k").read_text())
     assert "Retrained, and tested" in said
-    assert "75.00% 40 test-selected" in said
+    assert "75.00% 70.00% 40 test-selected" in said
+    assert "Last epoch's" in said
     assert "Retrainings have opened it 2 times so far." in said
+    path.write_text(json.dumps(result | {"last_test_accuracy": None}))
+    assert "75.00% \N{EN DASH} 40 test-selected" in words(write_report("digits-12k").read_text())
+    path.write_text(json.dumps(result | {"select": "last", "test_selected": False}))
+    assert "75.00% 40" in words(write_report("digits-12k").read_text())
     path.write_text(json.dumps(result | {"test_accuracy": "x"}))
     with pytest.raises(InputError, match=r"result.json: damaged: test_accuracy"):
         write_report("digits-12k")
@@ -162,11 +170,11 @@ def test_the_answer_names_the_best_what_is_as_good_and_what_is_worse() -> None:
     grid = grid_of({"x": ("a", "b", "c", "d")}, [SMALL], 2)
     report = made(grid, [0.9, 0.91, 0.5, None, 0.92, 0.91, 0.52, None])
     assert answer_lines(report) == [
-        "Best: a at 91.00% ± 2.60 (mean of n = 2 seeds; one seed's standard deviation is "
+        "Best: x a at 91.00% ± 2.60 (mean of n = 2 seeds; one seed's standard deviation is "
         "1.15 points).",
-        "Within the noise of it: b.",
-        "Worse: c (by 40.00 points).",
-        "Failed: d.",
+        "Within the noise of it: x b.",
+        "Worse: x c (by 40.00 points).",
+        "Failed: x d.",
     ]
     said = words(render(report))
     assert "the loss is NaN" in said
@@ -177,20 +185,82 @@ def test_the_answer_says_how_far_a_study_is() -> None:
     grid = grid_of({"x": ("a", "b")}, [SMALL], 2)
     report = made(grid, [0.9, 0.1], about=About(claim="b is.", scaled="everything"))
     assert answer_lines(report) == [
-        "Best: a at 90.00% (one seed).",
+        "Best: x a at 90.00% (one seed).",
         "No other is within the noise of it.",
-        "Worse: b (by 80.00 points).",
+        "Worse: x b (by 80.00 points).",
         "One seed each: how much a seed changes is not known here.",
         "So far: 2 of 4 trainings have ended.",
     ]
     assert "Nothing was trained with two seeds" in dict(method_lines(report))["Noise"]
 
 
+def test_that_all_failed_is_an_answer() -> None:
+    grid = grid_of({"rate": ("0.1", "1", "10")}, [SMALL], 1)
+    report = made(grid, [None, None, None])
+    assert answer_lines(report) == ["All 3 trainings failed: the loss is NaN."]
+    for number in (0, 2):
+        failure = f"the loss must stay finite, got nan in epoch {number}"
+        attributes = report.trials[number].user_attrs
+        report.trials[number].user_attrs = {**attributes, "failure": failure}
+    report = replace(report)  # what was read is kept
+    assert answer_lines(report) == [
+        "All 3 trainings failed, 2 of them for this reason: "
+        "the loss must stay finite, got nan in epoch 0."
+    ]
+    assert report.as_json()["best"] is None
+    said = words(render(report))
+    assert "All 3 trainings failed, 2 of them" in said
+    assert "Validation accuracy by" not in said
+    assert answer_lines(made(grid, [None])) == [
+        "The only training failed: the loss is NaN.", "So far: 1 of 3 trainings have ended.",
+    ]  # fmt: skip
+
+
+def test_a_search_in_which_all_failed() -> None:
+    failed = create_trial(state=TrialState.FAIL, user_attrs={"failure": "no memory"})
+    report = Report(config_of(), Path("studies/made"), [failed], {}, 0)
+    assert answer_lines(report) == ["The only training failed: no memory."]
+    assert "no memory" in words(render(report))
+    stopped = trained(1, 0.5, stopped=True)
+    assert answer_lines(replace(report, trials=[failed, stopped])) == [
+        "No training has been finished: 1 stopped early, 1 failed: no memory."
+    ]
+
+
+def test_what_recipes_were_adapted_to_is_said_first() -> None:
+    grid = grid_of({"x": ("a", "b")}, [SMALL], 1)
+    about = About(adapted="no flips; crops padded by an eighth")
+    said = words(render(made(grid, [0.5, 0.6], about=about)))
+    assert "Adapted to these images, whatever a configuration is called: no flips;" in said
+    assert "Scaled down" not in said
+    assert "Adapted to" not in words(render(made(grid, [0.5, 0.6])))
+
+
+def test_one_axis_is_the_tables_heading() -> None:
+    said = words(render(made(grid_of({"clip": ("none", "norm")}, [SMALL], 1), [0.5, 0.6])))
+    assert "Configurations clip n Accuracy" in said
+    assert " none 1 50.00% " in said
+    assert "Best: clip norm at 60.00%" in said
+
+
+def test_a_duplicate_has_its_twins_confusion_and_seeds_share_what_they_say() -> None:
+    grid = grid_of({"x": ("a", "b")}, [SMALL], 1)
+    trials = [
+        of_grid(grid, 0, 0.5), of_grid(grid, 1, None, "duplicate", duplicate_of=0),
+    ]  # fmt: skip
+    trials[0].user_attrs = {**trials[0].user_attrs, "confusion": [[1] * 3] * 3}
+    report = Report(config_of(grid), Path("studies/made"), trials, {}, 0)
+    matrix = report.confusion_of(1)
+    assert matrix is not None
+    assert matrix.tolist() == [[1] * 3] * 3
+    assert "where the networks are equal, the initial weights" in words(render(report))
+
+
 def test_many_configurations_are_not_all_named() -> None:
     grid = grid_of({"x": tuple(f"v{n}" for n in range(30))}, [SMALL], 1)
     report = made(grid, [0.9] + [0.5 - n / 100 for n in range(29)])
     (worse,) = (line for line in answer_lines(report) if line.startswith("Worse"))
-    assert worse.endswith("v6 (by 45.00 points); and 23 others.")
+    assert worse.endswith("x v6 (by 45.00 points); and 23 others.")
     assert len(render(report)) < 6_000_000
 
 
@@ -243,16 +313,31 @@ def test_the_command(budgetnas: Program) -> None:
     assert found.best is not None
     assert said["best"]["value"] == found.best.value
     assert Path("page.html").is_file()
+    assert budgetnas("report", "studies/digits-12k/study.toml").out == ended.out
     complaint = budgetnas("report", "studies/nothing").complaint()
     assert "no study 'nothing' in ./studies; known: digits-12k" in complaint
     assert "name has letters" in budgetnas("report", "../elsewhere").complaint()
+
+
+def test_the_command_says_which_of_several_studies_it_took(budgetnas: Program) -> None:
+    write_file("rates", GRID)
+    run_study("rates", quick=QUICK)
+    for asked in ("rates", "studies/rates/study.toml", "rates/quick-digits"):
+        ended = budgetnas("report", asked)
+        assert (ended.status, ended.err) == (0, "")
+        assert ended.out.endswith("Report: studies/rates/quick-digits/report.html\n")
+    begun = run_study("rates", timeout=1e-9).study
+    os.utime(f"studies/{begun}/study.toml", (0, 0))
+    assert budgetnas("report", "rates").err == "study rates/quick-digits (the newest of 2)\n"
+    assert budgetnas("report", "rates/quick-digits").err == ""
 
 
 def test_what_is_found_as_plain_data() -> None:
     grid = grid_of({"x": ("a", "b")}, [SMALL], 1)
     assert made(grid, [0.5, 0.5]).as_json() == {
         "study": "made", "n": 1,
-        "best": {"configuration": "a", "value": 0.5, "margin": None, "params": 398, "ties": ["b"]},
+        "best": {"configuration": "x a", "value": 0.5, "margin": None, "params": 398,
+                 "ties": ["x b"]},
     }  # fmt: skip
     unfinished = Report(config_of(), Path("s"), [trained(0, 0.5, stopped=True)], {}, 0)
     assert unfinished.as_json()["best"] is None

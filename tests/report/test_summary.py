@@ -99,7 +99,7 @@ def test_noise_is_symmetric_and_grows(a: float, b: float, n: int, m: int, sd: fl
 def test_a_row_a_configuration_in_the_grids_order() -> None:
     grid, table = grid_and_table(VALUES)
     summary = summary_table(config_of(grid), table)
-    assert summary["configuration"].tolist() == ["a", "b", "c"]
+    assert summary["configuration"].tolist() == ["x a", "x b", "x c"]
     assert summary["axis: x"].tolist() == ["a", "b", "c"]
     assert summary["n"].tolist() == [3, 3, 3]
     assert summary["mean"].tolist() == pytest.approx([0.91, 0.82667, 0.90833], abs=1e-5)

@@ -3,7 +3,8 @@
 import pytest
 
 from budgetnas.arch import count_params
-from budgetnas.report.trials import curve_table, trial_table
+from budgetnas.report.trials import cell_labels, curve_table, trial_table
+from budgetnas.space.grid import Cell
 from tests.report.made import LARGE, SMALL, config_of, grid_of, of_grid, trained
 
 AXES = {"rate": ("0.1", "0.2"), "epochs": ("2", "9")}
@@ -42,6 +43,40 @@ def test_a_duplicate_has_what_its_twin_measured() -> None:
     assert table["val_accuracy"].tolist() == [0.5, 0.5]
 
 
+def test_a_duplicate_has_its_twins_curves_too() -> None:
+    grid = grid_of({"rate": ("0.1", "0.10", "0.2", "0.20")}, [SMALL], seeds=1)
+    trials = [
+        of_grid(grid, 0, 0.5), of_grid(grid, 1, None, "duplicate", duplicate_of=0),
+        of_grid(grid, 2, None, "failed"), of_grid(grid, 3, None, "duplicate", duplicate_of=2),
+    ]  # fmt: skip
+    curves = curve_table(config_of(grid), trials)
+    assert curves["trial"].tolist() == [0, 0, 1, 1]
+    assert curves["configuration"].unique().tolist() == ["rate 0.1", "rate 0.10"]
+    assert curves["val_accuracy"].tolist() == [0.25, 0.5] * 2
+    assert trial_table(config_of(grid), trials)["measured"].tolist() == [0, 0, 2, 2]
+
+
+def test_where_only_the_network_differs_its_name_says_enough() -> None:
+    for axis, label in (("network", "none"), ("clip", "clip none")):
+        assert cell_labels(grid_of({axis: ("none",)}, [SMALL], 1)) == [label]
+
+
+def test_each_configuration_is_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many trials there are: a grid may have 10,000 configurations."""
+    grid = grid_of({"x": tuple(map(str, range(50)))}, [SMALL], seeds=4)
+    named: list[Cell] = []
+
+    def name(cell: Cell) -> str:
+        named.append(cell)
+        return cell.values["x"]
+
+    monkeypatch.setattr(Cell, "__str__", name)
+    trials = [of_grid(grid, number, 0.5) for number in range(grid.size)]
+    table = trial_table(config_of(grid), trials)
+    assert table["configuration"].tolist() == [str(n) for n in range(50)] * 4
+    assert len(named) == 50
+
+
 def test_a_search_names_networks_and_what_was_drawn_of_the_recipe() -> None:
     trials = [
         trained(0, 0.5),
@@ -62,7 +97,7 @@ def test_a_row_an_epoch() -> None:
     assert table["val_accuracy"].tolist() == [0.4, 0.8]
     assert table["train_loss"].tolist() == [2, 1]
     assert table["lr"].tolist() == [0.1, 0.05]
-    assert table["configuration"].unique().tolist() == ["0.1"]
+    assert table["configuration"].unique().tolist() == ["rate 0.1"]
 
 
 @pytest.mark.parametrize("known", [{1: 0.25, 2: 0.5}, {}])

@@ -64,7 +64,7 @@ def test_the_same_call_continues_to_n_then_does_nothing() -> None:
 
 
 def test_a_budget_below_the_smallest_states_the_smallest() -> None:
-    with pytest.raises(InputError, match=r"no network of the space fits --budget 100: "):
+    with pytest.raises(InputError, match=r"no network of the space fits a budget of 100: "):
         run(budget=100)
     assert not list(Path("studies").glob("*/study.toml"))
 

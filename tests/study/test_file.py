@@ -1,5 +1,6 @@
 """Study files: what they may say, their configurations, and what `--quick` makes of them."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from budgetnas.space import Cell
 from budgetnas.study.file import StudyFile, find_file
 from budgetnas.study.file_tables import Quick
 from budgetnas.study.network import Network
+from budgetnas.study.place import known_studies
 from budgetnas.study.quick import narrowed
 
 HEAD = """
@@ -95,6 +97,11 @@ def test_stages_of_another_number_keep_nothing_that_was_said_of_each() -> None:
     assert [stage.kernel for stage in cell.arch.stages] == [3, 3, 3]
 
 
+@pytest.mark.parametrize("budget", ["5e6", "5_000_000", '"5M"', "5000000"])
+def test_a_budget_reads_as_it_does_everywhere(budget: str) -> None:
+    assert read(f"budget = {budget}" + AXIS).budget.limit == 5_000_000
+
+
 def test_quick_changes_no_axis_and_treats_all_alike() -> None:
     """What a configuration says whole (with a base) is scaled as what another changes."""
     quick = Quick(epochs=8, width=0.5, batch_size=16, recipe={"label_smoothing": 0.2})
@@ -155,7 +162,7 @@ def names(specs: Any) -> str:
     [
         (
             'quick = { recipe = { epoch = 3 } }' + AXIS,
-            "quick.recipe: epoch: unknown key, known: augment, batch_size",
+            "quick.recipe: epoch: unknown key, known: augment, base",
         ),
         (
             AXIS.replace("[0.1, 0.2]", "[-1, 'x']"),
@@ -177,8 +184,11 @@ def names(specs: Any) -> str:
         ),
         ('presets = ["resnet19"]', "network 'resnet19': arch: unknown preset 'resnet19', known"),
         (
-            "".join(f"{AXIS.replace('rate', name)}" for name in "abcdefghijklmn"),
-            "a grid may have at most 10,000 configurations, got 16,384",
+            AXIS.replace("0.1, 0.2", ", ".join(f"0.{n}" for n in range(1001, 1202)))
+            + AXIS.replace("rate", "m").replace("lr", "momentum").replace(
+                "0.1, 0.2", ", ".join(f"0.{n}" for n in range(1001, 1202))
+            ),
+            "a grid may have at most 10,000 configurations, got 40,401",
         ),
         ("", "one of grid, presets and search is needed, got none of them"),
         (
@@ -193,6 +203,23 @@ def names(specs: Any) -> str:
         (AXIS.replace("[0.1, 0.2]", "[]"), "grid.0: values: at least 1 needed, got none"),
         (AXIS.replace("0.2", "0.1"), "grid.0: values: must differ, got [0.1, 0.1]"),
         (AXIS.replace('"rate"', '"seed"'), "grid.0: name: 'seed' is what the seeds are called"),
+        (
+            AXIS + AXIS.replace("rate", "again"),
+            "grid: an axis may not undo another: 'again' sets recipe.optimizer.lr, as 'rate'",
+        ),
+        (
+            AXIS + '[[grid]]\nname = "o"\nvalues = { a = { recipe = { optimizer = {lr = 1} } } }',
+            "grid: an axis may not undo another: 'o' sets recipe.optimizer, as 'rate' before it",
+        ),
+        (
+            AXIS.replace("[0.1, 0.2]", "[{a = 1}]"),
+            "grid.0: values: tables need names: values = { one = {...}, two = {...} }",
+        ),
+        (
+            "quick = { recipe = { epochs = 3 } }" + AXIS,
+            "quick.recipe: epochs is a key of its own here, beside recipe",
+        ),
+        ("recipe = { bose = 3 }" + AXIS, "recipe: bose: unknown key, known: augment, base,"),
         (AXIS + AXIS, "grid: axes must have different names, got rate, rate"),
         (
             '[[grid]]\nname = "x"\nvalues = { a = { recpie = 1 } }',
@@ -224,3 +251,34 @@ def test_a_file_is_found_by_itself_its_folder_and_its_name() -> None:
         assert (path.resolve(), name) == (Path("studies/which/study.toml").resolve(), "which")
     with pytest.raises(InputError, match=r"no study file wich; in \./studies: which"):
         find_file("wich")
+
+
+def test_a_file_elsewhere_would_leave_its_studies_nowhere() -> None:
+    read(AXIS)
+    for place in ("elsewhere", "studies/which/deeper", "studies"):
+        Path(place).mkdir(exist_ok=True)
+        Path(place, "study.toml").write_text(HEAD + AXIS)
+        with pytest.raises(InputError, match=r"must be \./studies/NAME/study\.toml"):
+            find_file(place)
+    Path("studies/which/other.toml").write_text(HEAD + AXIS)
+    with pytest.raises(InputError, match=r"no study file studies/which/other\.toml"):
+        find_file("studies/which/other.toml")
+
+
+def test_a_pipe_in_the_way_is_waited_for_by_nobody() -> None:
+    read(AXIS)
+    Path("studies/pipe").mkdir()
+    os.mkfifo("studies/pipe/study.toml")
+    Path("studies/endless").mkdir()
+    Path("studies/endless/study.toml").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"no study file lost; in \./studies: which"):
+        find_file("lost")
+    assert known_studies() == []
+
+
+def test_values_are_called_what_the_file_calls_them() -> None:
+    text = AXIS.replace("recipe.optimizer.lr", "arch.widths").replace("0.1, 0.2", "[8], [16]")
+    found = cells("arch = { depths = [1], widths = [4] }" + text)
+    assert [cell.values["rate"] for cell in found] == ["[8]", "[16]"]
+    text = AXIS.replace("optimizer.lr", "optimizer.nesterov").replace("0.1, 0.2", "true, false")
+    assert [cell.values["rate"] for cell in cells(text)] == ["true", "false"]
