@@ -12,6 +12,9 @@ from budgetnas.spec import Maybe, Spec, shorten
 Samples = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=1, le=4096)]
 
+LONGEST = 100
+"""Characters of a name in tables and figures."""
+
 Changes = dict[str, Any]
 """What a configuration changes: tables `arch` and `recipe`."""
 
@@ -80,6 +83,10 @@ class AxisFile(Spec):
 
     @model_validator(mode="after")
     def _is_a_choice(self) -> Self:
+        for name in (self.name, *self.named()):
+            if not (name.isprintable() and 0 < len(name) <= LONGEST):
+                rule = f"a name has 1 to {LONGEST} characters that can be printed"
+                raise ValueError(f"{rule}, got {shorten(name)}")
         if self.name == SEED:
             raise ValueError(f"name: {SEED!r} is what the seeds are called, another is needed")
         if self.field is not None and self.field.partition(".")[0] not in ("arch", "recipe"):

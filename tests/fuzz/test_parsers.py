@@ -1,6 +1,7 @@
 """Whatever is read is a value that survives being written, or refused on one line."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,7 @@ from budgetnas.errors import BudgetnasError
 from budgetnas.recipe import RECIPES, Numerics, Recipe, load_recipe
 from budgetnas.space import Free, RandomSuggester, Space
 from budgetnas.study.config import DataFacts, StudyConfig
+from budgetnas.study.file import StudyFile
 from tests.fuzz.conftest import FUZZ
 from tests.fuzz.inputs import (
     as_json,
@@ -75,6 +77,26 @@ STUDY = StudyConfig(
 ).model_dump(mode="json", exclude_none=True)  # fmt: skip
 
 
+ASKED = {
+    "question": "Which?",
+    "command": "budgetnas run studies/asked",
+    "time": {"cpu": "a minute", "gpu": "an hour"},
+    "budget": "5M",
+    "seeds": 3,
+    "select": "best",
+    "confusion": True,
+    "data": {"dataset": "digits", "train_samples": 100},
+    "recipe": {"base": "full", "epochs": 30, "schedule": {"name": "StepLR", "step_size": 3}},
+    "arch": {"depths": [1, 2], "widths": [8, 16], "kernels": [3, 5], "se": "block"},
+    "grid": [
+        {"name": "rate", "field": "recipe.optimizer.lr", "values": [0.1, 0.2]},
+        {"name": "all", "values": {"a": {"arch": "resnet18", "recipe": {"clip": "none"}}}},
+        {"name": "dropout", "field": "arch.dropout", "values": {"no": 0.0, "some": 0.5}},
+    ],
+    "quick": {"epochs": 2, "width": 0.5, "recipe": {"label_smoothing": 0.1}},
+}
+
+
 def outcome(parse: Callable[[], T]) -> T | None:
     """The value, or None if it was refused as it should be."""
     try:
@@ -128,8 +150,21 @@ def check_recipe(text: str) -> None:
         assert isinstance(recipe.adapted(1, mirror=False, image_size=8)[0], Recipe)
 
 
+def check_asked(text: str) -> None:
+    path = written("studies/asked/study.toml", text)
+    asked = outcome(lambda: StudyFile.read(path))
+    if asked is not None and not asked.search:
+        names = [axis.named() for axis in asked.axes()]
+        in_full = asked.cells("s", 3, 10, None)
+        assert len(in_full) == math.prod(map(len, names))
+        for whole, part in zip(in_full, asked.cells("s", 3, 10, asked.quick), strict=True):
+            assert part.values == whole.values
+            assert count_params(whole.arch) > 0
+            assert str(part).isprintable()
+
+
 def check_study(text: str) -> None:
-    folder = written("digits-100k/study.toml", text).parent
+    folder = written("studies/digits-100k/study.toml", text).parent
     study = outcome(lambda: StudyConfig.read(folder))
     if study is not None:
         study.write(folder)
@@ -137,7 +172,7 @@ def check_study(text: str) -> None:
 
 
 def written(name: str, text: str) -> Path:
-    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
     Path(name).write_bytes(text.encode(errors="surrogatepass"))
     return Path(name)
 
@@ -213,3 +248,15 @@ def test_study_texts(text: str) -> None:
 @given(changed(STUDY, toml_values))
 def test_study_values(value: Any) -> None:
     check_study(as_toml(value))
+
+
+@FUZZ
+@given(damaged(as_toml(ASKED)))
+def test_study_file_texts(text: str) -> None:
+    check_asked(text)
+
+
+@FUZZ
+@given(changed(ASKED, toml_values))
+def test_study_file_values(value: Any) -> None:
+    check_asked(as_toml(value))
