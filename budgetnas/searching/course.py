@@ -75,11 +75,10 @@ class Course:
 
     def load(self, tensors: Tensors, epochs: int) -> None:
         """Continue what was kept after so many epochs."""
-        rows = tensors["rows"]
-        if rows.shape != (epochs, len(CURVES)) or tensors["selected"].shape != (4,):
+        rows, selected, confusion = (tensors[name] for name in self.tensors())
+        if rows.shape != (epochs, len(CURVES)) or selected.shape != (4,):
             raise InputError("it must have the measurements of each of its epochs")
-        self._rows = rows.tolist()
-        self._selected, self._confusion = tensors["selected"], tensors["confusion"]
+        self._rows, self._selected, self._confusion = rows.tolist(), selected, confusion
 
 
 def _confusion(val: ImageSet, predictions: Tensor) -> Tensor:

@@ -51,8 +51,9 @@ class KeptTrial:
             ours = {name.removeprefix(_OURS): value for name, value in kept.items()}
             if not torch.equal(ours["training"], self._training):
                 raise InputError("of another training")
-            course.load(ours, epochs_done(state, self.path, self._epochs))
-            return state, float(ours["seconds"])
+            seconds = float(ours["seconds"])
+            course.load(ours, epochs_done(state, self.path, self._epochs))  # last: all is there
+            return state, seconds
         except (InputError, KeyError, RuntimeError) as error:
             named = str(error).removeprefix(f"{self.path}: ").removeprefix("damaged: ")
             say(f"{self.path}: damaged: {named}; its trial begins again")
