@@ -42,6 +42,12 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = True) -> N
         raise
 
 
+def cache_folder() -> Path:
+    """Say where what can be made anew is kept: `$XDG_CACHE_HOME/budgetnas`, or in `~/.cache`."""
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "budgetnas"
+
+
 def require_writable(path: Path) -> None:
     """Refuse a path that could not be written, before hours of work are to be written there.
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from budgetnas.__main__ import main
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
+from budgetnas.files import cache_folder
+from budgetnas.train.numerics import choose_numerics
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("ci")
@@ -37,11 +40,21 @@ def _interruptible() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(scope="session")
+def _measured(_one_thread: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the program measures of a machine when it first needs it, measured once."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("measured")))
+        choose_numerics(torch.device("cpu"))
+        return cache_folder()
+
+
 @pytest.fixture(autouse=True)
-def _clean_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _measured: Path) -> None:
     """Every test works in a folder of its own, beside a cache of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
+    shutil.copytree(_measured, cache_folder())
 
 
 @pytest.fixture(scope="session")

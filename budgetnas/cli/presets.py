@@ -26,7 +26,8 @@ def presets() -> None:
                 str(recipe.epochs),
                 str(recipe.batch_size),
                 f"{recipe.optimizer.name}, lr {recipe.optimizer.lr:g}"
-                + (", Lookahead" if recipe.lookahead else ""),
+                + (", Lookahead" if recipe.lookahead else "")
+                + (", averaged weights" if recipe.average else ""),
                 recipe.schedule.name,
                 ", ".join(step.name for step in recipe.augment),
             )

@@ -58,6 +58,14 @@ def retrain(
             "--test-curves", help="Test after every epoch too; the result is test-selected."
         ),
     ] = False,
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            "--compile",
+            help="Train through torch.compile if a few timed steps say that the whole run is "
+            "faster with it.",
+        ),
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the newest unfinished run of TARGET.")
     ] = False,
@@ -90,7 +98,8 @@ def retrain(
             result = run(
                 target, study=study, storage=storage, dataset=dataset, data_dir=data_dir,
                 image_size=image_size, epochs=epochs, recipe=recipe, seed=seed, select=select,
-                test_curves=test_curves, resume=resume, out=out, device=device, watch=watch,
+                test_curves=test_curves, compiled=compiled, resume=resume, out=out, device=device,
+                watch=watch,
             )  # fmt: skip
             again = _again(target, Path(result.run), device)
             signals.change_last_words(f"Interrupted. To see the result: {again}")

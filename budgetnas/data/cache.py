@@ -7,7 +7,6 @@ permission, locked, no database), the job goes on without it. It may be deleted 
 """
 
 import hashlib
-import os
 import shutil
 import sqlite3
 import zlib
@@ -21,6 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from budgetnas.data.decode import Pixels, decoder
+from budgetnas.files import cache_folder
 
 LIMIT = 20 * 2**30
 """Bytes above which nothing is added. A full cache that serves no image is begun anew."""
@@ -52,9 +52,7 @@ class Decoded:
 
 def cache_path() -> Path:
     """Say where the cache is: `$XDG_CACHE_HOME/budgetnas/images.db`, by default in `~/.cache`."""
-    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    base = chosen if chosen.is_absolute() else Path.home() / ".cache"
-    return base / "budgetnas" / "images.db"
+    return cache_folder() / "images.db"
 
 
 class ImageCache:

@@ -18,6 +18,8 @@ class ImageSet:
     """int64 [n], indices into `classes`."""
     classes: tuple[str, ...]
     """The classes' names."""
+    pixels: Tensor | None = None
+    """uint8 [1 + n * size * size + 1, channels], see `packed_pixels`; None until it is packed."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -34,11 +36,20 @@ class ImageSet:
 
     def take(self, indices: Tensor) -> Self:
         """Return the images at these indices, in this order."""
-        return replace(self, images=self.images[indices], labels=self.labels[indices])
+        images, labels = self.images[indices], self.labels[indices]
+        return replace(self, images=images, labels=labels, pixels=None)
 
     def to(self, device: torch.device) -> Self:
         """Return the set with its tensors on a device."""
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        images, labels = self.images.to(device), self.labels.to(device)
+        return replace(self, images=images, labels=labels, pixels=None)
+
+    def packed(self) -> Self:
+        """Return the set as batches are gathered from it, its images a part of `pixels`."""
+        if self.pixels is not None:
+            return self
+        pixels = packed_pixels(self.images)
+        return replace(self, images=pixels[1:-1].view(self.images.shape), pixels=pixels)
 
     def fingerprint(self) -> str:
         """Identify the content: images, labels, order and names of the classes."""
@@ -46,6 +57,15 @@ class ImageSet:
         digest.update(self.images.contiguous().numpy().data)
         digest.update(self.labels.contiguous().numpy().data)
         return digest.hexdigest()[:16]
+
+
+def packed_pixels(images: Tensor) -> Tensor:
+    """Put images uint8 [n, h, w, c] into one row of pixels, [1 + n * h * w + 1, c].
+
+    Before them is a black pixel, behind them one for whoever gathers to write to.
+    """
+    edge = images.new_zeros(1, images.shape[3])
+    return torch.cat([edge, images.reshape(-1, images.shape[3]), edge])
 
 
 @dataclass(frozen=True)

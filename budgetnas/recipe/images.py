@@ -21,6 +21,8 @@ class Flip(Spec):
     """Mirror left and right with probability one half."""
 
     name: Literal["flip"] = "flip"
+    alternate: bool = False
+    """Mirror an image in every second epoch instead; chance says in which it begins."""
 
 
 class Rotate(Spec):

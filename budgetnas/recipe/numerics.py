@@ -21,3 +21,9 @@ class Numerics(Spec):
 
     threads: Annotated[int, Field(ge=1, le=4096)] = 1
     """Threads of one operation on the CPU."""
+
+    captured: bool = False
+    """Replay steps as CUDA graphs, where the device is one."""
+
+    compiled: bool = False
+    """Train through torch.compile."""

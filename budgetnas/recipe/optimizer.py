@@ -1,4 +1,4 @@
-"""How weights are updated: the optimizer, Lookahead around it, and gradient clipping."""
+"""How weights are updated: the optimizer, what goes on around it, and gradient clipping."""
 
 from typing import Annotated, Literal
 
@@ -76,6 +76,19 @@ class Lookahead(Spec):
     """`paper`: after steps k, 2k, ... from the initial weights. `efficient-resnets`: as that
     program did, after steps 1, k + 1, 2k + 1, ..., slow weights starting as the fast ones after
     the first step."""
+
+
+class Average(Spec):
+    """A running average of weights and norms' statistics (Polyak and Juditsky, 1992).
+
+    It is evaluated and kept in their place, and forgets exponentially.
+    """
+
+    horizon: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Over which share of the run the average reaches back."""
+
+    every: LookaheadSteps = 5
+    """Steps between two of its updates."""
 
 
 class ClipNorm(Spec):

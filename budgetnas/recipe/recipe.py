@@ -13,7 +13,7 @@ from budgetnas.recipe.images import (
     TrainingStatistics,
 )
 from budgetnas.recipe.init import Default, Init
-from budgetnas.recipe.optimizer import SGD, Clip, Lookahead, Optimizer
+from budgetnas.recipe.optimizer import SGD, Average, Clip, Lookahead, Optimizer
 from budgetnas.recipe.schedule import Cosine, Schedule
 from budgetnas.spec import Maybe, Spec
 
@@ -43,6 +43,9 @@ class Recipe(Spec):
 
     lookahead: Maybe[Lookahead] = None
     """Lookahead around the optimizer; "none": without."""
+
+    average: Maybe[Average] = None
+    """Averaged weights, evaluated and kept instead of the last ones; "none": without."""
 
     clip: Maybe[Clip] = None
     """Clipping of gradients, by norm or by value; "none": without."""

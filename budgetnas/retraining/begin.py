@@ -15,13 +15,14 @@ from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.data.splits import split
 from budgetnas.errors import InputError
-from budgetnas.events import Loading, Watcher
+from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.retraining.target import StudyTarget, Target
 from budgetnas.study.config import require_same
 from budgetnas.study.place import STUDIES, config_path
+from budgetnas.train.compiled import worth_compiling
 from budgetnas.train.engine import check_schedule, recipe_statistics
 from budgetnas.train.memory import memory_guard
 from budgetnas.train.numerics import choose_numerics
@@ -42,6 +43,8 @@ class RetrainRequest:
     seed: int | None
     select: str | None
     test_curves: bool
+    compiled: bool = False
+    """Whether torch.compile shall be tried, and used where it is faster."""
 
     def source(self, origin: StudyTarget | None) -> DataSource:
         """The data that is asked for, what is not said being the study's."""
@@ -114,12 +117,19 @@ def begin(
         facts = {"the data": (origin.config.facts.fingerprint, images.fingerprint())}
         require_same(f"study {origin.name!r}", facts, "name other data with --dataset")
     arch, notice = fit_arch(found.arch, asked.target, images.channels, len(images.classes))
-    recipe, notices = asked.full_recipe(found, source, images.channels)
+    recipe, adapted = asked.full_recipe(found, source, images.channels)
+    said = [*filter(None, [notice]), *(f"recipe: {text}" for text in adapted)]
     seed = asked.seed if asked.seed is not None else origin.config.seed if origin else 0
     select = asked.select or "last"
     trained_on, _ = hold_out(images, select, seed)
     statistics = recipe_statistics(recipe, trained_on)
     check_schedule(recipe, len(trained_on))
+    numerics = choose_numerics(device)
+    if asked.compiled:
+        watch(Notice("timing steps with torch.compile and without: a minute or two"))
+        verdict = worth_compiling(arch, trained_on, recipe, numerics, statistics, device)
+        numerics = numerics.changed(compiled=verdict.pays)
+        said.append(str(verdict))
     config = RunConfig(
         target=asked.target,
         study=origin.name if origin else None,
@@ -136,9 +146,9 @@ def begin(
         test_curves=asked.test_curves,
         mean=statistics.mean,
         std=statistics.std,
-        numerics=choose_numerics(device),
+        numerics=numerics,
     )
-    return config, images, [*filter(None, [notice]), *(f"recipe: {text}" for text in notices)]
+    return config, images, said
 
 
 def hold_out(images: ImageSet, select: str, seed: int) -> tuple[ImageSet, ImageSet | None]:

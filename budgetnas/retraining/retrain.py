@@ -24,7 +24,7 @@ from budgetnas.retraining.selection import UPPER_BOUND, selection_problem
 from budgetnas.retraining.target import find_study_target, find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
-from budgetnas.train.numerics import choose_device
+from budgetnas.train.device import choose_device
 
 RUNS = Path("runs")
 RESULT = "result.json"
@@ -43,6 +43,7 @@ def retrain(
     seed: int | None = None,
     select: str | None = None,
     test_curves: bool = False,
+    compiled: bool = False,
     resume: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
@@ -69,6 +70,8 @@ def retrain(
             test-selected.
         test_curves: Evaluate the test part after every epoch, which makes the result test-selected
             whatever is selected.
+        compiled: Train through torch.compile, if a measurement as the run begins says that the
+            whole run is faster with it.
         resume: Continue a run that was interrupted, after its last finished epoch.
         out: The run's folder; a new one in the study's `runs`, else in ./runs.
         device: auto, cpu, cuda or cuda:N.
@@ -95,6 +98,7 @@ def retrain(
         seed,
         select,
         test_curves,
+        compiled,
     )
     where = choose_device(device)
     if resume and storage is not None:

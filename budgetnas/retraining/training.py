@@ -19,11 +19,13 @@ from budgetnas.retraining.history import History, without_best
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed
 from budgetnas.train.checkpoint import Checkpoints, epochs_done, read_tensors, write_tensors
-from budgetnas.train.engine import Epoch, State, check_finite, place, train
+from budgetnas.train.device import device_title, use_threads
+from budgetnas.train.engine import Epoch, State, train
 from budgetnas.train.evaluate import Evaluation, Normalizer, evaluate
 from budgetnas.train.init import initial_model
 from budgetnas.train.memory import memory_guard
-from budgetnas.train.numerics import device_title, use_threads
+from budgetnas.train.place import place
+from budgetnas.train.step import check_finite
 
 
 @dataclass
@@ -78,11 +80,16 @@ class Retraining:
             model = initial_model(config.arch, config.recipe.init, derive_seed(seed, "init"))
             placed = images.to(self.device)
             evaluated = None if evaluated is None else evaluated.to(self.device)
+        said: set[str] = set()
         for epoch in train(
             model, placed, config.recipe, config.numerics, seed,
             statistics=config.statistics, val=evaluated,
             state=None if state is None else without_best(state),
         ):  # fmt: skip
+            for text in epoch.notices:
+                if text not in said:
+                    said.add(text)
+                    self.watch(Notice(text))
             row = history.add(epoch)
             self._keep(epoch, history, checkpoints)
             self.watch(

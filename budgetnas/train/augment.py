@@ -1,113 +1,194 @@
-"""Augmentation of whole batches: pure functions of images and of what was drawn for each.
+"""Augmentation of whole batches: what a pixel is to be is settled first, then all are gathered.
 
-Images are [n, h, w, c] throughout: that is the channels-last layout, so a batch becomes the
-network's [n, c, h, w] by a change of view. Padding and corners are black, as in torchvision.
+A crop, a mirroring and a blanked square only say from where each row and each column of an image
+come, so a batch of any of them is one gathering from the packed set (`ImageSet.packed`), whose
+first pixel is black, for what lies outside of an image, and whose last is blank, for what
+cutout covers. Nothing is masked, and nothing is read back by the host.
 """
 
 import math
 from collections.abc import Sequence
-from typing import assert_never
+from dataclasses import dataclass
+from typing import Self, assert_never
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from budgetnas.data.images import packed_pixels
 from budgetnas.recipe.images import Augmentation, Crop, Cutout, Flip, Rotate
+
+_OUTSIDE = -(2**40)
+"""A row or column outside of the image: with it, whatever else is added, an index is negative."""
+
+_BLANK = 2**60
+"""What makes an index too large, whatever else is added."""
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Where the chances of a training come from."""
+
+    generator: Generator
+    """On the images' device."""
+    mirrored: Tensor | None = None
+    """bool [n of the set]: which images an alternating flip mirrors in this epoch."""
+
+    def integers(self, n: int, low: int, high: int) -> Tensor:
+        """Draw int64 [n] in [low, high]."""
+        generator = self.generator
+        return torch.randint(low, high + 1, (n,), generator=generator, device=generator.device)
+
+    def shares(self, n: int) -> Tensor:
+        """Draw float32 [n] in [0, 1)."""
+        return torch.rand(n, generator=self.generator, device=self.generator.device)
 
 
 def augment(
-    images: Tensor, steps: Sequence[Augmentation], generator: Generator, mean: Tensor
+    pixels: Tensor,
+    size: int,
+    chosen: Tensor,
+    steps: Sequence[Augmentation],
+    draws: Draws,
+    blank: Tensor,
 ) -> Tensor:
-    """Apply the steps in order, each with its own draw for each image.
+    """Gather images and apply the steps in order, each with its own draw for each image.
 
     Args:
-        images: uint8 [n, h, w, c], square.
+        pixels: uint8 [1 + images * size * size + 1, c], a packed set; its last pixel is
+            overwritten where something is blanked.
+        size: The images' side.
+        chosen: int64 [n], which images.
         steps: The recipe's augmentation.
-        generator: On the images' device.
-        mean: uint8 [c], what cutout blanks with.
+        draws: On the images' device.
+        blank: uint8 [c], what cutout blanks with.
 
     Returns:
-        uint8 [n, h, w, c].
+        uint8 [n, size, size, c].
     """
-    n, size = images.shape[0], images.shape[1]
-
-    def integers(low: int, high: int) -> Tensor:
-        return torch.randint(low, high + 1, (n,), generator=generator, device=images.device)
-
+    n = len(chosen)
+    view = View.whole(chosen, size)
     for step in steps:
         match step:
             case Crop(padding=given):
-                padding = crop_padding(given, size)
-                down, right = integers(-padding, padding), integers(-padding, padding)
-                images = shift(images, down, right)
+                reach = crop_padding(given, size)
+                down, right = draws.integers(n, -reach, reach), draws.integers(n, -reach, reach)
+                view = view.shifted(down, right, reach)
+            case Flip(alternate=True):
+                assert draws.mirrored is not None, "the engine says which"
+                view = view.mirrored(draws.mirrored.index_select(0, chosen))
             case Flip():
-                images = flip(images, integers(0, 1).bool())
+                view = view.mirrored(draws.integers(n, 0, 1).bool())
             case Rotate(degrees=degrees):
-                share = torch.rand(n, generator=generator, device=images.device)
-                images = rotate(images, (2 * share - 1) * math.radians(degrees))
+                radians = (2 * draws.shares(n) - 1) * math.radians(degrees)
+                turned = rotate(view.gather(pixels, blank), radians)
+                pixels = packed_pixels(turned)
+                view = View.whole(torch.arange(n, device=chosen.device), size)
             case Cutout(size=given):
-                row, column = integers(0, size - 1), integers(0, size - 1)
-                images = cutout(images, row, column, cutout_size(given, size), mean)
+                row, column = draws.integers(n, 0, size - 1), draws.integers(n, 0, size - 1)
+                view = view.cut(row, column, cutout_size(given, size))
             case _:
                 assert_never(step)
-    return images
+    return view.gather(pixels, blank)
 
 
-def shift(images: Tensor, down: Tensor, right: Tensor) -> Tensor:
-    """Move each image's content by its own offset; what comes in from outside is black.
+@dataclass(frozen=True)
+class View:
+    """From where each pixel of a batch comes, without moving any."""
 
-    Padding by p and cropping at random is a shift by offsets in [-p, p].
+    first: Tensor
+    """int64 [n]: the places of the images' first pixels in the packed set."""
+    rows: Tensor
+    """int64 [n, size]: from which row of its image each row comes."""
+    columns: Tensor
+    """int64 [n, size]: the same for columns."""
+    cuts: tuple[tuple[Tensor, Tensor], ...] = ()
+    """Blanked squares, as int64 [n, size] of rows, `_BLANK` or 0, and of columns, 1 or 0."""
 
-    Args:
-        images: [n, h, w, c].
-        down, right: Whole pixels, [n].
-    """
-    n, height, width, _ = images.shape
-    rows = torch.arange(height, device=images.device) - down[:, None]
-    columns = torch.arange(width, device=images.device) - right[:, None]
-    inside = _within(rows, height)[:, :, None] & _within(columns, width)[:, None, :]
-    moved = images[
-        torch.arange(n, device=images.device)[:, None, None],
-        rows.clamp(0, height - 1)[:, :, None],
-        columns.clamp(0, width - 1)[:, None, :],
-    ]
-    return moved * inside[..., None]
+    @classmethod
+    def whole(cls, chosen: Tensor, size: int) -> Self:
+        """See these images of a packed set as they are."""
+        places = torch.arange(size, device=chosen.device).expand(len(chosen), -1)
+        return cls(chosen * (size * size) + 1, places, places)
+
+    def shifted(self, down: Tensor, right: Tensor, reach: int) -> Self:
+        """Move each image's content by its own offset; what comes in from outside is black.
+
+        Padding by p and cropping at random is a shift by offsets in [-p, p].
+
+        Args:
+            down, right: Whole pixels, [n].
+            reach: The largest offset.
+        """
+        cuts = tuple(
+            (_moved(rows, down, reach, 0), _moved(columns, right, reach, 0))
+            for rows, columns in self.cuts
+        )
+        return type(self)(
+            self.first,
+            _moved(self.rows, down, reach, _OUTSIDE),
+            _moved(self.columns, right, reach, _OUTSIDE),
+            cuts,
+        )
+
+    def mirrored(self, which: Tensor) -> Self:
+        """Mirror left and right the images for which `which` [n] is true."""
+        cuts = tuple((rows, _mirrored(columns, which)) for rows, columns in self.cuts)
+        return type(self)(self.first, self.rows, _mirrored(self.columns, which), cuts)
+
+    def cut(self, row: Tensor, column: Tensor, side: int) -> Self:
+        """Blank a square around each image's own centre; it may reach over the border.
+
+        Args:
+            row, column: The squares' centres, [n].
+            side: The squares' side.
+        """
+        size = self.rows.shape[1]
+        new = (_covered(row, size, side) * _BLANK, _covered(column, size, side))
+        return type(self)(self.first, self.rows, self.columns, (*self.cuts, new))
+
+    def gather(self, pixels: Tensor, blank: Tensor) -> Tensor:
+        """Gather the batch, uint8 [n, size, size, c], from the packed set that it is a view of."""
+        size = self.rows.shape[1]
+        index = (self.first[:, None] + self.rows * size)[:, :, None] + self.columns[:, None, :]
+        for rows, columns in self.cuts:
+            index.addcmul_(rows[:, :, None], columns[:, None, :])
+        if self.cuts:
+            pixels[-1].copy_(blank)
+        index.clamp_(0, len(pixels) - 1)
+        return pixels.index_select(0, index.view(-1)).view(-1, size, size, pixels.shape[1])
 
 
-def _within(index: Tensor, size: int) -> Tensor:
-    return (index >= 0) & (index < size)
+def _moved(values: Tensor, by: Tensor, reach: int, fill: int) -> Tensor:
+    """Move each row of [n, size] by its own number of places; `fill` comes in."""
+    padded = F.pad(values, (reach, reach), value=fill)
+    places = torch.arange(reach, reach + values.shape[1], device=values.device)
+    return padded.gather(1, places - by[:, None])
 
 
-def flip(images: Tensor, mirrored: Tensor) -> Tensor:
-    """Mirror left and right the images [n, h, w, c] for which `mirrored` [n] is true."""
-    return torch.where(mirrored[:, None, None, None], images.flip(2), images)
+def _mirrored(values: Tensor, which: Tensor) -> Tensor:
+    return torch.where(which[:, None], values.flip(1), values)
+
+
+def _covered(centre: Tensor, size: int, side: int) -> Tensor:
+    """Say which of `size` places a square covers: int64 [n, size], 1 or 0."""
+    places = torch.arange(size, device=centre.device) - (centre[:, None] - side // 2)
+    return ((places >= 0) & (places < side)).long()
 
 
 def rotate(images: Tensor, radians: Tensor) -> Tensor:
-    """Turn each image [n, h, w, c] about its centre by its own angle [n], nearest pixel."""
-    cos, sin, zero = radians.cos(), radians.sin(), torch.zeros_like(radians)
-    turn = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
-    channels_first = images.permute(0, 3, 1, 2).float()
-    grid = F.affine_grid(turn, list(channels_first.shape), align_corners=False)
-    turned = F.grid_sample(channels_first, grid, mode="nearest", align_corners=False)
-    return turned.permute(0, 2, 3, 1).to(images.dtype)
-
-
-def cutout(images: Tensor, row: Tensor, column: Tensor, size: int, mean: Tensor) -> Tensor:
-    """Blank a square around each image's own centre; it may reach over the border.
-
-    Args:
-        images: [n, h, w, c].
-        row, column: The squares' centres, [n].
-        size: The squares' side.
-        mean: What to blank with, [c].
-    """
-    _, height, width, _ = images.shape
-    top, left = row[:, None] - size // 2, column[:, None] - size // 2
-    rows = _within(torch.arange(height, device=images.device) - top, size)
-    columns = _within(torch.arange(width, device=images.device) - left, size)
-    blank = rows[:, :, None] & columns[:, None, :]
-    return torch.where(blank[..., None], mean.to(images.dtype), images)
+    """Turn each image [n, size, size, c] about its centre by its own angle [n], nearest pixel."""
+    n, size, _, channels = images.shape
+    offsets = torch.arange(size, device=images.device) - (size - 1) / 2
+    cos, sin = radians.cos()[:, None, None], radians.sin()[:, None, None]
+    down, right = offsets[None, :, None], offsets[None, None, :]
+    rows = (sin * right + cos * down + (size - 1) / 2).round().long()
+    columns = (cos * right - sin * down + (size - 1) / 2).round().long()
+    inside = (rows >= 0) & (rows < size) & (columns >= 0) & (columns < size)
+    first = torch.arange(n, device=images.device)[:, None, None] * (size * size) + 1
+    index = (first + rows * size + columns) * inside  # outside: the black pixel
+    turned = packed_pixels(images).index_select(0, index.view(-1))
+    return turned.view(n, size, size, channels)
 
 
 def crop_padding(given: int | None, size: int) -> int:

@@ -4,27 +4,24 @@ It knows no study and prints nothing. Whoever calls it prunes, prints, saves or 
 asking for the next epoch.
 """
 
-import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import torch
-import torch.nn.functional as F
-from torch import Generator, Tensor, nn
+from torch import Tensor, nn
 
 from budgetnas.data.images import ImageSet, Statistics, measure_statistics
-from budgetnas.errors import Diverged, InputError
+from budgetnas.errors import InputError
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.images import FixedStatistics, NoStatistics, TrainingStatistics
-from budgetnas.seeds import derive_seed
-from budgetnas.train.augment import augment
-from budgetnas.train.evaluate import Normalizer, autocast, evaluate
-from budgetnas.train.memory import memory_guard
-from budgetnas.train.optim import Lookahead, build_optimizer, clip_gradients, set_rates
+from budgetnas.train.evaluate import Evaluation, Evaluator, Normalizer
+from budgetnas.train.memory import memory_guard, trim_heap
+from budgetnas.train.place import place
 from budgetnas.train.schedule import schedule_table
+from budgetnas.train.step import Steps, batch_bounds, check_finite
 
 State: TypeAlias = dict[str, Tensor]
 """All that is needed to continue a training, as named tensors on the CPU."""
@@ -52,6 +49,8 @@ class Epoch:
     """int64 [n], on the CPU: the classes predicted for the validation images."""
     seconds: float
     """Wall-clock time of training and validation."""
+    notices: tuple[str, ...]
+    """What did not run as fast as it might, and why; the same after every epoch."""
     _run: "_Run" = field(repr=False)
 
     def state(self) -> State:
@@ -130,20 +129,17 @@ def train(
             except (RuntimeError, KeyError, IndexError, ValueError) as error:
                 reason = str(error).splitlines()[0]
                 raise InputError(f"the state is not this training's: {reason}") from None
-    while run.epochs_done < recipe.epochs:
-        with memory_guard(f"training with a batch of {run.batch_size} images"):
-            epoch = run.epoch()
-        yield epoch
-
-
-def place(model: nn.Module, numerics: Numerics, device: torch.device) -> nn.Module:
-    """Move a model to a device, in the memory layout of the numerics."""
-    layout = torch.channels_last if numerics.channels_last else torch.contiguous_format
-    return model.to(device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+    try:
+        while run.epochs_done < recipe.epochs:
+            with memory_guard(f"training with a batch of {run.steps.batch_size} images"):
+                epoch = run.epoch()
+            yield epoch
+    finally:
+        run.close()
 
 
 class _Run:
-    """A training in progress: small steps over shared tensors."""
+    """A training in progress."""
 
     def __init__(
         self,
@@ -155,39 +151,30 @@ class _Run:
         statistics: Statistics,
         val: ImageSet | None,
     ) -> None:
-        self.device = images.images.device
-        self.model = place(model, numerics, self.device)
-        self.images, self.val = images, val
-        self.recipe, self.numerics, self.seed = recipe, numerics, seed
-        self.normalize = Normalizer(statistics, numerics, self.device)
-        self.batch_size = min(recipe.batch_size, len(images))
-        self.steps = len(batch_bounds(len(images), self.batch_size))
-        self.table = schedule_table(recipe, self.steps)
-        named = list(self.model.named_parameters())
-        self.parameters = [parameter for _, parameter in named]
-        self.optimizer = build_optimizer(named, recipe.optimizer, fused=True)
-        self.lookahead = Lookahead(self.parameters, recipe.lookahead) if recipe.lookahead else None
-        self.epochs_done = 0
-        if self.device.type == "cuda":
+        device = images.images.device
+        if device.type == "cuda":
             torch.backends.cudnn.benchmark = True
+        self.model = place(model, numerics, device)
+        normalize = Normalizer(statistics, numerics, device)
+        self.steps = Steps(self.model, images, recipe, numerics, normalize, seed)
+        self.epochs_done = 0
+        self._evaluate: Evaluator | None = None
+        if val is not None:
+            self._evaluate = Evaluator(
+                self.model, val, normalize, numerics, self.steps.batch_size, self.steps.recorder
+            )
 
     def epoch(self) -> Epoch:
         """Train one epoch, then validate."""
         started = time.perf_counter()
         number = self.epochs_done + 1
-        with self._seeded(number):
-            loss, accuracy = self._train_epoch(number)
-        self.epochs_done = number
-        result = None
-        if self.val is not None:
-            with self._evaluated():
-                result = evaluate(
-                    self.model, self.val, self.normalize, self.numerics, self.batch_size
-                )
-            check_finite(result.loss, "validation", number)
+        with self.steps.recorder.on_stream():
+            loss, accuracy = self.steps.epoch(number)
+            self.epochs_done = number
+            result = self._validated(number)
         return Epoch(
             number,
-            self.table.lr[number * self.steps - 1],
+            self.steps.rates.table.lr[number * len(self.steps.bounds) - 1],
             loss,
             accuracy,
             result.loss if result else None,
@@ -195,76 +182,24 @@ class _Run:
             result.balanced_accuracy if result else None,
             result.predictions if result else None,
             time.perf_counter() - started,
+            self.steps.notices(),
             self,
         )
 
-    def _train_epoch(self, number: int) -> tuple[float, float]:
-        """Train one epoch; return mean loss and accuracy, read from the device once."""
-        self.model.train()
-        order = self._permutation(number)
-        generator = self._generator(number, "augment")
-        loss_sum = torch.zeros((), device=self.device)
-        correct = torch.zeros((), device=self.device, dtype=torch.int64)
-        for step, (start, stop) in enumerate(batch_bounds(len(self.images), self.batch_size)):
-            chosen = order[start:stop]
-            inputs = self._inputs(chosen, generator)
-            loss, right = self._step(
-                (number - 1) * self.steps + step, inputs, self.images.labels[chosen]
-            )
-            loss_sum += loss * (stop - start)
-            correct += right
-            if self.device.type == "cpu":  # free here; on a GPU it would stop the pipeline
-                check_finite(float(loss), "training", number)
-        mean_loss = float(loss_sum) / len(self.images)
-        check_finite(mean_loss, "training", number)
-        return mean_loss, int(correct) / len(self.images)
+    def _validated(self, number: int) -> Evaluation | None:
+        if self._evaluate is None:
+            return None
+        with self._evaluated():
+            result = self._evaluate()
+        check_finite(result.loss, "validation", number)
+        return result
 
-    def _inputs(self, chosen: Tensor, generator: Generator) -> Tensor:
-        """Gather, augment and normalise a batch."""
-        gathered = self.images.images[chosen]
-        augmented = augment(gathered, self.recipe.augment, generator, self.normalize.grey_level)
-        return self.normalize(augmented)
-
-    def _step(self, step: int, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Update the weights once; return the loss and how many were right, on the device."""
-        momentum = self.table.momentum[step] if self.table.momentum else None
-        set_rates(self.optimizer, self.table.lr[step], momentum)
-        with autocast(self.numerics, self.device):
-            logits = self.model(inputs)
-        logits = logits.float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        clip_gradients(self.parameters, self.recipe.clip)
-        self.optimizer.step()
-        if self.lookahead:
-            self.lookahead.step(step + 1)
-        return loss.detach(), (logits.argmax(1) == labels).sum()
-
-    def _permutation(self, number: int) -> Tensor:
-        return torch.randperm(
-            len(self.images), generator=self._generator(number, "order"), device=self.device
-        )
-
-    def _generator(self, number: int, purpose: str) -> Generator:
-        generator = Generator(device=self.device)
-        return generator.manual_seed(derive_seed(self.seed, "epoch", number, purpose))
-
-    @contextmanager
-    def _seeded(self, number: int) -> Iterator[None]:
-        """Seed the device's global generator, which dropout draws from, inside a fork."""
-        seed = derive_seed(self.seed, "epoch", number, "dropout")
-        if self.device.type == "cuda":
-            with torch.random.fork_rng(devices=[self.device]), torch.cuda.device(self.device):
-                torch.cuda.manual_seed(seed)
-                yield
-        else:
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(seed)
-                yield
-
-    def _evaluated(self) -> "nullcontext[None]":
-        return self.lookahead.evaluated() if self.lookahead else nullcontext()  # type: ignore[return-value]
+    def _evaluated(self) -> AbstractContextManager[None]:
+        """Put the weights that the recipe evaluates into the model, for a while."""
+        steps = self.steps
+        if steps.average:
+            return steps.average.evaluated(self.epochs_done * len(steps.bounds))
+        return steps.lookahead.evaluated() if steps.lookahead else nullcontext()
 
     def evaluated_weights(self) -> State:
         """The model's `state_dict` with the weights that the recipe evaluates."""
@@ -274,18 +209,25 @@ class _Run:
     def state(self) -> State:
         """Name every tensor that the next epoch depends on."""
         state = {f"model.{name}": value for name, value in self.model.state_dict().items()}
-        for index, parameter in enumerate(self.parameters):
-            for name, value in self.optimizer.state[parameter].items():
+        for index, parameter in enumerate(self.steps.parameters):
+            for name, value in self.steps.rates.optimizer.state[parameter].items():
                 if value is not None:
                     state[f"optimizer.{index}.{name}"] = value
-        if self.lookahead:
-            for index, value in enumerate(self.lookahead.slow):
-                state[f"lookahead.{index}"] = value
+        for kind, tensors in self._behind().items():
+            state |= {f"{kind}.{index}": value for index, value in enumerate(tensors)}
         return _to_cpu(state) | {"epochs_done": torch.tensor(self.epochs_done)}
+
+    def _behind(self) -> dict[str, list[Tensor]]:
+        """The weights behind the weights."""
+        steps = self.steps
+        return {
+            "lookahead": steps.lookahead.slow if steps.lookahead else [],
+            "average": steps.average.averaged if steps.average else [],
+        }
 
     def load(self, state: State) -> None:
         """Continue from a state."""
-        parts: dict[str, State] = {"model": {}, "optimizer": {}, "lookahead": {}}
+        parts: dict[str, State] = {"model": {}, "optimizer": {}, "lookahead": {}, "average": {}}
         for name, value in state.items():
             kind, _, rest = name.partition(".")
             if rest:
@@ -293,37 +235,28 @@ class _Run:
         self.model.load_state_dict(parts["model"])
         for name, value in parts["optimizer"].items():
             index, _, key = name.partition(".")
-            parameter = self.parameters[int(index)]
+            parameter = self.steps.parameters[int(index)]
             # as the step counters of Adam, which stay where the optimizer keeps them
-            self.optimizer.state[parameter][key] = _like(value, parameter)
-        if self.lookahead and parts["lookahead"]:
-            self.lookahead.slow = [
+            self.steps.rates.optimizer.state[parameter][key] = _like(value, parameter)
+        if self.steps.lookahead and parts["lookahead"]:
+            self.steps.lookahead.slow = [
                 _like(parts["lookahead"][str(index)], parameter)
-                for index, parameter in enumerate(self.parameters)
+                for index, parameter in enumerate(self.steps.parameters)
             ]
+        if self.steps.average:
+            for place_of, tensor in enumerate(self.steps.average.averaged):
+                tensor.copy_(parts["average"][str(place_of)])
         self.epochs_done = int(state["epochs_done"])
 
-
-def check_finite(loss: float, kind: str, number: int) -> None:
-    """Raise `Diverged` for a loss that is NaN or infinite."""
-    if not math.isfinite(loss):
-        raise Diverged(f"the {kind} loss must stay finite, got {loss} in epoch {number}")
+    def close(self) -> None:
+        """Give back what the device holds for this training alone."""
+        self.steps.close()
+        trim_heap()
 
 
 def check_schedule(recipe: Recipe, images: int) -> None:
     """Refuse a schedule that can't run for the recipe's epochs over so many images."""
     schedule_table(recipe, len(batch_bounds(images, min(recipe.batch_size, images))))
-
-
-def batch_bounds(images: int, batch_size: int) -> list[tuple[int, int]]:
-    """Cut an epoch into batches, as (start, stop).
-
-    A last image that would be alone joins the batch before: batch norm has no variance over one.
-    """
-    starts = list(range(0, images, batch_size))
-    if len(starts) > 1 and images - starts[-1] == 1:
-        starts.pop()
-    return list(zip(starts, [*starts[1:], images], strict=True))
 
 
 def _to_cpu(state: State) -> State:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Numerics
+from budgetnas.train.capture import Recorder
 
 LARGEST_BATCH = 500
 
@@ -19,15 +20,19 @@ class Normalizer:
     def __init__(self, statistics: Statistics, numerics: Numerics, device: torch.device) -> None:
         mean = torch.tensor(statistics.mean, device=device)
         std = torch.tensor(statistics.std, device=device)
-        self.scale = 1 / (255 * std)
-        self.offset = -mean / std
+        self._scale = 1 / (255 * std)
+        self._offset = -mean / std
         self.grey_level = (mean * 255).round().to(torch.uint8)
         """The mean as stored values, [c]: what cutout blanks with."""
         self._channels_last = numerics.channels_last
 
     def __call__(self, images: Tensor) -> Tensor:
         """Turn uint8 [n, h, w, c] into normalised float32 [n, c, h, w]."""
-        values = torch.addcmul(self.offset, images.float(), self.scale).permute(0, 3, 1, 2)
+        # a row of an image at once, not the few channels of a pixel: 4 times as fast on a CPU
+        rows = images.flatten(2).float()
+        times = images.shape[2]
+        rows = torch.addcmul(self._offset.repeat(times), rows, self._scale.repeat(times))
+        values = rows.view(images.shape).permute(0, 3, 1, 2)
         return values if self._channels_last else values.contiguous()
 
 
@@ -49,10 +54,66 @@ def autocast(numerics: Numerics, device: torch.device) -> AbstractContextManager
     """Compute in what the numerics say."""
     if numerics.dtype == "float32":
         return nullcontext()
-    return torch.autocast(device.type, dtype=torch.bfloat16)
+    # each weight is cast once a step either way, and a CUDA graph must hold no cached cast
+    return torch.autocast(device.type, dtype=torch.bfloat16, cache_enabled=False)
 
 
-@torch.no_grad()
+class Evaluator:
+    """Measures a model on images that lie on its device, in their order, as often as asked."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        images: ImageSet,
+        normalize: Normalizer,
+        numerics: Numerics,
+        training_batch: int,
+        recorder: Recorder | None = None,
+    ) -> None:
+        """Prepare to measure.
+
+        What trains with a batch of `training_batch` images has memory for four times as many
+        here, where no activation is kept.
+        """
+        device = images.images.device
+        self._model, self._images = model, images
+        self._normalize, self._numerics = normalize, numerics
+        self._batch = min(LARGEST_BATCH, 4 * training_batch, len(images))
+        self._recorder = recorder or Recorder(device, capture=False)
+        self._places = torch.arange(self._batch, device=device)
+        self._start = torch.zeros(1, dtype=torch.int64, device=device)
+        self._loss = torch.zeros((), device=device)
+        self._guesses = torch.zeros_like(images.labels)
+        self._labels = images.labels.cpu()
+
+    @torch.no_grad()
+    def __call__(self) -> Evaluation:
+        """Measure the model as it is now."""
+        self._model.eval()
+        self._start.zero_()
+        self._loss.zero_()
+        n = len(self._images)
+        for start in range(0, n, self._batch):
+            size = min(self._batch, n - start)
+            whole = size == self._batch
+            self._recorder.run(("evaluate", size) if whole else None, lambda: self._step(size))  # noqa: B023
+        guesses = self._guesses.to("cpu", copy=True)
+        right = guesses == self._labels
+        balanced = _balanced(right, self._labels)
+        return Evaluation(float(self._loss) / n, int(right.sum()) / n, balanced, guesses)
+
+    def _step(self, size: int) -> None:
+        """Measure the next images, so many."""
+        chosen = self._start + self._places[:size]
+        inputs = self._normalize(self._images.images.index_select(0, chosen))
+        with autocast(self._numerics, chosen.device):
+            logits = self._model(inputs).float()
+        labels = self._images.labels.index_select(0, chosen)
+        self._loss += F.cross_entropy(logits, labels, reduction="sum")
+        self._guesses.index_copy_(0, chosen, logits.argmax(1))
+        self._start += size
+
+
 def evaluate(
     model: nn.Module,
     images: ImageSet,
@@ -60,25 +121,8 @@ def evaluate(
     numerics: Numerics,
     training_batch: int,
 ) -> Evaluation:
-    """Measure a model on images that lie on its device, in their order.
-
-    What trains with a batch of `training_batch` images has memory for four times as many here,
-    where no activation is kept.
-    """
-    batch = min(LARGEST_BATCH, 4 * training_batch)
-    model.eval()
-    losses, predictions = [], []
-    for start in range(0, len(images), batch):
-        part = slice(start, start + batch)
-        with autocast(numerics, images.images.device):
-            logits = model(normalize(images.images[part])).float()
-        losses.append(F.cross_entropy(logits, images.labels[part], reduction="sum"))
-        predictions.append(logits.argmax(1))
-    guesses = torch.cat(predictions)
-    loss = torch.stack(losses).sum() / len(images)
-    right = guesses == images.labels
-    balanced = _balanced(right.cpu(), images.labels.cpu())
-    return Evaluation(float(loss), int(right.sum()) / len(images), balanced, guesses.cpu())
+    """Measure a model once, see `Evaluator`."""
+    return Evaluator(model, images, normalize, numerics, training_batch)()
 
 
 def _balanced(right: Tensor, labels: Tensor) -> float:

@@ -1,5 +1,6 @@
 """Telling "out of memory", in its many disguises, from everything else."""
 
+import ctypes
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,3 +41,14 @@ def give_memory_back() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    trim_heap()
+
+
+def trim_heap() -> None:
+    """Give the system back what is free on the host's heap, where the C library can.
+
+    Networks of ever other shapes leave holes behind: without it a process of 100 trials grows.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -1,74 +1,126 @@
-"""Choosing a device, and the arithmetic that suits it."""
+"""Choosing the arithmetic that is fastest on a device."""
 
-import platform
+import json
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
 
-from budgetnas.errors import InputError
+from budgetnas.arch import PRESETS
+from budgetnas.files import cache_folder, write_atomic
 from budgetnas.recipe import Numerics
+from budgetnas.recipe.init import Default
+from budgetnas.train.device import processor
+from budgetnas.train.evaluate import autocast
+from budgetnas.train.init import initial_model
+from budgetnas.train.place import place
 
+NET, IMAGES, SIZE = "modified-resnet-small", 32, 32
+"""What is timed: a network of 78,042 parameters, on so many images of so many pixels a side."""
 
-def choose_device(name: str) -> torch.device:
-    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device that is there.
+ROUNDS = 4
+"""Steps of each candidate, in turn; the first warms up, the fastest of the others counts."""
 
-    Raises:
-        InputError: If it is not, with those that are.
-    """
-    present = ["cpu"]
-    if torch.cuda.is_available():
-        present += ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
-    if name == "auto":
-        return torch.device("cuda" if "cuda" in present else "cpu")
-    if name not in present:
-        raise InputError(f"--device must be one of auto, {', '.join(present)}, got {name!r}")
-    return torch.device(name)
+MARGIN = 1.1
+"""How much faster another arithmetic must be than what is usually the fastest."""
 
 
 def choose_numerics(device: torch.device) -> Numerics:
-    """Choose the arithmetic for a device, from what it can do; the same answer every time."""
-    fast_bfloat16 = (
-        torch.cuda.is_bf16_supported(including_emulation=False)
-        if device.type == "cuda"
-        else _cpu_has_bfloat16()
-    )
-    return Numerics(
-        dtype="bfloat16" if fast_bfloat16 else "float32",
-        channels_last=True,
-        threads=torch.get_num_threads(),
+    """Choose the arithmetic for a device: on a CPU by a short measurement, kept on this machine.
+
+    Whoever asks again on the same machine gets the same answer, so that the same command gives
+    the same numbers. It is stored with the study or run that it is chosen for.
+    """
+    if device.type == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        return _numerics("bfloat16" if fast else "float32", captured=True)
+    kept = _read()
+    if kept is None:
+        kept = measured_numerics(cpu_candidates())
+        _write(kept)
+    return kept
+
+
+def cpu_candidates() -> list[Numerics]:
+    """List what a CPU may compute in, what is usually the fastest first."""
+    plain = [_numerics("float32"), _numerics("float32", channels_last=False)]
+    return [_numerics("bfloat16"), *plain] if cpu_has_bfloat16() else plain
+
+
+def _numerics(dtype: str, *, channels_last: bool = True, captured: bool = False) -> Numerics:
+    return Numerics.model_validate(
+        {
+            "dtype": dtype,
+            "channels_last": channels_last,
+            "threads": torch.get_num_threads(),
+            "captured": captured,
+        }
     )
 
 
-def _cpu_has_bfloat16() -> bool:
+def cpu_has_bfloat16() -> bool:
     """Say whether the processor multiplies bfloat16 natively; False where torch can't tell."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
-def use_threads(numerics: Numerics) -> None:
-    """Give operations on the CPU as many threads as were chosen."""
-    torch.set_num_threads(numerics.threads)
+def measured_numerics(candidates: list[Numerics]) -> Numerics:
+    """Train a few steps in each arithmetic; take the first unless another is clearly faster."""
+    seconds = _timed(candidates)
+    fastest = min(range(len(candidates)), key=seconds.__getitem__)
+    return candidates[fastest if seconds[fastest] * MARGIN < seconds[0] else 0]
 
 
-def device_title(device: torch.device) -> str:
-    """Name the hardware for people and for the record."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+def _timed(candidates: list[Numerics]) -> list[float]:
+    cpu = torch.device("cpu")
+    trained = [
+        (place(initial_model(PRESETS[NET], Default(), 0), numerics, cpu), numerics)
+        for numerics in candidates
+    ]
+    images = torch.zeros(IMAGES, SIZE, SIZE, 3).permute(0, 3, 1, 2)
+    labels = torch.zeros(IMAGES, dtype=torch.int64)
+    rounds = [
+        [_seconds(model, numerics, images, labels) for model, numerics in trained]
+        for _ in range(ROUNDS)
+    ]
+    return [min(times) for times in zip(*rounds[1:], strict=True)]
 
 
-def hardware(device: torch.device) -> str:
-    """Name the hardware as numbers that were measured on it need it."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads"
+def _seconds(model: nn.Module, numerics: Numerics, images: Tensor, labels: Tensor) -> float:
+    """Time one step, but for the optimizer's part."""
+    started = time.perf_counter()
+    inputs = images if numerics.channels_last else images.contiguous()
+    with autocast(numerics, images.device):
+        logits = model(inputs)
+    F.cross_entropy(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
+    return time.perf_counter() - started
 
 
-def _processor() -> str:
-    """Name the processor as the system does."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or platform.machine())
+def _key() -> str:
+    return f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _read() -> Numerics | None:
+    """Look up what was measured here before; whatever is wrong with it, it is measured anew."""
+    with suppress(ValueError, LookupError, TypeError):
+        return Numerics.model_validate(_kept()[_key()])
+    return None
+
+
+def _kept() -> dict[str, object]:
+    with suppress(OSError, ValueError, TypeError):
+        return dict(json.loads(_path().read_text()))
+    return {}
+
+
+def _write(numerics: Numerics) -> None:
+    content = {**_kept(), _key(): numerics.model_dump(mode="json")}
+    with suppress(OSError):  # it only saves time
+        write_atomic(_path(), json.dumps(content, indent=1))
+
+
+def _path() -> Path:
+    return cache_folder() / "numerics.json"

@@ -1,7 +1,6 @@
-"""From descriptions to optimizers; Lookahead around any of them; gradient clipping."""
+"""From descriptions to optimizers; gradient clipping."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import assert_never
 
 import torch
@@ -9,17 +8,26 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 
 from budgetnas.recipe.optimizer import SGD, Adam, AdamW, Clip, ClipNorm, ClipValue
-from budgetnas.recipe.optimizer import Lookahead as LookaheadSpec
 from budgetnas.recipe.optimizer import Optimizer as OptimizerSpec
 
 
 def build_optimizer(
-    named: Iterable[tuple[str, Parameter]], spec: OptimizerSpec, *, fused: bool
+    named: Iterable[tuple[str, Parameter]],
+    spec: OptimizerSpec,
+    *,
+    fused: bool,
+    lr: Tensor | None = None,
 ) -> torch.optim.Optimizer:
     """Build the optimizer over named parameters, as one or two groups.
 
     Weight decay applies to the weights of convolutions and linear layers; to norms and biases,
     which are vectors, only if the recipe says so.
+
+    Args:
+        named: The parameters.
+        spec: What to build.
+        fused: Update all of them in one operation.
+        lr: Where a learning rate that changes within a CUDA graph is read from, on its device.
     """
     parameters = [parameter for _, parameter in named]
     decayed = [p for p in parameters if spec.decay_norm_and_bias or p.ndim > 1]
@@ -29,29 +37,27 @@ def build_optimizer(
         for params, decay in ((decayed, spec.weight_decay), (plain, 0.0))
         if params
     ]
+    rate: float | Tensor = spec.lr if lr is None else lr
     match spec:
         case SGD():
             # Nesterov's form of no momentum at all is plain descent, which torch wants said.
             nesterov = spec.nesterov and spec.momentum > 0
             return torch.optim.SGD(
-                groups, lr=spec.lr, momentum=spec.momentum, nesterov=nesterov, fused=fused
+                groups, lr=rate, momentum=spec.momentum, nesterov=nesterov, fused=fused
             )
-        case Adam():
-            return torch.optim.Adam(
-                groups, lr=spec.lr, betas=(spec.momentum, spec.beta2), fused=fused
-            )
-        case AdamW():
-            return torch.optim.AdamW(
-                groups, lr=spec.lr, betas=(spec.momentum, spec.beta2), fused=fused
-            )
+        case Adam() | AdamW():
+            kind = torch.optim.Adam if isinstance(spec, Adam) else torch.optim.AdamW
+            betas = (spec.momentum, spec.beta2)
+            return kind(groups, lr=rate, betas=betas, fused=fused, capturable=lr is not None)
         case _:
             assert_never(spec)
 
 
-def set_rates(optimizer: torch.optim.Optimizer, lr: float, momentum: float | None) -> None:
-    """Set the learning rate, and the momentum (beta 1 for Adam) where one is given."""
+def set_rates(optimizer: torch.optim.Optimizer, lr: float | None, momentum: float | None) -> None:
+    """Set the learning rate and the momentum (beta 1 for Adam), where they are given."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        if lr is not None:
+            group["lr"] = lr
         if momentum is not None and "betas" in group:
             group["betas"] = (momentum, group["betas"][1])
         elif momentum is not None:
@@ -69,53 +75,3 @@ def clip_gradients(parameters: list[Parameter], clip: Clip | None) -> None:
             nn.utils.clip_grad_value_(parameters, limit)
         case _:
             assert_never(clip)
-
-
-class Lookahead:
-    """Slow weights behind the fast ones of any optimizer (Zhang et al., 2019, algorithm 1).
-
-    Call `step` after each step of the optimizer. The parameters hold the fast weights.
-    """
-
-    def __init__(self, parameters: list[Parameter], spec: LookaheadSpec) -> None:
-        self.spec = spec
-        self.parameters = parameters
-        self.slow: list[Tensor] = []
-        if spec.phase == "paper":
-            self.slow = self._fast()
-
-    @torch.no_grad()
-    def step(self, number: int) -> None:
-        """Synchronise if it is time.
-
-        Args:
-            number: Optimizer steps done, counted from 1.
-        """
-        if not self.slow:  # the published program begins here, with what the first step made
-            self.slow = self._fast()
-        due = number if self.spec.phase == "paper" else number - 1
-        if due % self.spec.k:
-            return
-        torch._foreach_lerp_(self.slow, list(self.parameters), self.spec.alpha)
-        torch._foreach_copy_(list(self.parameters), self.slow)
-
-    @contextmanager
-    def evaluated(self) -> Iterator[None]:
-        """Put the weights that the recipe evaluates into the parameters, for a while."""
-        if self.spec.evaluate == "fast" or not self.slow:
-            yield
-            return
-        fast = self._fast()
-        self._load(self.slow)
-        try:
-            yield
-        finally:
-            self._load(fast)
-
-    @torch.no_grad()
-    def _fast(self) -> list[Tensor]:
-        return [parameter.detach().clone() for parameter in self.parameters]
-
-    @torch.no_grad()
-    def _load(self, weights: list[Tensor]) -> None:
-        torch._foreach_copy_(list(self.parameters), weights)

@@ -20,8 +20,8 @@ from budgetnas.retraining.history import History
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig, load_run
 from budgetnas.train.checkpoint import read_tensors, write_tensors
-from budgetnas.train.engine import place
 from budgetnas.train.evaluate import Evaluation, Normalizer, evaluate
+from budgetnas.train.place import place
 from tests.conftest import Program, environment
 from tests.retraining.runs import interrupted_after, notices_of, preset, read_csv, weights
 

@@ -9,15 +9,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor, nn
 
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, Statistics, measure_statistics
 from budgetnas.data.splits import split
 from budgetnas.errors import Diverged
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.train.engine import Epoch, State, batch_bounds, recipe_statistics, train
+from budgetnas.train.engine import Epoch, State, recipe_statistics, train
 from budgetnas.train.evaluate import Normalizer, evaluate
 from budgetnas.train.init import initial_model
+from budgetnas.train.step import batch_bounds
 from tests.conftest import environment
 
 ARCH = Arch.parse(
@@ -67,6 +69,8 @@ def test_batches_cover_every_image_once(images: int, batch: int) -> None:
         {"optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1}, "lookahead": {}},
         {"schedule": {"name": "OneCycleLR", "max_lr": 0.1}, "clip": {"name": "norm"}},
         {"clip": {"name": "value"}, "label_smoothing": 0.1},
+        {"average": {"horizon": 0.2, "every": 2}, "lookahead": {}},
+        {"augment": [{"name": "flip", "alternate": True}, {"name": "cutout"}]},
     ],
     ids=lambda changes: "+".join(changes) or "plain",
 )
@@ -96,6 +100,56 @@ def test_weights_are_the_evaluated_ones(some: ImageSet) -> None:
     normalize = Normalizer(recipe_statistics(how, some), Numerics(), torch.device("cpu"))
     measured = evaluate(model, some, normalize, Numerics(), how.batch_size)
     assert (measured.loss, measured.accuracy) == (epoch.val_loss, epoch.val_accuracy)
+
+
+def test_averaged_weights_are_evaluated_and_kept(some: ImageSet) -> None:
+    how = recipe(average={"horizon": 0.5, "every": 2})
+    epoch, state, weights = epochs(some, how, val=some)[-1]
+    plain, _, last = epochs(some, recipe(), val=some)[-1]
+    assert epoch.train_loss == plain.train_loss, "it only watches"
+    assert all(torch.equal(state[f"model.{name}"], last[name]) for name in last)
+    assert any(not torch.equal(weights[name], last[name]) for name in last)
+    model = initial_model(ARCH, how.init, 0)
+    model.load_state_dict(weights)
+    normalize = Normalizer(recipe_statistics(how, some), Numerics(), torch.device("cpu"))
+    measured = evaluate(model, some, normalize, Numerics(), how.batch_size)
+    assert (measured.loss, measured.accuracy) == (epoch.val_loss, epoch.val_accuracy)
+
+
+class Looking(nn.Module):
+    """Keeps the images of each batch, and learns nothing worth mentioning."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(1, 10)
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x[:, 0].detach().clone())
+        out: Tensor = self.head(x.mean((2, 3)))
+        return out
+
+
+def test_an_alternating_flip_shows_each_image_both_ways() -> None:
+    """Every image is told by its first row's sum, and mirrored in every second epoch."""
+    pixels = torch.zeros(40, 2, 2, 1, dtype=torch.uint8)
+    pixels[:, 0, 0, 0] = torch.arange(1, 41)
+    images = ImageSet(pixels, torch.zeros(40, dtype=torch.int64), tuple("0123456789"))
+    how = recipe(
+        epochs=4, batch_size=40, augment=[{"name": "flip", "alternate": True}],
+        normalize={"name": "none"},
+    )  # fmt: skip
+    model = Looking()
+    plain = Statistics((0.0,), (1.0,))
+    list(train(model, images, how, Numerics(), 0, statistics=plain))
+    sides = []
+    for epoch in model.seen:
+        order = epoch[:, 0].sum(1).argsort()
+        sides.append(epoch[order, 0, 1] > 0)
+    assert torch.equal(sides[0], ~sides[1])
+    assert torch.equal(sides[0], sides[2])
+    assert torch.equal(sides[1], sides[3])
+    assert 8 < int(sides[0].sum()) < 32, "chance says in which epoch an image begins"
 
 
 def test_it_learns(digits: ImageSet) -> None:
@@ -226,19 +280,3 @@ def test_out_of_memory_on_the_host_is_recognised() -> None:
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout == "out of memory: training with a batch of 4096 images\n", done.stderr
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
-@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_it_learns_on_a_gpu(digits: ImageSet, dtype: str) -> None:
-    device = torch.device("cuda")
-    parts = split(digits.labels, 0)
-    images, val = digits.take(parts.train).to(device), digits.take(parts.val).to(device)
-    how = recipe(epochs=6, lookahead={}, augment=[{"name": "crop"}, {"name": "cutout"}])
-    statistics = recipe_statistics(how, digits)
-    model = initial_model(ARCH, how.init, 0)
-    numerics = Numerics.model_validate({"dtype": dtype})
-    *_, last = train(model, images, how, numerics, 0, statistics=statistics, val=val)
-    assert last.val_accuracy is not None
-    assert last.val_accuracy > 0.9

@@ -1,0 +1,128 @@
+"""Weights behind the weights: Lookahead's slow ones, and a running average.
+
+Both are told of every step of the optimizer, and can put themselves in the weights' place.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import Parameter
+
+from budgetnas.recipe.optimizer import Average as AverageSpec
+from budgetnas.recipe.optimizer import Lookahead as LookaheadSpec
+
+
+class Lookahead:
+    """Slow weights behind the fast ones of any optimizer (Zhang et al., 2019, algorithm 1).
+
+    Call `step` after each step of the optimizer. The parameters hold the fast weights.
+    """
+
+    def __init__(self, parameters: list[Parameter], spec: LookaheadSpec) -> None:
+        self.spec = spec
+        self.parameters = parameters
+        self.slow: list[Tensor] = []
+        if spec.phase == "paper":
+            self.slow = _copies(parameters)
+
+    def due(self, number: int) -> bool:
+        """Say whether it synchronises after this step, counted from 1."""
+        return (number if self.spec.phase == "paper" else number - 1) % self.spec.k == 0
+
+    @torch.no_grad()
+    def step(self, number: int) -> None:
+        """Synchronise if it is time.
+
+        Args:
+            number: Optimizer steps done, counted from 1.
+        """
+        if not self.slow:  # the published program begins here, with what the first step made
+            self.slow = _copies(self.parameters)
+        if not self.due(number):
+            return
+        torch._foreach_lerp_(self.slow, list(self.parameters), self.spec.alpha)
+        torch._foreach_copy_(list(self.parameters), self.slow)
+
+    @contextmanager
+    def evaluated(self) -> Iterator[None]:
+        """Put the weights that the recipe evaluates into the parameters, for a while."""
+        if self.spec.evaluate == "fast" or not self.slow:
+            yield
+            return
+        with _swapped(list(self.parameters), self.slow):
+            yield
+
+
+class Average:
+    """A running average of the weights and of the norms' statistics.
+
+    Its first updates average all that they have seen; later ones forget exponentially, so that it
+    reaches back over the recipe's share of the run.
+    """
+
+    def __init__(self, model: nn.Module, spec: AverageSpec, steps: int) -> None:
+        floating = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
+        self.spec = spec
+        self.live: list[Tensor] = [*model.parameters(), *floating]
+        self.averaged = _copies(self.live)
+        weights = average_weights(spec, steps)
+        self._weights = torch.tensor(weights, device=self.live[0].device)
+
+    def due(self, number: int) -> bool:
+        """Say whether it is updated after this step, counted from 1."""
+        return number % self.spec.every == 0
+
+    @torch.no_grad()
+    def step(self, number: int, position: Tensor) -> None:
+        """Update it if it is time.
+
+        Args:
+            number: Optimizer steps done, counted from 1.
+            position: One less, int64 [1] on the device: what a CUDA graph knows of it.
+        """
+        if not self.due(number):
+            return
+        weight = self._weights.index_select(0, position // self.spec.every).squeeze(0)
+        moves = torch._foreach_sub(self.live, self.averaged)
+        torch._foreach_mul_(moves, weight)
+        torch._foreach_add_(self.averaged, moves)
+
+    @contextmanager
+    def evaluated(self, number: int) -> Iterator[None]:
+        """Put the average into the model, for a while, if there was an update by this step."""
+        if number < self.spec.every:
+            yield
+            return
+        with _swapped(self.live, self.averaged):
+            yield
+
+
+def average_weights(spec: AverageSpec, steps: int) -> list[float]:
+    """Say how much each update of a run of so many steps gives to the weights of the moment."""
+    updates = max(1, math.ceil(steps / spec.every))
+    least = 1 - math.exp(-spec.every / (spec.horizon * steps))
+    return [max(1 / (update + 1), least) for update in range(updates)]
+
+
+@contextmanager
+def _swapped(live: list[Tensor], others: list[Tensor]) -> Iterator[None]:
+    """Put other values into tensors for a while."""
+    kept = _copies(live)
+    _load(live, others)
+    try:
+        yield
+    finally:
+        _load(live, kept)
+
+
+@torch.no_grad()
+def _copies(tensors: "list[Parameter] | list[Tensor]") -> list[Tensor]:
+    return [tensor.detach().clone() for tensor in tensors]
+
+
+@torch.no_grad()
+def _load(live: list[Tensor], values: list[Tensor]) -> None:
+    torch._foreach_copy_(live, values)
