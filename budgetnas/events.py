@@ -43,6 +43,8 @@ class Estimated:
     device: str
     slow: bool
     """Hours on a CPU: something should be said."""
+    workers: int = 1
+    """Trials that are trained at once."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from budgetnas.recipe.recipe import MAX_EPOCHS
+from budgetnas.searching.asked_workers import check_workers
 
 EXHAUSTED = "; stopped after 1,000 draws in a row without a new network that fits"
 
@@ -97,6 +98,16 @@ TimeoutOption = Annotated[
         callback=positive,
         metavar="SECONDS",
         help="Stop at the next epoch once so long has passed.",
+    ),
+]
+WorkersOption = Annotated[
+    str,  # typer knows no `int | str`; `check_workers` returns either
+    typer.Option(
+        parser=check_workers,
+        metavar="N|auto",
+        help="Trials that are trained at once, each in a process of its own; auto measures for a "
+        "few seconds how many are fastest together. With more than one, what is drawn depends on "
+        "which trials had ended; each training can be replayed all the same.",
     ),
 ]
 JsonOption = Annotated[

@@ -16,6 +16,7 @@ from budgetnas.cli.options import (
     DeviceOption,
     JsonOption,
     TimeoutOption,
+    WorkersOption,
     some,
 )
 
@@ -40,6 +41,7 @@ def run(
     data_dir: DataDirOption = None,
     device: DeviceOption = "auto",
     timeout: TimeoutOption = None,
+    workers: WorkersOption = "1",
     as_json: JsonOption = False,
 ) -> None:
     """Run a study file: a search, a grid of configurations, or a list of networks.
@@ -62,7 +64,7 @@ def run(
         with signals.raised(), watch:
             result = run_study(
                 study, quick=quick, dataset=dataset, data_dir=data_dir, device=device,
-                timeout=timeout, watch=watch,
+                timeout=timeout, workers=workers, watch=watch,
             )  # fmt: skip
     except KeyboardInterrupt:
         watch.interrupted(signals.repeated(sys.argv[1:]))

@@ -22,6 +22,7 @@ from budgetnas.cli.options import (
     StorageOption,
     StudyOption,
     TimeoutOption,
+    WorkersOption,
     path,
 )
 from budgetnas.data import DataSource
@@ -76,6 +77,7 @@ def search(
     device: DeviceOption = "auto",
     seed: SeedOption = None,
     timeout: TimeoutOption = None,
+    workers: WorkersOption = "1",
     as_json: JsonOption = False,
 ) -> None:
     """Search for the best network under a parameter budget.
@@ -101,7 +103,7 @@ def search(
                 limit, trials=trials, study=study, storage=storage, dataset=dataset,
                 data_dir=data_dir, image_size=image_size, train_samples=train_samples,
                 epochs=epochs, space=drawn_from, recipe=recipe, sampler=sampler, pruner=pruner,
-                device=device, seed=seed, timeout=timeout, watch=watch,
+                device=device, seed=seed, timeout=timeout, workers=workers, watch=watch,
             )  # fmt: skip
     except KeyboardInterrupt:
         watch.interrupted(signals.repeated(sys.argv[1:]))

@@ -102,13 +102,17 @@ class SearchWatch(_Watch):
         self._trials = 1
         self._trained: int | None = None
         self._here: list[float] = []
+        self._workers = 1
+        self._running: dict[int, float] = {}
+        """How far each trial is that is being trained, in [0, 1]."""
         self._note = ""
 
     def kept(self) -> str:
         """Say what an interruption leaves."""
         if self._trained is None:  # interrupted before the study was opened
             return "What was finished is kept."
-        return f"{self._trained} trained trials and the running one's finished epochs are kept."
+        whose = "the running one's" if self._workers == 1 else "the running ones'"
+        return f"{self._trained} trained trials and {whose} finished epochs are kept."
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
@@ -118,14 +122,17 @@ class SearchWatch(_Watch):
             case Estimated():
                 self._estimated(event)
             case EpochEnded(trial=trial, epoch=epoch, epochs=epochs):
-                done = (self._trained or 0) + epoch / epochs
-                self.show(
-                    f"trial {trial}, epoch {epoch} of {epochs}", done, self._trials, self._note
-                )
+                self._running[trial] = epoch / epochs
+                self._show(f"trial {trial}, epoch {epoch} of {epochs}")
             case TrialEnded():
                 self._ended(event)
             case _:
                 self.common(event)
+
+    def _show(self, what: str) -> None:
+        """Move the bar to what is trained, and the parts of what is being trained."""
+        done = (self._trained or 0) + sum(self._running.values())
+        self.show(what, done, self._trials, self._note)
 
     def _started(self, event: SearchStarted) -> None:
         self._trained, self._trials = event.tally.trained, event.trials
@@ -134,9 +141,11 @@ class SearchWatch(_Watch):
             self.say(f"study {event.study} has {self._trained} of {event.trials} trained trials")
 
     def _estimated(self, event: Estimated) -> None:
+        self._workers = event.workers
+        at_once = f", {event.workers} at once" if event.workers > 1 else ""
         self.say(
             f"{event.trials} trials will take about {describe_duration(event.seconds)} "
-            f"on {event.device}, less what is stopped early"
+            f"on {event.device}{at_once}, less what is stopped early"
         )
         if event.slow:
             self.say(
@@ -148,6 +157,7 @@ class SearchWatch(_Watch):
     def _ended(self, event: TrialEnded) -> None:
         tally, best = event.tally, event.best
         self._trained = tally.trained
+        self._running.pop(event.number, None)
         self._note = f"{tally.trained} of {self._trials} trained, {tally.over_budget} over budget"
         if best:
             self._note += f", best {best.value:.2%} with {best.params:,} params"
@@ -155,14 +165,15 @@ class SearchWatch(_Watch):
             self.say(f"trial {event.number:>4}  failed: {event.title}: {event.failure}")
         elif event.kind is Kind.TRAINED and event.value is not None:
             self._here.append(event.seconds)
-            left = (self._trials - tally.trained) * sum(self._here) / len(self._here)
-            self._note += f", {describe_duration(left)} left"
+            left = self._trials - tally.trained
+            seconds = left * sum(self._here) / len(self._here) / min(self._workers, max(left, 1))
+            self._note += f", {describe_duration(seconds)} left"
             mark = "stopped" if event.pruned else "best" if self._is_best(event) else ""
             self.say(
                 f"trial {event.number:>4}  {event.value:7.2%}  {event.params:>10,} params  "
                 f"{event.seconds:6.1f} s  {mark:7}  {event.title}"
             )
-        self.show(f"trial {event.number}", tally.trained, self._trials, self._note)
+        self._show(f"trial {event.number}")
 
     @staticmethod
     def _is_best(event: TrialEnded) -> bool:
@@ -215,3 +226,15 @@ class RetrainWatch(_Watch):
             f"loss {event.train_loss:.3f}, {event.train_accuracy:.2%} of augmented images right, "
             f"{evaluated}{describe_duration(left)} left",
         )  # fmt: skip
+
+
+class BenchWatch(_Watch):
+    """Shows a benchmark."""
+
+    def kept(self) -> str:
+        """Say what an interruption leaves."""
+        return "Nothing is kept."
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        self.common(event)

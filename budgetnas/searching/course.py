@@ -7,7 +7,7 @@ from torch import Tensor
 
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
-from budgetnas.study.config import StudyConfig
+from budgetnas.searching.conditions import Conditions
 from budgetnas.train.engine import Epoch
 
 CURVES = ("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -19,9 +19,9 @@ Tensors: TypeAlias = dict[str, Tensor]
 class Course:
     """The epochs of a trial so far."""
 
-    def __init__(self, config: StudyConfig, val: ImageSet) -> None:
-        self._best = config.select == "best"
-        self._val = val if config.confusion else None
+    def __init__(self, conditions: Conditions, val: ImageSet) -> None:
+        self._best = conditions.best
+        self._val = val if conditions.confusion else None
         self._rows: list[list[float]] = []
         self._selected = torch.zeros(4, dtype=torch.float64)  # epoch, accuracy, balanced, loss
         self._confusion = torch.empty(0, dtype=torch.int64)

@@ -20,26 +20,34 @@ LARGEST_BATCH = 128
 """So many steps are timed, of at most so many images: seconds even for large networks."""
 
 
-def estimate_seconds(config: StudyConfig, task: Task, trials: int) -> float:
+def estimate_seconds(config: StudyConfig, task: Task, trials: int, device: torch.device) -> float:
     """Estimate the seconds that so many trials take if none is stopped early.
 
     A network of middling cost for the space and budget is trained for a few steps; validation,
     forward passes only, counts as a third of training.
+
+    Args:
+        config: What defines the study.
+        task: Its images, wherever they are.
+        trials: How many are to be trained, one after the other.
+        device: On which they will be.
     """
-    arch, recipe = _middling(config)
+    arch, recipe = middling(config)
     batch = min(recipe.batch_size, len(task.images), LARGEST_BATCH)
     sample = task.images.take(torch.arange(min(batch * STEPS, len(task.images))))
+    sample = sample.to(device)
     gentle = recipe.optimizer.changed(lr=1e-6)  # what is timed must not diverge
-    timed = recipe.changed(epochs=2, batch_size=batch, schedule=Cosine(), optimizer=gentle)
+    number = 4 if device.type == "cuda" else 2  # there the second captures what it does
+    timed = recipe.changed(epochs=number, batch_size=batch, schedule=Cosine(), optimizer=gentle)
     model = initial_model(arch, recipe.init, derive_seed(config.seed, "estimate"))
-    # the first of the two epochs warms up
+    # the first of the epochs warms up
     epochs = train(model, sample, timed, task.numerics, 0, statistics=task.statistics(recipe))
-    seconds = min(epoch.seconds for epoch in islice(epochs, 2))
+    seconds = min(epoch.seconds for epoch in epochs)
     images = len(task.images) + len(task.val) / 3
     return seconds / len(sample) * images * recipe.epochs * trials
 
 
-def _middling(config: StudyConfig) -> tuple[Arch, Recipe]:
+def middling(config: StudyConfig) -> tuple[Arch, Recipe]:
     """Return what a trial of median multiply-adds trains, of those that fit the budget."""
     size = config.data.image_size
     match config.proposal:

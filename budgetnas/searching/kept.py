@@ -3,15 +3,17 @@
 import hashlib
 import re
 from collections.abc import Callable, Container
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import torch
 
 from budgetnas.arch import Arch
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
+from budgetnas.searching.conditions import Conditions
 from budgetnas.searching.course import Course
-from budgetnas.study.config import StudyConfig
 from budgetnas.train.checkpoint import epochs_done, read_tensors, write_tensors
 from budgetnas.train.engine import State
 
@@ -22,17 +24,28 @@ _NAME = re.compile(r"trial-(\d+)-[0-9a-f]{8}\.safetensors", re.ASCII)
 
 
 class KeptTrial:
-    """A file in the study's folder that exists only while its trial is open."""
+    """A file in the study's folder that exists only while its trial is open.
+
+    A context manager, at whose end nothing is being written any more.
+    """
 
     def __init__(
-        self, folder: Path, number: int, config: StudyConfig, arch: Arch, recipe: Recipe
+        self, folder: Path, number: int, conditions: Conditions, arch: Arch, recipe: Recipe
     ) -> None:
         # the same trial with half the batch is another training, as is another study's
-        training = (number, config.definition(), arch.to_json(), recipe.model_dump_json())
+        training = (number, conditions.definition, arch.to_json(), recipe.model_dump_json())
         digest = hashlib.sha256(repr(training).encode())
         self.path = folder / f"trial-{number}-{digest.hexdigest()[:8]}.safetensors"
         self._training = torch.tensor(list(digest.digest()), dtype=torch.uint8)
         self._epochs = recipe.epochs
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._writer.shutdown()
 
     def read(self, course: Course, say: Callable[[str], None]) -> tuple[State | None, float]:
         """Return the state to continue from and the seconds it took; None and 0 from the start.
@@ -60,14 +73,23 @@ class KeptTrial:
             return None, 0.0
 
     def write(self, state: State, course: Course, seconds: float) -> None:
-        """Keep the state after an epoch that has been judged.
+        """Begin to keep the state after an epoch that has been judged.
 
-        It is not waited for until it is on the disk: that would cost as much as a short epoch,
-        and after a crash of the whole machine the checksum tells.
+        The next epoch is trained meanwhile: a checksum and a file of a large network take as long
+        as an epoch on a GPU. Nobody waits until it is on the disk, either: after a crash of
+        the whole machine the checksum tells.
         """
         ours = {"seconds": torch.tensor(seconds), "training": self._training, **course.tensors()}
         kept = {f"{_OURS}{name}": value for name, value in ours.items()}
-        write_tensors(self.path, {**state, **kept}, durable=False)
+        self._writing = self._writer.submit(
+            write_tensors, self.path, {**state, **kept}, durable=False
+        )
+
+    def settle(self) -> None:
+        """Wait until what is being written is there, or say why it can't be."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
 
 
 def forget_ended(folder: Path, open_trials: Container[int]) -> None:

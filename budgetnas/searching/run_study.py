@@ -12,6 +12,7 @@ from budgetnas.errors import InputError
 from budgetnas.events import Watcher, nobody
 from budgetnas.files import require_writable
 from budgetnas.recipe import Recipe
+from budgetnas.searching.asked_workers import check_workers
 from budgetnas.searching.begin import fitted, require_possible
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
@@ -22,7 +23,7 @@ from budgetnas.study.file import StudyFile, find_file
 from budgetnas.study.file_tables import Quick
 from budgetnas.study.place import config_path, data_name, study_folder
 from budgetnas.study.quick import quick_recipe
-from budgetnas.train.numerics import choose_device
+from budgetnas.train.device import choose_device
 
 
 def run_study(
@@ -33,6 +34,7 @@ def run_study(
     data_dir: str | Path | None = None,
     device: str = "auto",
     timeout: float | None = None,
+    workers: int | str = 1,
     watch: Watcher = nobody,
 ) -> SearchResult:
     """Run a study file, or go on with it where it stopped.
@@ -47,6 +49,9 @@ def run_study(
         data_dir: Where data sets are kept; for `folder`, the folder of images.
         device: auto, cpu, cuda or cuda:N.
         timeout: Seconds after which it stops at the next epoch.
+        workers: How many trials to train at once, in processes of their own; `auto` measures how
+            many are fastest. What more than one draw depends on which trials had ended, so then
+            each training can be replayed, but not the order of trials.
         watch: Told what happens.
 
     Raises:
@@ -56,6 +61,7 @@ def run_study(
     """
     if timeout is not None and not timeout > 0:
         raise InputError(f"timeout > 0 must hold, got {timeout:g}")
+    at_once = check_workers(workers)
     asked = asked_run(study, quick, dataset, data_dir)
     if not asked.file.train:
         raise InputError(f"{asked.path}: train = false: its networks are counted, never trained")
@@ -66,7 +72,7 @@ def run_study(
     require_writable(folder)
     job = Job(
         plan.name, folder, plan, began, plan.source.data_dir, None, asked.trials, deadline,
-        choose_device(device),
+        choose_device(device), at_once,
     )  # fmt: skip
     return work(job, watch)
 

@@ -10,6 +10,7 @@ from budgetnas.events import Watcher, nobody
 from budgetnas.files import require_writable
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.recipe.named import RECIPES
+from budgetnas.searching.asked_workers import check_workers
 from budgetnas.searching.begin import require_possible
 from budgetnas.searching.request import SearchRequest, as_budget, at_least_one
 from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
@@ -18,7 +19,7 @@ from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig, require_same, storage_url
 from budgetnas.study.place import budget_needed, config_path, study_folder
 from budgetnas.study.storage import check_storage, default_url, redacted, require_file
-from budgetnas.train.numerics import choose_device
+from budgetnas.train.device import choose_device
 
 
 def search(
@@ -39,6 +40,7 @@ def search(
     device: str = "auto",
     seed: int | None = None,
     timeout: float | None = None,
+    workers: int | str = 1,
     watch: Watcher = nobody,
 ) -> SearchResult:
     """Run or resume a study until it has so many trained trials.
@@ -63,6 +65,9 @@ def search(
         device: auto, cpu, cuda or cuda:N.
         seed: What every random choice is derived from; 0 by default.
         timeout: Seconds after which the search stops at the next epoch.
+        workers: How many trials to train at once, in processes of their own; `auto` measures how
+            many are fastest. What more than one draw depends on which trials had ended, so then
+            each training can be replayed, but not the order of trials.
         watch: Told what happens.
 
     Raises:
@@ -89,6 +94,7 @@ def search(
     at_least_one("trials", trials)
     if timeout is not None and not timeout > 0:
         raise InputError(f"timeout > 0 must hold, got {timeout:g}")
+    at_once = check_workers(workers)
     name = asked.default_name() if study is None else study
     folder = study_folder(name)
     began = StudyConfig.read(folder) if config_path(folder).is_file() else None
@@ -110,7 +116,10 @@ def search(
     if storage is not None:
         check_storage(storage)  # what is wrong with it should be said before images are read
     plan = None if began else asked.plan(name)
-    return work(Job(name, folder, plan, began, data_dir, storage, trials, deadline, where), watch)
+    job = Job(
+        name, folder, plan, began, data_dir, storage, trials, deadline, where, at_once
+    )  # fmt: skip
+    return work(job, watch)
 
 
 def _same_storage(began: StudyConfig, folder: Path, storage: str | None) -> str:

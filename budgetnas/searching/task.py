@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import torch
+
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Numerics, Recipe
@@ -15,15 +17,19 @@ from budgetnas.train.memory import memory_guard
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What all trials of a study share: images on the device, and the arithmetic."""
+    """What all trials of a study share: images, where they are trained on, and the arithmetic."""
 
     images: ImageSet
-    """What trials train on, on the device."""
+    """What trials train on."""
     val: ImageSet
-    """What trials are compared on, on the device."""
+    """What trials are compared on."""
     numerics: Numerics
     """In which arithmetic."""
     _statistics: dict[Normalization, Statistics] = field(default_factory=dict, repr=False)
+
+    def to(self, device: torch.device) -> "Task":
+        """Return the task with its images on a device, and ready to be gathered."""
+        return Task(self.images.to(device).packed(), self.val.to(device), self.numerics)
 
     def statistics(self, recipe: Recipe) -> Statistics:
         """Say what images are normalised by; measured once."""

@@ -1,6 +1,8 @@
 """`work`: from a plan, or a study that has begun, to trials; what searches and runs share."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,18 +15,27 @@ from budgetnas.data.load import load_train
 from budgetnas.errors import TrialFailed
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher
 from budgetnas.files import system_guard
+from budgetnas.recipe import Numerics
+from budgetnas.searching.asked_workers import AskedWorkers
 from budgetnas.searching.begin import begin, facts_of, split_images
+from budgetnas.searching.conditions import Conditions
+from budgetnas.searching.crew import Alone, Crew
 from budgetnas.searching.estimate import estimate_seconds
-from budgetnas.searching.loop import Loop, Stopped, describe_best
+from budgetnas.searching.loop import Loop, Stopped
 from budgetnas.searching.plan import Plan
+from budgetnas.searching.record import Record, describe_best
+from budgetnas.searching.staff import Staff, employ
 from budgetnas.searching.task import Task
+from budgetnas.searching.workers import workers
+from budgetnas.searching.workers_auto import devices_of
 from budgetnas.space import Grid
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.owned import owned_study
 from budgetnas.study.storage import default_url, redacted
 from budgetnas.study.trials import Best, tally
-from budgetnas.train.memory import memory_guard
-from budgetnas.train.numerics import choose_numerics, device_title, hardware, use_threads
+from budgetnas.train.device import device_title, hardware, use_threads
+from budgetnas.train.memory import give_memory_back, memory_guard
+from budgetnas.train.numerics import choose_numerics
 
 SLOW = 3600
 """Seconds beyond which work on a CPU names what would shorten it."""
@@ -75,6 +86,8 @@ class Job:
     """How many trained trials it shall have; what has an end has its own number."""
     deadline: float
     device: torch.device
+    workers: AskedWorkers = 1
+    """How many trials are to be trained at once."""
 
 
 def work(job: Job, watch: Watcher) -> SearchResult:
@@ -84,26 +97,53 @@ def work(job: Job, watch: Watcher) -> SearchResult:
         images = load_train(source, lambda *progress: watch(Loading(*progress)))
     parts = split_images(images, seed, samples, at_most)
     config, notices = _settled(job, facts_of(images, parts))
-    use_threads(config.numerics)
     train, val = images.take(parts.train), images.take(parts.val)
-    with memory_guard("the images"):
-        task = Task(train.to(job.device), val.to(job.device), config.numerics)
+    staff = None
+    if job.began is None:  # now only: how many workers there are decides how many threads
+        config, staff = employ(job.workers, config, train, job.device, True, watch)
+    task = Task(train, val, config.numerics)
     url = job.storage or default_url(job.folder)
     trials = config.proposal.size if isinstance(config.proposal, Grid) else job.trials
     with owned_study(config, job.folder, url, begun=job.began is not None) as study:
         for text in notices:
             watch(Notice(text))
         watch(SearchStarted(job.name, tally(study.get_trials(deepcopy=False)), trials))
-        loop = Loop(study, config, job.folder, task, watch)
-        missing = loop.missing(trials)
-        if missing:
-            _tell_estimate(config, task, missing, job.device, watch)
-            _take_down_hardware(study, hardware(job.device))
-        study.set_user_attr("data", source.title)
-        config.changed(data=source).write(job.folder)
-        with system_guard():
-            stopped = loop.run(trials, job.deadline)
+        record = Record(study, config, job.folder)
+        missing = record.missing(trials)
+        if missing and staff is None:
+            _, staff = employ(job.workers, config, train, job.device, False, watch)
+        staff = staff or Staff()
+        with _threads(config.numerics):
+            if missing:
+                _tell_estimate(config, task, missing, staff, job.device, watch)
+                _take_down_hardware(study, hardware(job.device))
+            study.set_user_attr("data", source.title)
+            config.changed(data=source).write(job.folder)
+            with system_guard(), _crew(config, job, task, min(staff.workers, missing)) as crew:
+                stopped = Loop(record, crew, watch).run(trials, job.deadline)
         return _result(study, job.name, url, stopped)
+
+
+@contextlib.contextmanager
+def _threads(numerics: Numerics) -> Iterator[None]:
+    """Work with as many threads as the study's, and leave the process as it was."""
+    before = torch.get_num_threads()
+    use_threads(numerics)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _crew(config: StudyConfig, job: Job, task: Task, count: int) -> AbstractContextManager[Crew]:
+    """Say who trains: this process, or workers, no more than there are trials for."""
+    conditions = Conditions.of(config)
+    if count > 1:
+        give_memory_back()  # of the estimate: here nothing is trained any more
+        return workers(conditions, job.folder, task, devices_of(job.device), count)
+    with memory_guard("the images"):
+        here = task.to(job.device)
+    return nullcontext(Alone(conditions, job.folder, here))
 
 
 def _data_of(job: Job) -> tuple[DataSource, int, int | None, bool]:
@@ -143,14 +183,19 @@ def _settled(job: Job, facts: DataFacts) -> tuple[StudyConfig, list[str]]:
 
 
 def _tell_estimate(
-    config: StudyConfig, task: Task, missing: int, device: torch.device, watch: Watcher
+    config: StudyConfig,
+    task: Task,
+    missing: int,
+    staff: Staff,
+    device: torch.device,
+    watch: Watcher,
 ) -> None:
     try:
-        seconds = estimate_seconds(config, task, missing)
+        seconds = estimate_seconds(config, task, missing, device) / min(staff.gain, missing)
     except TrialFailed:
         return  # the trials will say what does not fit or diverges
     slow = device.type == "cpu" and seconds > SLOW
-    watch(Estimated(seconds, missing, device_title(device), slow))
+    watch(Estimated(seconds, missing, device_title(device), slow, staff.workers))
 
 
 def _take_down_hardware(study: optuna.Study, here: str) -> None:

@@ -111,6 +111,14 @@ OPTIONS = [
     row("search --budget 5M --timeout soon", "'--timeout'"),
     row(f"{BEGIN} --timeout 0", "'--timeout': must be more than 0, got '0'"),
     row(f"{BEGIN} --timeout nan", "'--timeout': must be more than 0, got 'nan'"),
+    *(
+        row(
+            f"{BEGIN} --workers '{value}'",
+            f"--workers must be auto or a whole number from 1 to 64, got '{value}'",
+        )
+        for value in ("x", "", "0", "65", "-1", "1.5", "Auto", "9" * 99)
+    ),
+    row("run s --workers none", "--workers must be auto or a whole number from 1 to 64"),
     row(f"{BEGIN} --sampler best", "'best', known: tpe, random, gp, nsga2"),
     row(f"{BEGIN} --pruner best", "'best', known: median, halving, none"),
     row(f"{BEGIN} --device cuda:99", "--device must be one of auto, cpu"),
@@ -310,6 +318,27 @@ RUNS = [
     row("report ''", "a study's name has letters"),
 ]
 
+BENCHES = [
+    row("bench resnet18", "Got unexpected extra argument(s) (resnet18)"),
+    row("bench --net ''", "'--net': must not be empty, got ''"),
+    row("bench --net resnet19", "unknown arch 'resnet19', known: an arch file (.json), efficient"),
+    row("bench --net no.json", "no.json: can't be read: No such file"),
+    row("bench --net net.json", "in_channels must be 1 or 3, got 2",
+        net_json=json.dumps(NET | {"in_channels": 2})),
+    row("bench --batch 1", "'--batch': Input should be greater"),
+    row("bench --engine-batch 1", "'--engine-batch': Input should be greater"),
+    row("bench --runs 0", "'--runs': Input should be greater"),
+    row("bench --images many", "got 'many'"),
+    row("bench --images 100", "--images must be at least --batch, got 100 and 128"),
+    row("bench --images 200 --engine-batch 256", "at least --engine-batch, got 200 and 256"),
+    row("bench --images 257", "must not leave one alone in the last --batch, where batch norm has "
+        "no variance, got 257 and 128"),
+    row("bench --loader-workers -1", "'--loader-workers'"),
+    row("bench --image-size 0", "got '0'"),
+    row("bench --device tpu", "--device must be one of auto, cpu"),
+    row("bench --device cuda:99", "got 'cuda:99'"),
+]  # fmt: skip
+
 IMAGES = [
     row(FOLDER, "images/train is no folder", images__a__x_png=b""),
     row(FOLDER, "at least 2 classes (folders) are needed, got a", images__train__a__x_png=b""),
@@ -317,7 +346,7 @@ IMAGES = [
 ]
 
 ROWS = [*COMMANDS, *BUDGETS, *EMPTY, *OPTIONS, *NAMES, *PATHS, *ARCHS, *SPACES, *RECIPES,
-        *STUDIES, *RUNS, *IMAGES]  # fmt: skip
+        *STUDIES, *RUNS, *BENCHES, *IMAGES]  # fmt: skip
 
 
 def listing() -> dict[Path, bytes]:

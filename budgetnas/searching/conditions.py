@@ -1,0 +1,32 @@
+"""`Conditions`: what all trainings of a study have in common; for workers, too, who know no study.
+
+They import neither Optuna nor spaces, which would take them as long as torch does.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from budgetnas.recipe import Numerics
+
+if TYPE_CHECKING:
+    from budgetnas.study.config import StudyConfig
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What is the same for all trainings of a study."""
+
+    definition: dict[str, Any]
+    """Everything that its trials depend on."""
+    best: bool
+    """Whether a trial counts by its best epoch, not by its last."""
+    confusion: bool
+    """Whether to keep which class is taken for which."""
+    numerics: Numerics
+    """In which arithmetic."""
+
+    @classmethod
+    def of(cls, config: "StudyConfig") -> Self:
+        """Take them from what defines a study."""
+        best = config.select == "best"
+        return cls(config.definition(), best, config.confusion, config.numerics)

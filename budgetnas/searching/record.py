@@ -1,0 +1,140 @@
+"""`Record`: a study's trials as its storage has them, and what is written down of each."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from budgetnas.arch import count_macs, count_params
+from budgetnas.events import TrialEnded
+from budgetnas.searching.kept import forget_ended
+from budgetnas.searching.proposers import Proposed
+from budgetnas.searching.training import Trained
+from budgetnas.space import Grid, Overrides
+from budgetnas.study.config import StudyConfig
+from budgetnas.study.trials import Best, Kind, best_trial, kind_of, tally
+
+
+@dataclass(frozen=True)
+class Record:
+    """Writes down what becomes of trials."""
+
+    study: optuna.Study
+    config: StudyConfig
+    folder: Path
+
+    def trials(self) -> Sequence[FrozenTrial]:
+        """All of them."""
+        return self.study.get_trials(deepcopy=False)
+
+    def missing(self, trials: int) -> int:
+        """Count the trials that are still to be trained, of so many or of all that there are."""
+        listed, proposal = self.trials(), self.config.proposal
+        if not isinstance(proposal, Grid):
+            return max(0, trials - tally(listed).trained)
+        ended = sum(kind_of(trial) is not Kind.OPEN for trial in listed)
+        return max(0, proposal.size - ended, len(listed) - ended)
+
+    def reported(self, number: int) -> Mapping[int, float]:
+        """What a trial's epochs have reported, in earlier processes too."""
+        return self.trials()[number].intermediate_values
+
+    def describe(self, trial: optuna.Trial, proposed: Proposed) -> int:
+        """Write down what was drawn and what it costs; return the excess over the budget."""
+        arch, drawn = proposed.arch, proposed.overrides
+        size = self.config.data.image_size
+        budget = self.config.budget
+        excess = budget.excess(arch, size)
+        if "excess" in trial.user_attrs:  # taken up again: all of this is written already
+            return excess
+        trial.set_user_attr("arch", arch.to_json())
+        if drawn and drawn != Overrides():
+            trial.set_user_attr("recipe", drawn.model_dump_json(exclude_none=True))
+        trial.set_user_attr("params", count_params(arch))
+        trial.set_user_attr("macs", count_macs(arch, size))
+        if budget.cost not in trial.constraints:  # killed after this line, it is there already
+            trial.set_constraint(budget.cost, excess / budget.limit)
+        trial.set_user_attr("excess", excess)
+        return excess
+
+    def twin(self, trial: optuna.Trial, proposed: Proposed) -> int | None:
+        """Find a trial of the same network and recipe that was trained, or is being trained."""
+        done = proposed.recipe.canonical(self.config.facts.train)
+        key = f"{proposed.arch.digest()}/{done.model_dump_json()}"
+        if isinstance(self.config.proposal, Grid):  # the same with another seed is asked for
+            key += f"/{proposed.seed}"
+        for other in self.trials():
+            if other.number == trial.number or "digest" not in other.user_attrs:
+                continue
+            # an open trial has its digest only if it was the first of that digest
+            if other.user_attrs["digest"] == key and kind_of(other) in (Kind.TRAINED, Kind.OPEN):
+                return other.number
+        trial.set_user_attr("digest", key)
+        return None
+
+    def finish(
+        self, trial: optuna.Trial, proposed: Proposed, trained: Trained, pruned: bool
+    ) -> TrialEnded:
+        """Write down what a training measured, and end its trial."""
+        for name, attribute in trained.attributes.items():
+            trial.set_user_attr(name, attribute)
+        trial.set_user_attr("seconds", round(trained.seconds, 3))
+        if pruned:
+            self.study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self.study.tell(trial, trained.value)
+        self.forget_ended()
+        ended = self._ended(trial, Kind.TRAINED, proposed)
+        return replace(ended, value=trained.value, seconds=trained.seconds, pruned=pruned)
+
+    def prune(self, trial: optuna.Trial, kind: Kind, proposed: Proposed) -> TrialEnded:
+        """End a trial that is not to be trained."""
+        self.study.tell(trial, state=TrialState.PRUNED)
+        return self._ended(trial, kind, proposed)
+
+    def fail(
+        self, trial: optuna.Trial, reason: str, proposed: Proposed | None = None
+    ) -> TrialEnded:
+        """Write down why a trial failed, and end it."""
+        trial.set_user_attr("failure", reason)
+        self.study.tell(trial, state=TrialState.FAIL)
+        self.forget_ended()
+        return replace(self._ended(trial, Kind.FAILED, proposed), failure=reason)
+
+    def queue(self, trial: optuna.Trial | FrozenTrial) -> None:
+        """Let a trial wait to be taken up again, under its number."""
+        self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+
+    def queue_running(self) -> list[int]:
+        """Queue again what is running: this process holds the study, so nobody else runs it."""
+        running = [t for t in self.trials() if t.state is TrialState.RUNNING]
+        for trial in running:
+            self.queue(trial)
+        return [trial.number for trial in running]
+
+    def forget_ended(self) -> None:
+        """Let go of what is kept of trials that have ended."""
+        forget_ended(self.folder, [t.number for t in self.trials() if kind_of(t) is Kind.OPEN])
+
+    def _ended(self, trial: optuna.Trial, kind: Kind, proposed: Proposed | None) -> TrialEnded:
+        listed = self.trials()
+        return TrialEnded(
+            trial.number,
+            kind,
+            tally(listed),
+            describe_best(listed),
+            params=count_params(proposed.arch) if proposed else None,
+            title=proposed.title if proposed else "",
+        )
+
+
+def describe_best(trials: Sequence[FrozenTrial]) -> Best | None:
+    """Describe the best trial of a study, if any was completed."""
+    best = best_trial(trials)
+    if best is None or best.value is None:
+        return None
+    attributes = best.user_attrs
+    return Best(best.number, best.value, attributes["params"], json.loads(attributes["arch"]))
