@@ -24,11 +24,11 @@ def retrain(words: list[str], out: Path) -> dict[str, Any]:
     return budgetnas(["retrain", *words, "--out", str(out), *again])
 
 
-def provenance(device: str, seed: int) -> str:
+def provenance(device: str, seed: int, runs: str = "n = 1 run each") -> str:
     """Say the commit, the hardware, the seed and n that numbers come from."""
     git = ["git", "describe", "--always", "--dirty"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
     return (
         f"Commit {commit}; {device} ({platform.processor() or platform.machine()}, "
-        f"Python {platform.python_version()}); seed {seed}; n = 1 run each."
+        f"Python {platform.python_version()}); seed {seed}; {runs}."
     )

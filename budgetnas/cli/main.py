@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from budgetnas.cli import signals
+from budgetnas.cli.bench import bench
 from budgetnas.cli.count import count
 from budgetnas.cli.dashboard import dashboard
 from budgetnas.cli.presets import presets
@@ -29,7 +30,7 @@ app = typer.Typer(
 )
 
 # add yours here
-for command in (search, retrain, run, report, count, presets, dashboard):
+for command in (search, retrain, run, report, bench, count, presets, dashboard):
     app.command()(command)
 
 

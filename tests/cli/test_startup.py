@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Program, environment
 
 HEAVY = ("torch", "torchvision", "optuna", "pandas", "sklearn", "numpy", "sqlalchemy")
-COMMANDS = ("search", "retrain", "count", "presets", "dashboard")
+COMMANDS = ("search", "retrain", "bench", "count", "presets", "dashboard")
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,7 @@ COMMANDS = ("search", "retrain", "count", "presets", "dashboard")
         ["presets"],
         *([command, "--help"] for command in COMMANDS),
         ["search", "--budget", "no"],
+        ["bench", "--net", "resnet19"],
         ["search", "--budget", "9", "--dataset", "digits"],
     ],
     ids=" ".join,

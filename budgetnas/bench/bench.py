@@ -1,0 +1,99 @@
+"""`bench`: the usual loop, the tuned one and this engine, measured side by side."""
+
+from contextlib import ExitStack, closing
+
+import torch
+from torch import nn
+
+from budgetnas.bench.kernels import share_outside_kernels
+from budgetnas.bench.plan import Plan, Way
+from budgetnas.bench.result import BenchResult
+from budgetnas.bench.rounds import measure
+from budgetnas.bench.usual import Epochs, tuned_epochs, usual_epochs
+from budgetnas.data.images import ImageSet
+from budgetnas.events import Loading, Notice, Watcher, nobody
+from budgetnas.recipe.init import Default
+from budgetnas.searching.workers_auto import choose_workers
+from budgetnas.seeds import derive_seed
+from budgetnas.train.device import hardware
+from budgetnas.train.engine import recipe_statistics, train
+from budgetnas.train.init import initial_model
+from budgetnas.train.memory import memory_guard
+
+PROFILED_STEPS = 100
+"""Of so many a profile is read in seconds."""
+
+
+def bench(plan: Plan, *, workers: bool = True, watch: Watcher = nobody) -> BenchResult:
+    """Measure the three ways in turns, and what else says how fast the engine is.
+
+    Args:
+        plan: What to measure.
+        workers: Measure how many trials `search --workers auto` would train at once, too.
+        watch: Told what is going on.
+
+    Raises:
+        OutOfMemory: If one of them does not fit.
+    """
+    images = draw_pictures(plan)
+    with ExitStack() as stack:
+        loops = _loops(plan, images)
+        for loop in loops.values():
+            stack.enter_context(closing(loop))
+        seconds = measure(
+            loops, plan.runs, plan.device, lambda what, n, of: watch(Loading(what, n, of))
+        )
+    outside = None
+    if plan.device.type == "cuda":
+        watch(Notice("profiling the engine's steps"))
+        outside = _outside_kernels(plan, images)
+    choice = None
+    if workers:
+        watch(Notice("measuring how many workers are best"))
+        numerics = plan.setups["engine"].numerics
+        choice = choose_workers(plan.arch, plan.recipe, images, numerics, plan.device)
+    return BenchResult(plan, hardware(plan.device), seconds, outside, choice)
+
+
+def _outside_kernels(plan: Plan, images: ImageSet) -> float | None:
+    """Watch a training of its own: the profiler has to be there before anything is captured."""
+    some = min(len(images), PROFILED_STEPS * plan.setups["engine"].batch)
+    with closing(engine_epochs(plan, images.take(torch.arange(some)))) as epochs:
+        return share_outside_kernels(epochs, plan.device)
+
+
+def draw_pictures(plan: Plan) -> ImageSet:
+    """Draw pictures and labels from the seed: how fast one is trained on, no picture shows."""
+    arch, size = plan.arch, plan.image_size
+    generator = torch.Generator().manual_seed(derive_seed(plan.seed, "pictures"))
+    shape = (plan.images, size, size, arch.in_channels)
+    with memory_guard(f"{plan.images:,} pictures of {size}x{size}"):
+        pictures = torch.randint(256, shape, dtype=torch.uint8, generator=generator)
+    labels = torch.randint(arch.num_classes, (plan.images,), generator=generator)
+    return ImageSet(pictures, labels, tuple(map(str, range(arch.num_classes))))
+
+
+def _loops(plan: Plan, images: ImageSet) -> dict[Way, Epochs]:
+    """Make the three ways, from the same weights; nothing is trained yet."""
+    recipe, setups = plan.recipe, plan.setups
+    rest = (recipe_statistics(recipe, images), plan.device, plan.seed)
+    return {
+        "usual": usual_epochs(_model(plan), images, recipe, setups["usual"], *rest),
+        "tuned": tuned_epochs(_model(plan), images, recipe, setups["tuned"], *rest),
+        "engine": engine_epochs(plan, images),
+    }
+
+
+def engine_epochs(plan: Plan, images: ImageSet) -> Epochs:
+    """Train with the engine, an epoch each time the caller asks; yield its mean loss."""
+    statistics = recipe_statistics(plan.recipe, images)
+    numerics = plan.setups["engine"].numerics
+    placed = images.to(plan.device)
+    model = _model(plan)
+    for epoch in train(model, placed, plan.recipe, numerics, plan.seed, statistics=statistics):
+        yield epoch.train_loss
+        torch.backends.cudnn.benchmark = True  # the usual way's turn changes it
+
+
+def _model(plan: Plan) -> nn.Module:
+    return initial_model(plan.arch, Default(), derive_seed(plan.seed, "init"))

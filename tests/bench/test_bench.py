@@ -1,0 +1,95 @@
+"""``budgetnas bench`` as a program: its numbers agree with each other, and it leaves nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import pytest
+
+from tests.bench.small import TINY
+from tests.conftest import Program
+
+NET = ["bench", "--net", "net.json", "--image-size", "8", "--device", "cpu"]
+SMALL = [*NET, "--images", "64", "--batch", "16", "--runs", "2"]
+
+
+@pytest.fixture(autouse=True)
+def _net() -> None:
+    Path("net.json").write_text(json.dumps(TINY))
+
+
+def test_its_json_is_consistent(budgetnas: Program) -> None:
+    before = set(Path().rglob("*"))
+    answer = budgetnas(
+        *SMALL, "--engine-batch", "32", "--loader-workers", "1", "--skip-workers", "--json"
+    ).json()
+    assert answer["net"] == "net.json"
+    assert answer["device"]
+    assert answer["runs"] == 2
+    assert answer["batch"] == {"usual": 16, "tuned": 16, "engine": 32}
+    assert answer["loader_workers"]["usual"] == 1
+    assert answer["dtype"]["usual"] == "float32"
+    rounds = answer["rounds"]
+    for way, rates in rounds.items():
+        assert len(rates) == 2
+        assert answer["images_per_second"][way] == median(rates)
+    for way, ratio in answer["ratio"].items():
+        pairs = zip(rounds["engine"], rounds[way], strict=True)
+        assert ratio == pytest.approx(median(here / there for here, there in pairs))
+    assert answer["workers"] is None
+    assert set(Path().rglob("*")) == before
+
+
+def test_people_are_told_all_of_it(budgetnas: Program) -> None:
+    ended = budgetnas(*SMALL, "--loader-workers", "0", "--tuned-loader-workers", "0")
+    assert ended.status == 0, ended.err
+    for words in (
+        "net.json: ", "drawn pictures of 8x8, seed 0", "torch ", "medians of 2 epochs",
+        "usual ", "tuned ", "engine ", "Compute floor: this device's rate is not known",
+        "workers: ",
+    ):  # fmt: skip
+        assert words in ended.out
+    assert "outside kernels" not in ended.out, "there are none on a CPU"
+    assert "measuring how many workers are best" in ended.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_leaves_no_process(
+    started: Callable[..., "subprocess.Popen[str]"], number: int
+) -> None:
+    endless = [*NET, "--images", "2048", "--batch", "4", "--runs", "1000"]
+    process = started(*endless, "--loader-workers", "1", "--tuned-loader-workers", "1")
+    children = wait_for_children(process)
+    process.send_signal(number)
+    for child in children:  # as a terminal does: it tells all of them
+        if number == signal.SIGINT:
+            os.kill(child, number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err.splitlines()[-1].startswith("Interrupted. Nothing is kept. To go on: budgetnas b")
+    assert "Traceback" not in err
+    assert not [child for child in children if alive(child)]
+
+
+def wait_for_children(process: "subprocess.Popen[str]") -> list[int]:
+    listing = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + 60
+    while not (children := listing.read_text().split()):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return [int(child) for child in children]
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
