@@ -52,11 +52,11 @@ def employ(
         return config, Staff(asked, min(asked, len(devices_of(device))))
     if begins:
         config = _with_threads(config, max(1, config.numerics.threads // asked))
-    threads, cores = config.numerics.threads, cores()
-    if asked * threads > cores:
-        text = f"workers: {asked} of {threads} threads each on {cores} cores wait for each other"
+    threads, there = config.numerics.threads, cores()
+    if asked * threads > there:
+        text = f"workers: {asked} of {threads} threads each on {there} cores wait for each other"
         watch(Notice(text))
-    return config, Staff(asked, min(asked, max(1, cores // threads)))
+    return config, Staff(asked, min(asked, max(1, there // threads)))
 
 
 def _measured(
@@ -64,9 +64,9 @@ def _measured(
 ) -> tuple[StudyConfig, Staff]:
     watch(Notice("measuring how many workers are fastest together"))
     arch, recipe = middling(config)
-    cores = None if begins else torch.get_num_threads()
+    most = None if begins else torch.get_num_threads()
     try:
-        choice = choose_workers(arch, recipe, images, config.numerics, device, cores=cores)
+        choice = choose_workers(arch, recipe, images, config.numerics, device, cores=most)
     except TrialFailed as error:
         watch(Notice(f"workers: one; they can't be measured: {error}"))
         return config, Staff()
