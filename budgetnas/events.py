@@ -1,6 +1,6 @@
 """What a search or a retraining tells whoever watches it. Neither prints anything itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -126,6 +126,21 @@ Event: TypeAlias = (
     | TestOpened
 )
 Watcher: TypeAlias = Callable[[Event], None]
+
+
+class Once:
+    """Tells each notice once: what trainings have to say is mostly the same, again and again."""
+
+    def __init__(self, watch: Watcher) -> None:
+        self._watch = watch
+        self._told = set[str]()
+
+    def __call__(self, notices: Iterable[str]) -> None:
+        """Tell what is new."""
+        for text in notices:
+            if text not in self._told:
+                self._told.add(text)
+                self._watch(Notice(text))
 
 
 def nobody(event: Event) -> None:

@@ -45,7 +45,10 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = True) -> N
 def cache_folder() -> Path:
     """Say where what can be made anew is kept: `$XDG_CACHE_HOME/budgetnas`, or in `~/.cache`."""
     chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "budgetnas"
+    if chosen.is_absolute():
+        return chosen / "budgetnas"
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111  # Path's raises where there is none
+    return (home if home.is_absolute() else Path(tempfile.gettempdir())) / ".cache" / "budgetnas"
 
 
 def require_writable(path: Path) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import assert_never
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from budgetnas.arch import Arch, layers
@@ -32,7 +33,8 @@ def build_layer(layer: Layer) -> nn.Module:
     """Build one layer."""
     match layer:
         case Conv(w_in, w_out, kernel, stride, bias):
-            return nn.Conv2d(w_in, w_out, kernel, stride, padding=kernel // 2, bias=bias)
+            kind = SkippingConv if kernel == 1 < stride and w_in < 8 else nn.Conv2d
+            return kind(w_in, w_out, kernel, stride, padding=kernel // 2, bias=bias)
         case Norm(width):
             return nn.BatchNorm2d(width)
         case Act():
@@ -49,6 +51,20 @@ def build_layer(layer: Layer) -> nn.Module:
             return Block(layer)
         case _:
             assert_never(layer)
+
+
+class SkippingConv(nn.Conv2d):
+    """A strided 1x1 convolution of few channels, which skips pixels before it convolves.
+
+    It computes what `nn.Conv2d` does. But that, on a processor with AVX2 and no AVX-512, with
+    channels last and 2 to 7 input channels, writes beyond its memory in the backward pass (torch
+    2.14.1 and its oneDNN): the process dies, or computes with what it has overwritten.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve every so many pixels."""
+        down, right = self.stride
+        return F.conv2d(x[:, :, ::down, ::right], self.weight, self.bias)
 
 
 class Block(nn.Module):

@@ -11,7 +11,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import chdir, closing
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader
 from budgetnas import search
 from budgetnas.arch import PRESETS
 from budgetnas.bench.bench import draw_pictures
-from budgetnas.bench.rounds import measure
+from budgetnas.bench.rounds import measure, times_as_long
 from budgetnas.bench.usual import Pictures
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Event, TrialEnded
@@ -89,9 +89,7 @@ def data_path(setting: Setting) -> list[Line]:
             if number:
                 taken[name].append(time.perf_counter() - started)
     torch.set_num_threads(threads)
-    ratio = median(
-        there / here for there, here in zip(taken["per image"], taken["engine"], strict=True)
-    )
+    ratio = times_as_long(taken["per image"], taken["engine"])
     each = {name: len(images) / median(seconds) for name, seconds in taken.items()}
     said = (
         f"{ratio:.1f}x ({each['engine']:,.0f} images/s over {each['per image']:,.0f}, crop, flip "
@@ -145,14 +143,10 @@ def options(setting: Setting) -> list[Line]:
     loops = {name: trained(plan, images, recipe) for name, recipe in with_room.items()}
     seconds = measure(loops, RUNS, CPU, lambda what, done, total: None)
     return [
-        Line(f"{name}, an epoch over one without", "", f"{_over(seconds, name):.3f}x (n = {RUNS})",
-             None)
+        Line(f"{name}, an epoch over one without", "",
+             f"{times_as_long(seconds[name], seconds['plain']):.3f}x (n = {RUNS})", None)
         for name in ("Lookahead", "averaged weights")
     ]  # fmt: skip
-
-
-def _over(seconds: dict[str, list[float]], name: str) -> float:
-    return median(a / b for a, b in zip(seconds[name], seconds["plain"], strict=True))
 
 
 def overhead(setting: Setting) -> list[Line]:
@@ -188,11 +182,8 @@ def memory(setting: Setting) -> list[Line]:
             pages = int(Path("/proc/self/statm").read_text().split()[1])
             resident.append(pages * os.sysconf("SC_PAGE_SIZE"))
 
-    here = Path.cwd()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
         search("20k", trials=100, dataset="digits", epochs=1, pruner="none", watch=watch)
-        os.chdir(here)
     ratio = peaks[99] / peaks[4]
     said = (
         f"peak {ratio:.3f}x ({peaks[4] / 1024:,.0f} MiB to {peaks[99] / 1024:,.0f} MiB), resident "

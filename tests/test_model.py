@@ -1,14 +1,18 @@
 """The model is the description: counted by torch, run through hooks."""
 
 import random
+import subprocess
+import sys
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from budgetnas.arch import PRESETS, Arch, count_macs, count_params, layer_table
-from budgetnas.model import build_model
+from budgetnas.arch.layers import Conv
+from budgetnas.model import SkippingConv, build_layer, build_model
 from tests.archs import random_arch
+from tests.conftest import environment
 
 
 def torch_params(model: nn.Module) -> int:
@@ -111,3 +115,42 @@ def test_dropout_sits_after_each_block_and_before_the_linear_layer() -> None:
     names = [n for n, m in build_model(arch).named_modules() if isinstance(m, nn.Dropout)]
     blocks = [f"stages.{stage}.0.post.dropout" for stage in range(3)]
     assert names == [*blocks, "head.dropout"]
+
+
+@pytest.mark.parametrize(("w_in", "size", "stride"), [(2, 8, 2), (4, 7, 2), (7, 5, 3), (1, 1, 2)])
+def test_a_skipping_convolution_is_the_convolution(w_in: int, size: int, stride: int) -> None:
+    ours = build_layer(Conv(w_in, 6, kernel=1, stride=stride, bias=True))
+    assert isinstance(ours, SkippingConv)
+    theirs = nn.Conv2d(w_in, 6, 1, stride)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(3, w_in, size, size)
+    outputs = [module(x) for module in (ours, theirs)]
+    torch.testing.assert_close(*outputs)
+    for output in outputs:
+        output.square().sum().backward()
+    torch.testing.assert_close(ours.weight.grad, theirs.weight.grad)
+
+
+CORRUPTING = """
+import torch
+from budgetnas.arch.layers import Conv
+from budgetnas.model import build_layer
+
+torch.set_num_threads(1)
+conv = build_layer(Conv(4, 8, kernel=1, stride=2, bias=False))
+conv = conv.to(memory_format=torch.channels_last)
+x = torch.randn(20, 4, 8, 8).contiguous(memory_format=torch.channels_last)
+for _ in range(60):
+    conv(x).sum().backward()
+    kept = [torch.randn(size) for size in range(1, 300, 6)]
+print("alive")
+"""
+
+
+def test_narrow_strided_shortcuts_corrupt_no_memory() -> None:
+    """With torch's own convolution this process dies on a processor with AVX2 alone."""
+    done = subprocess.run(
+        [sys.executable, "-c", CORRUPTING],
+        env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == "alive\n", done.stderr

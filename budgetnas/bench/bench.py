@@ -11,14 +11,15 @@ from budgetnas.bench.result import BenchResult
 from budgetnas.bench.rounds import measure
 from budgetnas.bench.usual import Epochs, tuned_epochs, usual_epochs
 from budgetnas.data.images import ImageSet
+from budgetnas.errors import BudgetnasError
 from budgetnas.events import Loading, Notice, Watcher, nobody
 from budgetnas.recipe.init import Default
-from budgetnas.searching.workers_auto import choose_workers
+from budgetnas.searching.workers_auto import WorkersChoice, choose_workers
 from budgetnas.seeds import derive_seed
 from budgetnas.train.device import hardware
 from budgetnas.train.engine import recipe_statistics, train
 from budgetnas.train.init import initial_model
-from budgetnas.train.memory import memory_guard
+from budgetnas.train.memory import give_memory_back, memory_guard
 
 PROFILED_STEPS = 100
 """Of so many a profile is read in seconds."""
@@ -47,12 +48,20 @@ def bench(plan: Plan, *, workers: bool = True, watch: Watcher = nobody) -> Bench
     if plan.device.type == "cuda":
         watch(Notice("profiling the engine's steps"))
         outside = _outside_kernels(plan, images)
-    choice = None
-    if workers:
-        watch(Notice("measuring how many workers are best"))
-        numerics = plan.setups["engine"].numerics
-        choice = choose_workers(plan.arch, plan.recipe, images, numerics, plan.device)
+    choice = _chosen_workers(plan, images, watch) if workers else None
     return BenchResult(plan, hardware(plan.device), seconds, outside, choice)
+
+
+def _chosen_workers(plan: Plan, images: ImageSet, watch: Watcher) -> WorkersChoice | None:
+    """Measure what `--workers auto` would choose; what was measured before stands without it."""
+    watch(Notice("measuring how many workers are best"))
+    give_memory_back()  # of the loops: the workers share the device with this process
+    numerics = plan.setups["engine"].numerics
+    try:
+        return choose_workers(plan.arch, plan.recipe, images, numerics, plan.device)
+    except BudgetnasError as error:
+        watch(Notice(f"workers: they can't be measured: {error}"))
+        return None
 
 
 def _outside_kernels(plan: Plan, images: ImageSet) -> float | None:

@@ -89,14 +89,14 @@ def make_plan(asked: Asked, device: torch.device) -> Plan:
     net = asked.net or ("efficient-resnet" if on_gpu else "modified-resnet-small")
     images = asked.images or (50_000 if on_gpu else 2_560)
     arch = find_arch(net)
-    check(asked, arch, images)
+    _check(asked, arch, images)
     largest = max(512, asked.batch) if on_gpu else asked.batch
     setups = _setups(asked, min(asked.engine_batch or largest, images), device)
     return Plan(device, net, arch, images, asked.image_size, asked.runs, asked.seed, setups)
 
 
-def check(asked: Asked, arch: Arch, images: int) -> None:
-    """Refuse what can't be measured; needs no device.
+def _check(asked: Asked, arch: Arch, images: int) -> None:
+    """Refuse what can't be measured.
 
     Raises:
         InputError: With the rule and the values.

@@ -9,6 +9,7 @@ import torch
 from budgetnas.arch import count_macs, count_params
 from budgetnas.bench.floor import Rate, floor_seconds, known_rate
 from budgetnas.bench.plan import WAYS, Plan, Way
+from budgetnas.bench.rounds import times_as_long
 
 if TYPE_CHECKING:
     from budgetnas.searching.workers_auto import WorkersChoice
@@ -52,13 +53,7 @@ class BenchResult:
     def ratio(self) -> dict[Way, float]:
         """How many times as fast the engine is: medians of the ratios within each round."""
         engine = self.seconds["engine"]
-        return {
-            way: median(
-                there / here for there, here in zip(self.seconds[way], engine, strict=True)
-            )
-            for way in WAYS
-            if way != "engine"
-        }
+        return {way: times_as_long(self.seconds[way], engine) for way in WAYS if way != "engine"}
 
     @property
     def rate(self) -> Rate | None:

@@ -1,7 +1,8 @@
 """Measuring loops in turns: what disturbs one of them disturbs all."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from statistics import median
 from typing import TypeVar
 
 import torch
@@ -39,6 +40,11 @@ def measure(
         if number:
             seconds[name].append(taken)
     return seconds
+
+
+def times_as_long(one: Sequence[float], other: Sequence[float]) -> float:
+    """Say how many times as long one takes as the other: the median ratio within a round."""
+    return median(a / b for a, b in zip(one, other, strict=True))
 
 
 def _timed(loop: Iterator[object], device: torch.device) -> float:

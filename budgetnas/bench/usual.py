@@ -6,6 +6,7 @@ same optimizer and learning rates, crops, flips and normalisation; no last batch
 """
 
 import signal
+import sys
 import warnings
 from collections.abc import Generator, Iterator
 from typing import TypeAlias
@@ -175,7 +176,16 @@ def _loader(
             pin_memory=device.type == "cuda",
             persistent_workers=lasting and setup.loader_workers > 0,
             generator=torch.Generator().manual_seed(seed),
+            worker_init_fn=_silence,
         )
+
+
+def _silence(worker: int) -> None:
+    """Let a worker not complain if this process is interrupted while it is handed a batch.
+
+    Whatever goes wrong with a batch is raised in this process all the same.
+    """
+    sys.excepthook = lambda *error: None
 
 
 def _started(loader: DataLoader[tuple[Tensor, int]]) -> Iterator[tuple[Tensor, Tensor]]:

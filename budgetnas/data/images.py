@@ -41,14 +41,16 @@ class ImageSet:
 
     def to(self, device: torch.device) -> Self:
         """Return the set with its tensors on a device."""
-        images, labels = self.images.to(device), self.labels.to(device)
-        return replace(self, images=images, labels=labels, pixels=None)
+        moved = replace(self, labels=self.labels.to(device))
+        if self.pixels is None:
+            return replace(moved, images=self.images.to(device))
+        return moved._within(self.pixels.to(device))
 
     def packed(self) -> Self:
         """Return the set as batches are gathered from it, its images a part of `pixels`."""
-        if self.pixels is not None:
-            return self
-        pixels = packed_pixels(self.images)
+        return self if self.pixels is not None else self._within(packed_pixels(self.images))
+
+    def _within(self, pixels: Tensor) -> Self:
         return replace(self, images=pixels[1:-1].view(self.images.shape), pixels=pixels)
 
     def fingerprint(self) -> str:

@@ -66,6 +66,13 @@ class Recipe(Spec):
         """Return the recipe that does the same on so many images, and is equal where that is."""
         return self.changed(batch_size=min(self.batch_size, max(images, 2)))
 
+    def for_timing(self, epochs: int, batch_size: int) -> Self:
+        """Return a recipe whose steps take as long, and which does not diverge."""
+        gentle = self.optimizer.changed(lr=1e-6)
+        return self.changed(
+            epochs=epochs, batch_size=batch_size, schedule=Cosine(), optimizer=gentle
+        )
+
     def adapted(self, channels: int, mirror: bool, image_size: int) -> tuple[Self, list[str]]:
         """Fit a named recipe to other images than it was written for.
 

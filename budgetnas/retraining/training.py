@@ -11,7 +11,7 @@ from budgetnas.arch import count_macs, count_params
 from budgetnas.data.heldout import count_openings, open_test
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
-from budgetnas.events import Loading, Notice, RunEpochEnded, RunStarted, TestOpened, Watcher
+from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
 from budgetnas.files import sweep, write_atomic
 from budgetnas.model import build_model
 from budgetnas.report.tables import confusion_table, per_class_table
@@ -80,16 +80,13 @@ class Retraining:
             model = initial_model(config.arch, config.recipe.init, derive_seed(seed, "init"))
             placed = images.to(self.device)
             evaluated = None if evaluated is None else evaluated.to(self.device)
-        said: set[str] = set()
+        tell_once = Once(self.watch)
         for epoch in train(
             model, placed, config.recipe, config.numerics, seed,
             statistics=config.statistics, val=evaluated,
             state=None if state is None else without_best(state),
         ):  # fmt: skip
-            for text in epoch.notices:
-                if text not in said:
-                    said.add(text)
-                    self.watch(Notice(text))
+            tell_once(epoch.notices)
             row = history.add(epoch)
             self._keep(epoch, history, checkpoints)
             self.watch(

@@ -67,6 +67,8 @@ class Alone:
 
     def answer(self, trial: int, answer: Answer) -> None:
         """Go on when somebody listens, or let go of the training."""
+        assert self._training is not None, "a trial has been heard of"
         self._answer = answer
         if answer is Answer.END:
+            self._training.close()
             self._training = None

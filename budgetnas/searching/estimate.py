@@ -6,7 +6,6 @@ import torch
 
 from budgetnas.arch import Arch, count_macs
 from budgetnas.recipe import Recipe
-from budgetnas.recipe.schedule import Cosine
 from budgetnas.searching.task import Task
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Free, Grid, RandomSuggester, Space
@@ -36,9 +35,8 @@ def estimate_seconds(config: StudyConfig, task: Task, trials: int, device: torch
     batch = min(recipe.batch_size, len(task.images), LARGEST_BATCH)
     sample = task.images.take(torch.arange(min(batch * STEPS, len(task.images))))
     sample = sample.to(device)
-    gentle = recipe.optimizer.changed(lr=1e-6)  # what is timed must not diverge
     number = 4 if device.type == "cuda" else 2  # there the second captures what it does
-    timed = recipe.changed(epochs=number, batch_size=batch, schedule=Cosine(), optimizer=gentle)
+    timed = recipe.for_timing(number, batch)
     model = initial_model(arch, recipe.init, derive_seed(config.seed, "estimate"))
     # the first of the epochs warms up
     epochs = train(model, sample, timed, task.numerics, 0, statistics=task.statistics(recipe))

@@ -1,4 +1,7 @@
-"""`KeptTrial`: the finished epochs of a running trial; an interruption costs one at most."""
+"""`KeptTrial`: the finished epochs of a running trial, which outlive an interruption.
+
+It costs the epoch that was being trained; a kill, at worst the one before it, too.
+"""
 
 import hashlib
 import re

@@ -5,7 +5,7 @@ It alone asks, counts, judges and tells; a crew trains for it, one trial at a ti
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, assert_never
@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from budgetnas.errors import BudgetnasError, SearchFailed
-from budgetnas.events import EpochEnded, Notice, TrialEnded, Watcher
+from budgetnas.events import EpochEnded, Notice, Once, TrialEnded, Watcher
 from budgetnas.searching.crew import Crew
 from budgetnas.searching.proposers import Proposed, proposer
 from budgetnas.searching.record import Record
@@ -69,7 +69,7 @@ class Loop:
         self.proposer = proposer(self.config)
         self._running: dict[int, _Running] = {}
         self._deaths = Counter[int]()
-        self._told = set[str]()
+        self._tell_once = Once(watch)
         self._rejected = self._failures = 0
 
     def run(self, trials: int, deadline: float) -> Stopped:
@@ -211,13 +211,6 @@ class Loop:
         in_time = time.monotonic() < deadline
         self.crew.answer(trial.number, Answer.GO_ON if in_time else Answer.KEEP)
         return None
-
-    def _tell_once(self, notices: Iterable[str]) -> None:
-        """Tell what is new of what trials have to say: it is mostly the same for all of them."""
-        for text in notices:
-            if text not in self._told:
-                self._told.add(text)
-                self.watch(Notice(text))
 
     def _failed(self, running: _Running, failed: Failed) -> TrialEnded | None:
         """Fail a trial; one that there was no memory for is tried once more."""

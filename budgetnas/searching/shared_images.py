@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from budgetnas.data.images import ImageSet
+from budgetnas.data.images import ImageSet, packed_pixels
 
 
 @dataclass(frozen=True)
@@ -18,7 +17,7 @@ class _Part:
     """Where a set is in the file."""
 
     labels: int
-    images: int
+    pixels: int
     shape: tuple[int, ...]
     """Of its images."""
     classes: tuple[str, ...]
@@ -32,22 +31,22 @@ class SharedImages:
     parts: tuple[_Part, ...]
 
     def open(self) -> list[ImageSet]:
-        """Map the file into this process's memory, which costs none of its own."""
+        """Map the file into this process's memory, which costs none of its own.
+
+        The sets are packed: batches are gathered from what is mapped.
+        """
         # what a process changes is its own; torch warns of memory that can't be written
         mapped = mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_COPY)
-        return [
-            ImageSet(
-                _tensor(mapped, torch.uint8, part.images, part.shape),
-                _tensor(mapped, torch.int64, part.labels, part.shape[:1]),
-                part.classes,
-            )
-            for part in self.parts
-        ]
+        return [_opened(mapped, part) for part in self.parts]
 
 
-def _tensor(mapped: mmap.mmap, dtype: torch.dtype, at: int, shape: tuple[int, ...]) -> Tensor:
-    count = torch.Size(shape).numel()
-    return torch.frombuffer(mapped, dtype=dtype, count=count, offset=at).view(shape)
+def _opened(mapped: mmap.mmap, part: _Part) -> ImageSet:
+    number, *_, channels = part.shape
+    size = torch.Size(part.shape).numel() + 2 * channels
+    labels = torch.frombuffer(mapped, dtype=torch.int64, count=number, offset=part.labels)
+    pixels = torch.frombuffer(mapped, dtype=torch.uint8, count=size, offset=part.pixels)
+    pixels = pixels.view(-1, channels)
+    return ImageSet(pixels[1:-1].view(part.shape), labels, part.classes, pixels)
 
 
 @contextmanager
@@ -64,9 +63,9 @@ def shared(*sets: ImageSet, folder: Path | None = None) -> Iterator[SharedImages
             # one after the other, the numbers of eight bytes first
             labels = file.tell()
             file.write(each.labels.contiguous().numpy().data)
-            images = file.tell()
-            file.write(each.images.contiguous().numpy().data)
+            pixels = file.tell()
+            file.write(packed_pixels(each.images).numpy().data)
             file.write(bytes(-file.tell() % 64))
-            parts.append(_Part(labels, images, tuple(each.images.shape), each.classes))
+            parts.append(_Part(labels, pixels, tuple(each.images.shape), each.classes))
         file.flush()
         yield SharedImages(file.fileno(), tuple(parts))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from budgetnas.data.images import ImageSet
-from budgetnas.errors import TrialFailed
+from budgetnas.errors import BudgetnasError
 from budgetnas.events import Notice, Watcher
 from budgetnas.searching.asked_workers import AskedWorkers
 from budgetnas.searching.estimate import middling
@@ -67,7 +67,7 @@ def _measured(
     most = None if begins else torch.get_num_threads()
     try:
         choice = choose_workers(arch, recipe, images, config.numerics, device, cores=most)
-    except TrialFailed as error:
+    except BudgetnasError as error:
         watch(Notice(f"workers: one; they can't be measured: {error}"))
         return config, Staff()
     watch(Notice(f"{choice.describe()}: {arch}"))

@@ -1,16 +1,15 @@
 """`TrainTrials`: the job of a worker process that trains a study's trials."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 from budgetnas.searching.conditions import Conditions
 from budgetnas.searching.shared_images import SharedImages
 from budgetnas.searching.task import Task
 from budgetnas.searching.training import Answer, Broke, Trained, Training, is_last, training
 from budgetnas.searching.worker import Line, portable
-from budgetnas.train.device import use_threads
+from budgetnas.train.device import use_device, use_threads
 from budgetnas.train.memory import memory_guard
 
 
@@ -32,12 +31,9 @@ class TrainTrials:
     def work(self, line: Line) -> None:
         """Train what is assigned for as long as there is anybody to assign it."""
         use_threads(self.conditions.numerics)
-        device = torch.device(self.device)
         with memory_guard("the images"):
-            if device.type == "cuda":
-                torch.cuda.set_device(device)  # or a little of it is on the first, too
             train, val = self.images.open()
-            task = Task(train, val, self.conditions.numerics).to(device)
+            task = Task(train, val, self.conditions.numerics).to(use_device(self.device))
         line.say(Ready())
         while True:
             _follow(training(self.conditions, self.folder, task, line.hear()), line)
@@ -46,9 +42,10 @@ class TrainTrials:
 def _follow(trained: Training, line: Line) -> None:
     """Say what becomes of a training, and do with it what is answered."""
     answer = None
-    while answer is not Answer.END:
-        said = trained.send(answer)
-        line.say(Broke(portable(said.error)) if isinstance(said, Broke) else said)
-        if is_last(said):
-            return
-        answer = line.hear() if isinstance(said, Trained) else None
+    with closing(trained):
+        while answer is not Answer.END:
+            said = trained.send(answer)
+            line.say(Broke(portable(said.error)) if isinstance(said, Broke) else said)
+            if is_last(said):
+                return
+            answer = line.hear() if isinstance(said, Trained) else None

@@ -111,6 +111,8 @@ Training: TypeAlias = Generator[Said, Answer | None, None]
 def training(conditions: Conditions, folder: Path, task: Task, assignment: Assignment) -> Training:
     """Train what is assigned, from where it stopped; say what becomes of it.
 
+    Whoever ends its trial closes it instead of asking for more.
+
     Args:
         conditions: The study's.
         folder: The study's, where finished epochs are kept.
@@ -141,8 +143,6 @@ def _epochs(conditions: Conditions, folder: Path, task: Task, assignment: Assign
             course.add(epoch)
             kept.settle()  # before anybody judges: who ends a trial removes what was kept of it
             answer = yield _trained(epoch, course, time.perf_counter() - started)
-            if answer is Answer.END:
-                return
             # only after the judgement: what goes on from here has been judged
             kept.write(epoch.state(), course, time.perf_counter() - started)
             if answer is Answer.KEEP:

@@ -195,7 +195,8 @@ def _tell_estimate(
     except TrialFailed:
         return  # the trials will say what does not fit or diverges
     slow = device.type == "cpu" and seconds > SLOW
-    watch(Estimated(seconds, missing, device_title(device), slow, staff.workers))
+    at_once = min(staff.workers, missing)
+    watch(Estimated(seconds, missing, device_title(device), slow, at_once))
 
 
 def _take_down_hardware(study: optuna.Study, here: str) -> None:

@@ -12,11 +12,12 @@ from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import BudgetnasError
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.recipe.schedule import Cosine
 from budgetnas.searching.shared_images import SharedImages, shared
 from budgetnas.searching.worker import Line, Worker
+from budgetnas.train.device import use_device, use_threads
 from budgetnas.train.engine import recipe_statistics, train
 from budgetnas.train.init import initial_model
+from budgetnas.train.memory import memory_guard
 
 ON_A_GPU = (1, 2, 3, 4)
 ON_A_CPU = (1, 2, 4, 8)
@@ -35,10 +36,8 @@ CPU_BATCH = 32
 class WorkersChoice:
     """How many workers to train with, and the measurements that say so."""
 
-    workers: int
-    """How many, on all devices."""
-    threads: int
-    """Threads of each."""
+    each: int
+    """How many on each device."""
     rates: dict[int, float]
     """Images a second of all workers of a device together, by how many they are on it."""
     teams: dict[int, int]
@@ -47,13 +46,23 @@ class WorkersChoice:
     """Over how many they are dealt."""
 
     @property
+    def workers(self) -> int:
+        """How many on all devices."""
+        return self.each * self.devices
+
+    @property
+    def threads(self) -> int:
+        """Threads of each worker."""
+        return self.teams[self.each]
+
+    @property
     def gain(self) -> float:
         """How many times the images a second of one worker."""
-        return self.rates[self.workers // self.devices] / self.rates[1] * self.devices
+        return self.rates[self.each] / self.rates[1] * self.devices
 
     def describe(self) -> str:
         """Say the choice, and why, on a line."""
-        each = self.workers // self.devices
+        each = self.each
         others = [
             f"{count} would give {rate / self.rates[1]:.2f}x"
             for count, rate in self.rates.items()
@@ -106,14 +115,12 @@ def choose_workers(
     if device.type == "cpu":
         batch = min(batch, CPU_BATCH)
     sample = images.take(torch.arange(min(batch * MOST_BATCHES, len(images))))
-    gentle = recipe.optimizer.changed(lr=1e-6)  # what is timed must not diverge
-    timed = recipe.changed(epochs=1000, batch_size=batch, schedule=Cosine(), optimizer=gentle)
     with shared(sample) as part:
-        job = TimeTraining(arch, timed, part, numerics, str(on[0]))
+        job = TimeTraining(arch, recipe.for_timing(1000, batch), part, numerics, str(on[0]))
         rates = _measure(job, teams, seconds / ROUNDS)
     best = max(rates, key=lambda count: rates[count])
     each = best if rates[best] >= WORTH_IT * rates[1] else 1
-    return WorkersChoice(each * len(on), teams[each], rates, teams, len(on))
+    return WorkersChoice(each, rates, teams, len(on))
 
 
 def devices_of(device: torch.device) -> list[torch.device]:
@@ -160,17 +167,16 @@ class TimeTraining:
 
     def work(self, line: Line) -> None:
         """Do what is told for as long as there is anybody to tell it."""
-        (images,) = self.images.open()
-        device = torch.device(self.device)
-        if device.type == "cuda":
-            torch.cuda.set_device(device)  # or a little of it is on the first, too
-        images = images.to(device)
-        torch.set_num_threads(self.numerics.threads)
+        use_threads(self.numerics)
+        with memory_guard("the images"):
+            (images,) = self.images.open()
+            images = images.to(use_device(self.device))
         while True:
             match line.hear():
                 case _Prepare(batches=batches):
                     size = min(len(images), batches * self.recipe.batch_size)
-                    some = images.take(torch.arange(size)).packed()
+                    with memory_guard("the images"):
+                        some = images.take(torch.arange(size)).packed()
                     epochs = self._epochs(some)
                     next(epochs)  # warms up
                     line.say(next(epochs))

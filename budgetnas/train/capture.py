@@ -5,9 +5,9 @@ were captured with. So whoever hands work in here lets it read and write tensors
 they are, and tells by a key which work is the same.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Generator
@@ -16,6 +16,16 @@ Work = Callable[[], None]
 
 WARM_UP = 3
 """Runs before a capture: libraries choose their algorithms, optimizers make their buffers."""
+
+_REGISTERS = torch.__version__ < "2.14"  # which compares as versions do
+"""Whether torch has to be told what a graph draws from; later it finds out, and warns."""
+
+_IDLE: defaultdict[torch.device, list[torch.cuda.Stream]] = defaultdict(list)
+"""Streams that no recorder uses any more.
+
+For each stream on which it multiplies matrices torch keeps tens of MiB, so they are used again;
+but not by two recorders at once: a graph that goes takes along what others of its stream need.
+"""
 
 
 class Recorder:
@@ -36,7 +46,8 @@ class Recorder:
             generators: What the work draws from, beside the device's own generator.
         """
         on_gpu = device.type == "cuda"
-        self._stream = torch.cuda.Stream(device) if on_gpu else None  # type: ignore[no-untyped-call]
+        self._stream: torch.cuda.Stream | None = None
+        self._pool = torch.cuda.graph_pool_handle() if on_gpu else None
         self._device = device
         self._captures = capture and on_gpu
         self._generators = generators
@@ -67,36 +78,69 @@ class Recorder:
     def _capture(self, key: Hashable, work: Work) -> torch.cuda.CUDAGraph | None:
         """Capture work without doing it; where that can't be, say so once and do without."""
         graph = torch.cuda.CUDAGraph()
-        for generator in self._generators:
+        for generator in self._generators if _REGISTERS else ():
             graph.register_generator_state(generator)
-        pool = next((other.pool() for other in self._graphs.values()), None)
         try:
-            with torch.cuda.graph(graph, pool=pool, stream=self._stream):
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 work()
         except RuntimeError as error:  # out of memory, too: as it is, the work needs less
-            self.refused = (str(error).splitlines() or [type(error).__name__])[0]
+            self.refused = _first_line(error)
+            self._give_up(graph)
             return None
         self._graphs[key] = graph
         return graph
 
+    def _give_up(self, failed: torch.cuda.CUDAGraph) -> None:
+        """Clean up after a capture that failed, which torch does only in part before 2.14."""
+        self._forget()
+        failed.reset()
+        device = torch.cuda.current_device()
+        assert self._pool is not None, "only a GPU captures"
+        with suppress(RuntimeError):  # there is nothing to end where torch has done so
+            torch._C._cuda_endAllocateToPool(device, self._pool)
+            torch._C._cuda_releasePool(device, self._pool)
+        if _REGISTERS:  # generators may believe that they are still being captured
+            for generator in (*self._generators, torch.cuda.default_generators[device]):
+                generator.graphsafe_set_state(generator.clone_state())
+
+    def _forget(self) -> None:
+        """Let go of the graphs; all of them, since they share memory."""
+        if self._stream is not None:
+            self._stream.synchronize()
+        for graph in self._graphs.values():
+            graph.reset()
+        self._graphs.clear()
+
     @contextmanager
     def on_stream(self) -> Iterator[None]:
         """Run on the stream that graphs are captured on, in order with what is around."""
-        if self._stream is None:
+        if self._device.type != "cuda":
             yield
             return
         with torch.cuda.device(self._device):
-            self._stream.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(self._stream):
+            stream = self._stream = self._stream or _some_stream(self._device)
+            stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(stream):
                 yield
-            torch.cuda.current_stream().wait_stream(self._stream)
+            torch.cuda.current_stream().wait_stream(stream)
 
     def close(self) -> None:
         """Let go of the graphs and of the memory that they hold."""
         if self._stream is None:
             return
-        self._stream.synchronize()
-        for graph in self._graphs.values():
-            graph.reset()
-        self._graphs.clear()
+        self._forget()
+        _IDLE[self._device].append(self._stream)
+        self._stream = None
         torch.cuda.empty_cache()
+
+
+def _some_stream(device: torch.device) -> torch.cuda.Stream:
+    """Take a stream that no recorder uses."""
+    idle = _IDLE[device]
+    return idle.pop() if idle else torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+def _first_line(error: RuntimeError) -> str:
+    """Say what went wrong first: what an error does to a capture, its end complains about, too."""
+    first = error.__context__ if isinstance(error.__context__, RuntimeError) else error
+    return (str(first).splitlines() or [type(first).__name__])[0]

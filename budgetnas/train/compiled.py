@@ -1,14 +1,12 @@
 """Whether torch.compile pays for itself: it costs seconds to minutes before the first step."""
 
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.recipe.schedule import Cosine
 from budgetnas.train.engine import train
 from budgetnas.train.init import initial_model
 from budgetnas.train.step import batch_bounds
@@ -87,8 +85,7 @@ def _timed(
     arch: Arch, images: ImageSet, recipe: Recipe, numerics: Numerics, statistics: Statistics
 ) -> list[float]:
     """Train a few epochs of a few steps; return the seconds of each."""
-    gentle = recipe.optimizer.changed(lr=1e-6)  # what is timed must not diverge
-    timed = recipe.changed(epochs=EPOCHS, schedule=Cosine(), optimizer=gentle)
+    timed = recipe.for_timing(EPOCHS, recipe.batch_size)
     model = initial_model(arch, recipe.init, 0)
     epochs = train(model, images, timed, numerics, 0, statistics=statistics)
-    return [epoch.seconds for epoch in islice(epochs, EPOCHS)]
+    return [epoch.seconds for epoch in epochs]

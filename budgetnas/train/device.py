@@ -26,6 +26,14 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def use_device(name: str) -> torch.device:
+    """Let this process work on one device, and touch no other."""
+    device = torch.device(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # or a little of all that is done is on the first, too
+    return device
+
+
 def use_threads(numerics: Numerics) -> None:
     """Give operations on the CPU as many threads as were chosen."""
     torch.set_num_threads(numerics.threads)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.bench.small import TINY
 from tests.conftest import Program
+from tests.searching.processes import is_gone
 
 NET = ["bench", "--net", "net.json", "--image-size", "8", "--device", "cpu"]
 SMALL = [*NET, "--images", "64", "--batch", "16", "--runs", "2"]
@@ -74,7 +75,7 @@ def test_an_interruption_leaves_no_process(
     assert out == ""
     assert err.splitlines()[-1].startswith("Interrupted. Nothing is kept. To go on: budgetnas b")
     assert "Traceback" not in err
-    assert not [child for child in children if alive(child)]
+    assert all(map(is_gone, children))
 
 
 def wait_for_children(process: "subprocess.Popen[str]") -> list[int]:
@@ -85,11 +86,3 @@ def wait_for_children(process: "subprocess.Popen[str]") -> list[int]:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return [int(child) for child in children]
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"

@@ -241,7 +241,7 @@ SPACES = [
 
 RECIPES = [
     recipe("r.toml: not valid TOML", "epochs = 'x"),
-    recipe("r.toml: epoch: unknown key, known: augment, base, batch_size", "epoch = 1"),
+    recipe("r.toml: epoch: unknown key, known: augment, average, base, batch_size", "epoch = 1"),
     recipe("r.toml: epochs: must be less than or equal to 10000, got 1000000", "epochs = 1000000"),
     recipe("r.toml: epochs: must be a whole number, got 3.0", "epochs = 3.0"),
     recipe("r.toml: epochs: must be a whole number, got True", "epochs = true"),

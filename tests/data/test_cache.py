@@ -197,7 +197,7 @@ def test_a_damaged_cache_is_replaced(damage: Callable[[], object]) -> None:
 
 
 def a_file_for_a_folder() -> None:
-    cache_path().parent.parent.mkdir()
+    shutil.rmtree(cache_path().parent)
     cache_path().parent.write_text("")
 
 
@@ -287,7 +287,6 @@ def reader(killed_at: int = -1) -> "subprocess.Popen[str]":
 def test_two_processes_may_mend_and_build_it_at_once() -> None:
     fill(n=150)
     fill("test", n=1, first=900)
-    cache_path().parent.mkdir(parents=True)
     cache_path().write_bytes(b"no database" * 1000)
     both = [reader(), reader()]
     results = [process.communicate() for process in both]

@@ -184,15 +184,15 @@ def test_how_many_workers_are_fastest_is_measured(digits: ImageSet) -> None:
     ("choice", "words"),
     [
         (
-            WorkersChoice(2, 1, {1: 100.0, 2: 131.0}, {1: 2, 2: 1}),
+            WorkersChoice(2, {1: 100.0, 2: 131.0}, {1: 2, 2: 1}),
             "workers: 2 of 1 thread each, 1.31x the images a second of one of 2 threads",
         ),
         (
-            WorkersChoice(1, 2, {1: 100.0, 2: 98.0}, {1: 2, 2: 1}),
+            WorkersChoice(1, {1: 100.0, 2: 98.0}, {1: 2, 2: 1}),
             "workers: one; 2 would give 0.98x",
         ),
         (
-            WorkersChoice(8, 4, {1: 10.0, 2: 20.0, 3: 19.0}, {1: 4, 2: 4, 3: 4}, devices=4),
+            WorkersChoice(2, {1: 10.0, 2: 20.0, 3: 19.0}, {1: 4, 2: 4, 3: 4}, devices=4),
             "workers: 2 on each of 4 GPUs of 4 threads each, 2.00x the images a second "
             "of one of 4 threads; 3 would give 1.90x",
         ),

@@ -162,7 +162,7 @@ def names(specs: Any) -> str:
     [
         (
             'quick = { recipe = { epoch = 3 } }' + AXIS,
-            "quick.recipe: epoch: unknown key, known: augment, base",
+            "quick.recipe: epoch: unknown key, known: augment, average, base",
         ),
         (
             AXIS.replace("[0.1, 0.2]", "[-1, 'x']"),
@@ -219,7 +219,7 @@ def names(specs: Any) -> str:
             "quick = { recipe = { epochs = 3 } }" + AXIS,
             "quick.recipe: epochs is a key of its own here, beside recipe",
         ),
-        ("recipe = { bose = 3 }" + AXIS, "recipe: bose: unknown key, known: augment, base,"),
+        ("recipe = { bose = 3 }" + AXIS, "recipe: bose: unknown key, known: augment, average,"),
         (AXIS + AXIS, "grid: axes must have different names, got rate, rate"),
         (
             '[[grid]]\nname = "x"\nvalues = { a = { recpie = 1 } }',
