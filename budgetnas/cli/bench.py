@@ -1,13 +1,11 @@
 """``budgetnas bench``: how fast the engine is on this machine, beside the usual loops."""
 
 import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from budgetnas.arch import find_arch
-from budgetnas.cli import signals
 from budgetnas.cli.options import DeviceOption, JsonOption, SeedOption, some
 
 if TYPE_CHECKING:
@@ -85,7 +83,7 @@ def bench(
         find_arch(net)  # the rest takes seconds to import
     from budgetnas.bench.bench import bench as run
     from budgetnas.bench.plan import Asked, make_plan
-    from budgetnas.cli.watch import BenchWatch
+    from budgetnas.cli.watch import BenchWatch, shown
     from budgetnas.train.device import choose_device
 
     asked = Asked(
@@ -94,12 +92,8 @@ def bench(
     )  # fmt: skip
     plan = make_plan(asked, choose_device(device))
     watch = BenchWatch()
-    try:
-        with signals.raised(), watch:
-            result = run(plan, workers=not skip_workers, watch=watch)
-    except KeyboardInterrupt:
-        watch.interrupted(signals.repeated(sys.argv[1:]))
-        raise typer.Exit(130) from None
+    with shown(watch):
+        result = run(plan, workers=not skip_workers, watch=watch)
     if as_json:
         typer.echo(json.dumps(result.as_json()))
     else:

@@ -1,13 +1,11 @@
 """``budgetnas run``: a study file's question answered, in full or scaled down."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from budgetnas.cli import signals
 from budgetnas.cli.console import print_table
 from budgetnas.cli.options import (
     EXHAUSTED,
@@ -56,19 +54,15 @@ def run(
     if not StudyFile.read(path).train:
         _count(study, dataset, data_dir, as_json)
         return
-    from budgetnas.cli.watch import SearchWatch
+    from budgetnas.cli.watch import SearchWatch, shown
     from budgetnas.searching.run_study import run_study
 
     watch = SearchWatch()
-    try:
-        with signals.raised(), watch:
-            result = run_study(
-                study, quick=quick, dataset=dataset, data_dir=data_dir, device=device,
-                timeout=timeout, workers=workers, watch=watch,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        watch.interrupted(signals.repeated(sys.argv[1:]))
-        raise typer.Exit(130) from None
+    with shown(watch):
+        result = run_study(
+            study, quick=quick, dataset=dataset, data_dir=data_dir, device=device,
+            timeout=timeout, workers=workers, watch=watch,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(result.as_json()))
     else:

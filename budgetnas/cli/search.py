@@ -1,14 +1,12 @@
 """``budgetnas search``: from a budget to a study of trained trials."""
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from budgetnas.arch import Budget
-from budgetnas.cli import signals
 from budgetnas.cli.options import (
     EXHAUSTED,
     DataDirOption,
@@ -93,21 +91,17 @@ def search(
     if study is None:
         DataSource.choose(dataset or "cifar10", data_dir, image_size)
     _look_up(limit, study, sampler, pruner)
-    from budgetnas.cli.watch import SearchWatch
+    from budgetnas.cli.watch import SearchWatch, shown
     from budgetnas.searching.search import search as run
 
     watch = SearchWatch()
-    try:
-        with signals.raised(), watch:
-            result = run(
-                limit, trials=trials, study=study, storage=storage, dataset=dataset,
-                data_dir=data_dir, image_size=image_size, train_samples=train_samples,
-                epochs=epochs, space=drawn_from, recipe=recipe, sampler=sampler, pruner=pruner,
-                device=device, seed=seed, timeout=timeout, workers=workers, watch=watch,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        watch.interrupted(signals.repeated(sys.argv[1:]))
-        raise typer.Exit(130) from None
+    with shown(watch):
+        result = run(
+            limit, trials=trials, study=study, storage=storage, dataset=dataset,
+            data_dir=data_dir, image_size=image_size, train_samples=train_samples,
+            epochs=epochs, space=drawn_from, recipe=recipe, sampler=sampler, pruner=pruner,
+            device=device, seed=seed, timeout=timeout, workers=workers, watch=watch,
+        )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(result.as_json()))
     else:

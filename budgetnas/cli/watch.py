@@ -1,15 +1,19 @@
 """Showing a search or a retraining while it runs: lines and a live bar, on stderr."""
 
+import sys
 import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
+from budgetnas.cli import signals
 from budgetnas.events import (
     EpochEnded,
     Estimated,
@@ -92,6 +96,17 @@ class _Watch(ABC):
                 self.say(text)
             case Loading(what=what, done=done, total=total):
                 self.show(what, done, total)
+
+
+@contextmanager
+def shown(watch: _Watch) -> Iterator[None]:
+    """Show the work within; if it is interrupted, say what is kept, and end with status 130."""
+    try:
+        with signals.raised(), watch:
+            yield
+    except KeyboardInterrupt:
+        watch.interrupted(signals.repeated(sys.argv[1:]))
+        raise typer.Exit(130) from None
 
 
 class SearchWatch(_Watch):
