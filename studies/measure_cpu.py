@@ -63,7 +63,7 @@ def speed(setting: Setting) -> list[Line]:
         Line(
             f"{answer['net']}: engine over the {way} loop", f">= {target}x where AVX512-BF16 is",
             f"{answer['ratio'][way]:.2f}x ({rates['engine']:,.0f} images/s over "
-            f"{rates[way]:,.0f}; {engine}; {answer['loader_workers'][way]} loader worker; n = "
+            f"{rates[way]:,.0f}; {engine}; loader workers: {answer['loader_workers'][way]}; n = "
             f"{answer['runs']} epochs of {answer['images']:,} images)", None,
         )
         for way, target in (("usual", 2.3), ("tuned", 1.4))
