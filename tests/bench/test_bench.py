@@ -79,10 +79,27 @@ def test_an_interruption_leaves_no_process(
 
 
 def wait_for_children(process: "subprocess.Popen[str]") -> list[int]:
+    """Wait for a loader's process: a copy of the program, not what its imports may ask."""
     listing = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     deadline = time.monotonic() + 60
-    while not (children := listing.read_text().split()):
+    before: set[str] = set()
+    while not (lasting := before & (now := _copies(process.pid, listing))):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return [int(child) for child in children]
+        before = now
+        time.sleep(0.2)
+    return [int(child) for child in lasting]
+
+
+def _copies(parent: int, listing: Path) -> set[str]:
+    """List the children that run what their parent runs."""
+    words = Path(f"/proc/{parent}/cmdline").read_bytes()
+    children = listing.read_text().split()
+    return {child for child in children if _words(child) == words}
+
+
+def _words(process: str) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:  # it is gone
+        return b""
