@@ -89,7 +89,8 @@ class Loop:
         self.record.forget_ended()
         if left:
             numbers = ", ".join(map(str, left))
-            self.watch(Notice(f"taking up again what was interrupted: trial {numbers}"))
+            trials_of = f"trial{'s' * (len(left) > 1)} {numbers}"
+            self.watch(Notice(f"taking up again what was interrupted: {trials_of}"))
         try:
             return self._run(trials, deadline)
         except (KeyboardInterrupt, BudgetnasError):

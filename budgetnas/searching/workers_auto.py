@@ -14,7 +14,7 @@ from budgetnas.errors import BudgetnasError
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.searching.shared_images import SharedImages, shared
 from budgetnas.searching.worker import Line, Worker
-from budgetnas.train.device import use_device, use_threads
+from budgetnas.train.device import threads_title, use_device, use_threads
 from budgetnas.train.engine import recipe_statistics, train
 from budgetnas.train.init import initial_model
 from budgetnas.train.memory import memory_guard
@@ -70,14 +70,10 @@ class WorkersChoice:
         ]
         why = [f"{self.rates[each] / self.rates[1]:.2f}x the images a second"] * (each > 1)
         on = f" on each of {self.devices} GPUs" if self.devices > 1 else ""
-        of = f" of {_threads(self.threads)} each" if each > 1 else ""
-        than = f" of one of {_threads(self.teams[1])}" if each > 1 else ""
+        of = f" of {threads_title(self.threads)} each" if each > 1 else ""
+        than = f" of one of {threads_title(self.teams[1])}" if each > 1 else ""
         chosen = f"workers: {each if each > 1 else 'one'}{on}{of}"
         return f"{'; '.join([', '.join([chosen, *why]) + than, *others])} (measured)"
-
-
-def _threads(number: int) -> str:
-    return f"{number} thread{'s' * (number != 1)}"
 
 
 def choose_workers(

@@ -48,16 +48,23 @@ def cores() -> int:
 
 def device_title(device: torch.device) -> str:
     """Name the hardware for people and for the record."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+    return _named(device, "CPU")
 
 
 def hardware(device: torch.device) -> str:
     """Name the hardware as numbers that were measured on it need it."""
+    return _named(device, processor())
+
+
+def _named(device: torch.device, on_a_cpu: str) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{processor()}, {torch.get_num_threads()} threads"
+    return f"{on_a_cpu}, {threads_title(torch.get_num_threads())}"
+
+
+def threads_title(number: int) -> str:
+    """Say how many threads: `1 thread`, `2 threads`."""
+    return f"{number} thread{'s' * (number != 1)}"
 
 
 def processor() -> str:

@@ -47,7 +47,7 @@ def test_workers_never_outlive_their_search(started: Start) -> None:
     assert not list(Path("studies/digits-100k").glob(".*.part"))
     notices: list[Event] = []
     result = search(study="digits-100k", trials=2, watch=notices.append)
-    assert Notice("taking up again what was interrupted: trial 5, 10") in notices
+    assert Notice("taking up again what was interrupted: trials 5, 10") in notices
     assert (result.trained, result.failed, result.stopped) == (2, 0, "trials")
     assert [t.number for t in trials_in("digits-100k") if t.state.name == "RUNNING"] == []
     assert not workers_of(os.getpid())
