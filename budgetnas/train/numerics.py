@@ -111,7 +111,7 @@ def _read() -> Numerics | None:
 
 
 def _kept() -> dict[str, object]:
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError, ValueError, TypeError, RecursionError):
         return dict(json.loads(_path().read_text()))
     return {}
 

@@ -43,7 +43,7 @@ def test_another_number_of_threads_is_measured_for_itself() -> None:
     assert len(json.loads((cache_folder() / "numerics.json").read_text())) == 2
 
 
-@pytest.mark.parametrize("damage", ["", "[]", "{", '{"x": 1}', "\udcff"])
+@pytest.mark.parametrize("damage", ["", "[]", "{", '{"x": 1}', "\udcff", "[" * 10**5])
 def test_a_damaged_file_is_measured_anew(damage: str) -> None:
     path = cache_folder() / "numerics.json"
     path.write_bytes(os.fsencode(damage))
