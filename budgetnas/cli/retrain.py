@@ -141,10 +141,11 @@ def _look_up(target: str, study: str | None) -> None:
 
     if study is not None:
         find_study(study)
-    from budgetnas.retraining.target import find_study_target, is_of_a_study
+    from budgetnas.retraining.target import is_of_a_study
+    from budgetnas.study.begun import find_begun
 
     if study is not None or is_of_a_study(target):
-        find_study_target(study)
+        find_begun(study)
     if not is_of_a_study(target):
         find_arch(target, also="best, a trial's number")
 

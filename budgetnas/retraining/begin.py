@@ -19,7 +19,8 @@ from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.selection import SELECTIONS
-from budgetnas.retraining.target import StudyTarget, Target
+from budgetnas.retraining.target import Target
+from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import require_same
 from budgetnas.study.place import STUDIES, config_path
 from budgetnas.train.compiled import worth_compiling
@@ -46,7 +47,7 @@ class RetrainRequest:
     compiled: bool = False
     """Whether torch.compile shall be tried, and used where it is faster."""
 
-    def source(self, origin: StudyTarget | None) -> DataSource:
+    def source(self, origin: BegunStudy | None) -> DataSource:
         """The data that is asked for, what is not said being the study's."""
         if origin is None or (self.dataset and self.dataset != origin.config.data.dataset):
             return DataSource.choose(self.dataset or "cifar10", self.data_dir, self.image_size)
@@ -106,7 +107,7 @@ class RetrainRequest:
 def begin(
     asked: RetrainRequest,
     found: Target,
-    origin: StudyTarget | None,
+    origin: BegunStudy | None,
     device: torch.device,
     watch: Watcher,
 ) -> tuple[RunConfig, ImageSet, list[str]]:

@@ -21,8 +21,9 @@ from budgetnas.retraining.begin import (
 )
 from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.retraining.selection import UPPER_BOUND, selection_problem
-from budgetnas.retraining.target import find_study_target, find_target, is_of_a_study
+from budgetnas.retraining.target import find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
+from budgetnas.study.begun import find_begun
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
 from budgetnas.train.device import choose_device
 
@@ -105,7 +106,7 @@ def retrain(
         raise InputError("--resume needs no --storage: all that a run needs is in its folder")
     if resume and out:
         return _resume(Path(out), asked, where, [], watch)
-    origin = find_study_target(study) if study or is_of_a_study(target) else None
+    origin = find_begun(study) if study or is_of_a_study(target) else None
     guessed = [f"study {origin.name}"] if origin and origin.guessed else []
     base = (origin.folder if origin else Path()) / RUNS
     if resume:

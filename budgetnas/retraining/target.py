@@ -1,7 +1,6 @@
 """What to retrain: `best`, a trial's number, a preset, or an arch file."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
@@ -10,25 +9,8 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
 from budgetnas.space import Grid, Overrides, Proposal
 from budgetnas.spec import parse_json
-from budgetnas.study.config import StudyConfig, storage_url
-from budgetnas.study.owned import require_unchanged
-from budgetnas.study.place import find_study, study_folder
-from budgetnas.study.storage import existing_study
+from budgetnas.study.begun import BegunStudy
 from budgetnas.study.trials import best_trial
-
-
-@dataclass(frozen=True)
-class StudyTarget:
-    """What a study gives to a retraining."""
-
-    name: str
-    """The study's name."""
-    folder: Path
-    """Its folder."""
-    config: StudyConfig
-    """What defines it."""
-    guessed: bool
-    """Whether the user did not name it."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +32,7 @@ def is_of_a_study(target: str) -> bool:
     return target == "best" or (target.isascii() and target.isdecimal() and len(target) < 19)
 
 
-def find_study_target(name: str | None) -> StudyTarget:
-    """Find the study that a retraining belongs to."""
-    found, guessed = find_study(name)
-    folder = study_folder(found)
-    return StudyTarget(found, folder, StudyConfig.read(folder), guessed)
-
-
-def find_target(target: str, study: StudyTarget | None, storage: str | None) -> Target:
+def find_target(target: str, study: BegunStudy | None, storage: str | None) -> Target:
     """Find the architecture that the user means.
 
     Raises:
@@ -69,11 +44,8 @@ def find_target(target: str, study: StudyTarget | None, storage: str | None) -> 
     return Target(find_arch(target, also="best, a trial's number"))
 
 
-def _find_trial(target: str, study: StudyTarget, storage: str | None) -> FrozenTrial:
-    url = storage_url(study.config, study.folder, storage)
-    with existing_study(study.name, url) as loaded:
-        require_unchanged(loaded, study.config)
-        trials = loaded.get_trials(deepcopy=False)
+def _find_trial(target: str, study: BegunStudy, storage: str | None) -> FrozenTrial:
+    trials = study.trials(storage)
     if target == "best":
         best = best_trial(trials)
         if best is None:

@@ -73,9 +73,18 @@ def known_studies(below: str = "") -> list[str]:
     """
     found = [path for path in STUDIES.glob("*/study.toml") if not below and not asks(path)]
     found += STUDIES.glob(f"{below or '*'}/*/study.toml")
-    found = [path for path in found if path.is_file()]
+    found = [path for path in found if path.is_file() and (below or not _compares(path))]
     found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     return [study_name(path.parent) for path in found]
+
+
+def _compares(path: Path) -> bool:
+    """Say whether a begun study is a comparison of another's networks, in that one's folder.
+
+    It is only meant where it is named.
+    """
+    outer = config_path(path.parent.parent)
+    return outer.is_file() and not asks(outer)
 
 
 def asks(path: Path) -> bool:
