@@ -2,23 +2,48 @@
 
 from budgetnas.arch.arch import SE, Arch, Stage, layers
 from budgetnas.arch.blocks import BLOCKS
-from budgetnas.arch.count import COSTS, Budget, Row, count_macs, count_params, layer_table
+from budgetnas.arch.count import (
+    BITS,
+    COST_NAMES,
+    COSTS,
+    Budget,
+    Row,
+    count_macs,
+    count_params,
+    layer_table,
+)
 from budgetnas.arch.find import find_arch, fit_arch
+from budgetnas.arch.limits import (
+    as_also,
+    as_limits,
+    describe_costs,
+    describe_limits,
+    fits,
+    load,
+)
 from budgetnas.arch.presets import PRESETS
 
 __all__ = [
+    "BITS",
     "BLOCKS",
     "COSTS",
+    "COST_NAMES",
     "PRESETS",
     "SE",
     "Arch",
     "Budget",
     "Row",
     "Stage",
+    "as_also",
+    "as_limits",
     "count_macs",
     "count_params",
+    "describe_costs",
+    "describe_limits",
     "find_arch",
     "fit_arch",
+    "fits",
     "layer_table",
     "layers",
+    "load",
 ]

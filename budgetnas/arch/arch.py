@@ -1,9 +1,9 @@
 """`Arch`, the description of a network, and `layers`, the one walk that all its readers share."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -149,17 +149,69 @@ class Arch(Spec):
         return ", ".join(words)
 
 
-def layers(arch: Arch) -> Iterator[tuple[str, Layer]]:
+class DescribedStage(Protocol):
+    """What the walk reads of a stage."""
+
+    @property
+    def width(self) -> int: ...  # noqa: D102  # as in Stage, all of them
+    @property
+    def depth(self) -> int: ...  # noqa: D102
+    @property
+    def kernel(self) -> int: ...  # noqa: D102
+    @property
+    def shortcut_kernel(self) -> int: ...  # noqa: D102
+
+
+class Described(Protocol):
+    """What the walk reads of a description: an `Arch`, or many of them (`many.Archs`)."""
+
+    @property
+    def in_channels(self) -> int: ...  # noqa: D102  # as in Arch, all of them
+    @property
+    def num_classes(self) -> int: ...  # noqa: D102
+    @property
+    def block(self) -> str: ...  # noqa: D102
+    @property
+    def stem_width(self) -> int: ...  # noqa: D102
+    @property
+    def stages(self) -> Sequence[DescribedStage]: ...  # noqa: D102
+    @property
+    def se(self) -> SE | None: ...  # noqa: D102
+    @property
+    def norm(self) -> Norms: ...  # noqa: D102
+    @property
+    def dropout(self) -> float: ...  # noqa: D102
+
+
+def layers(arch: Described) -> Iterator[tuple[str, Layer]]:
     """Walk a description: yield its layers in order, named as in the model's `state_dict`."""
-    yield from _stem(arch)
+    for name, layer, times in repeated_layers(arch):
+        if times == 1:
+            yield name, layer
+            continue
+        stage, _, first = name.rpartition(".")
+        for number in range(int(first), int(first) + times):
+            yield f"{stage}.{number}", layer
+
+
+def repeated_layers(arch: Described) -> Iterator[tuple[str, Layer, int]]:
+    """Walk a description as `layers` does, but yield equal blocks in a row once.
+
+    Yields:
+        The layer's name, of several the first one's; the layer; how many there are: of blocks that
+        repeat the one before them there may be none.
+    """
+    for name, layer in _stem(arch):
+        yield name, layer, 1
     w_in = arch.stem_width
     for index, stage in enumerate(arch.stages):
         yield from _stage(arch, index, w_in)
         w_in = stage.width
-    yield from _head(arch, w_in)
+    for name, layer in _head(arch, w_in):
+        yield name, layer, 1
 
 
-def _stem(arch: Arch) -> Iterator[tuple[str, Layer]]:
+def _stem(arch: Described) -> Iterator[tuple[str, Layer]]:
     normed = arch.norm == "batch"
     yield "stem.conv", Conv(arch.in_channels, arch.stem_width, 3, bias=not normed)
     if arch.block != "preact":  # there the first block begins with norm and ReLU
@@ -170,7 +222,7 @@ def _stem(arch: Arch) -> Iterator[tuple[str, Layer]]:
         yield "stem.se", SqueezeExcite.reduced(arch.stem_width, arch.se.reduction)
 
 
-def _stage(arch: Arch, index: int, w_in: int) -> Iterator[tuple[str, Layer]]:
+def _stage(arch: Described, index: int, w_in: int) -> Iterator[tuple[str, Layer, int]]:
     stage = arch.stages[index]
     style = Style(
         kernel=stage.kernel,
@@ -180,14 +232,12 @@ def _stage(arch: Arch, index: int, w_in: int) -> Iterator[tuple[str, Layer]]:
         dropout=arch.dropout,
     )
     block = BLOCKS[arch.block]
-    yield f"stages.{index}.0", block(w_in, stage.width, 2 if index > 0 else 1, style)
-    # the very same object again and again: a counter need not look at each of a thousand
+    yield f"stages.{index}.0", block(w_in, stage.width, 2 if index > 0 else 1, style), 1
     another = block(stage.width, stage.width, 1, style)
-    for number in range(1, stage.depth):
-        yield f"stages.{index}.{number}", another
+    yield f"stages.{index}.1", another, stage.depth - 1
 
 
-def _head(arch: Arch, width: int) -> Iterator[tuple[str, Layer]]:
+def _head(arch: Described, width: int) -> Iterator[tuple[str, Layer]]:
     if arch.block == "preact":
         if arch.norm == "batch":
             yield "head.norm", Norm(width)

@@ -115,7 +115,9 @@ def preact(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
 
 
 def _needs_projection(w_in: int, w_out: int, stride: int) -> bool:
-    return stride != 1 or w_in != w_out
+    if stride != 1 or w_in is w_out:  # one array of widths is the same width, in every entry
+        return stride != 1
+    return bool(w_in != w_out) if isinstance(w_in, int) else True
 
 
 def _projection(w_in: int, w_out: int, stride: int, style: Style) -> NamedLayers:

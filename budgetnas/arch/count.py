@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from typing import Annotated, NamedTuple, Self
 
 from pydantic import AfterValidator, Field
 
-from budgetnas.arch.arch import Arch, layers
+from budgetnas.arch.arch import Arch, Described, layers, repeated_layers
 from budgetnas.arch.layers import Act, Conv, Dropout, Leaf, Linear, Norm, Pool, Shape
 from budgetnas.errors import InputError
 from budgetnas.spec import Spec, shorten
@@ -57,30 +58,50 @@ def _leaves(arch: Arch, image_size: int) -> Iterator[tuple[str, Leaf, Shape]]:
         shape = layer.output(shape)
 
 
-def count_params(arch: Arch) -> int:
+def count_params(arch: Described) -> int:
     """Count the trainable parameters, as torch would on the built model."""
-    total, last, params = 0, None, 0
-    for _, layer in layers(arch):
-        if layer is not last:
-            last, params = layer, layer.params()
-        total += params
-    return total
+    return sum(layer.params() * times for _, layer, times in repeated_layers(arch))
 
 
-def count_macs(arch: Arch, image_size: int = 32) -> int:
+def count_macs(arch: Described, image_size: int = 32) -> int:
     """Count the multiply-adds of one image's forward pass (1 MAC = 2 FLOPs).
 
     Convolutions (squeeze-and-excitation's too) and the linear layer count; norms, activations,
     pooling and biases do not.
     """
-    return sum(leaf.macs(shape) for _, leaf, shape in _leaves(arch, image_size))
+    total = 0
+    shape: Shape = (arch.in_channels, image_size, image_size)
+    for _, layer, times in repeated_layers(arch):
+        total += layer.macs(shape) * times
+        shape = layer.output(shape)
+    return total
 
+
+def count_bytes(arch: Described, bits: int) -> int:
+    """Count the bytes that the trainable parameters take, stored in so many bits each."""
+    return -(-count_params(arch) * bits // 8)
+
+
+def _bytes_of(bits: int, arch: Described, image_size: int) -> int:
+    return count_bytes(arch, bits)
+
+
+BITS = (8, 16, 32)
+"""In how many bits a stored weight may be."""
 
 # add yours here: what can be limited, as a function of the description and the image's side
-COSTS: dict[str, Callable[[Arch, int], int]] = {
+COSTS: dict[str, Callable[[Described, int], int]] = {
     "params": lambda arch, image_size: count_params(arch),
     "macs": count_macs,
+    **{f"bytes-{bits}": partial(_bytes_of, bits) for bits in BITS},
 }
+
+COST_NAMES = {
+    "params": "parameters",
+    "macs": "multiply-adds",
+    **{f"bytes-{bits}": f"bytes of weights in {bits} bits" for bits in BITS},
+}
+"""What is limited, for people."""
 
 
 def _known_cost(name: str) -> str:
@@ -104,7 +125,7 @@ class Budget(Spec):
     """What is limited: an entry of `COSTS`."""
 
     @classmethod
-    def from_text(cls, text: str) -> Self:
+    def from_text(cls, text: str, cost: str = "params") -> Self:
         """Parse `5e6`, `5M`, `500k` or `5_000_000`."""
         match = _AMOUNT.fullmatch(text.strip())
         rule = "a budget is a whole number such as 5e6, 5M, 500k or 5_000_000"
@@ -118,7 +139,7 @@ class Budget(Spec):
             raise InputError(f"{rule}, from 1 to {MAX_LIMIT:.0e}, got {shorten(text)}")
         if limit != int(limit):
             raise InputError(f"{rule}, got {shorten(text)}")
-        return cls(limit=int(limit))
+        return cls(limit=int(limit), cost=cost)
 
     def excess(self, arch: Arch, image_size: int = 32) -> int:
         """Return cost - limit; feasible means at most 0."""

@@ -1,7 +1,8 @@
 """The layers that networks are made of, as data: what each computes, costs and returns.
 
 A layer knows its parameters, its multiply-adds and its output shape; it knows nothing of torch.
-The formulas are plain arithmetic, so that they hold for arrays of widths as well as for one.
+The formulas are plain arithmetic, so that they hold for arrays of widths as well as for one
+(`budgetnas.arch.many`).
 Add yours here: a class, its place in `Layer`, and a case in `budgetnas.model.build_layer`.
 """
 
@@ -139,7 +140,8 @@ class SqueezeExcite(_Composite):
     @classmethod
     def reduced(cls, width: int, reduction: int) -> Self:
         """The gate whose middle is narrower by a factor, but has at least one channel."""
-        return cls(width, max(1, width // reduction))
+        mid = width // reduction
+        return cls(width, mid + (mid == 0))  # not max(): an array of widths has none
 
     @property
     def reduce(self) -> Conv:

@@ -11,8 +11,12 @@ import typer
 
 from budgetnas.cli import signals
 from budgetnas.cli.bench import bench
+from budgetnas.cli.best import best
+from budgetnas.cli.calibrate import calibrate
 from budgetnas.cli.count import count
 from budgetnas.cli.dashboard import dashboard
+from budgetnas.cli.finalists import finalists
+from budgetnas.cli.plan import plan
 from budgetnas.cli.presets import presets
 from budgetnas.cli.report import report
 from budgetnas.cli.retrain import retrain
@@ -30,7 +34,11 @@ app = typer.Typer(
 )
 
 # add yours here
-for command in (search, retrain, run, report, bench, count, presets, dashboard):
+COMMANDS = (
+    plan, search, best, finalists, retrain, run, report, calibrate, bench, count, presets,
+    dashboard,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -7,6 +7,7 @@ import typer
 
 from budgetnas.recipe.recipe import MAX_EPOCHS
 from budgetnas.searching.asked_workers import check_workers
+from budgetnas.space import PROPOSALS
 
 EXHAUSTED = "; stopped after 1,000 draws in a row without a new network that fits"
 
@@ -108,6 +109,56 @@ WorkersOption = Annotated[
         help="Trials that are trained at once, each in a process of its own; auto measures for a "
         "few seconds how many are fastest together. With more than one, what is drawn depends on "
         "which trials had ended; each training can be replayed all the same.",
+    ),
+]
+MaxMacsOption = Annotated[
+    str | None,
+    typer.Option(
+        parser=some, metavar="N", help="The most multiply-adds for one image, too: 100M."
+    ),
+]
+MaxBytesOption = Annotated[
+    str | None,
+    typer.Option(parser=some, metavar="N", help="The most bytes of stored weights, too: 1M."),
+]
+BitsOption = Annotated[
+    int | None,
+    typer.Option(metavar="8|16|32", help="In how many bits --max-bytes stores each weight (32)."),
+]
+
+
+TrainSamplesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Train on so many images only, stratified; validation stays whole.",
+    ),
+]
+SpaceOption = Annotated[
+    Path | None,
+    typer.Option(parser=path, metavar="FILE", help="A TOML file that narrows the default space."),
+]
+PrunerOption = Annotated[
+    str | None, typer.Option(metavar="NAME", help="halving (default), median or none.")
+]
+
+
+def proposal_name(value: str) -> str:
+    """Refuse a proposal that is none."""
+    if value not in PROPOSALS:
+        known = ", ".join(PROPOSALS)
+        raise typer.BadParameter(f"unknown proposal {value!r}, known: {known}")
+    return value
+
+
+ProposalOption = Annotated[
+    str | None,
+    typer.Option(
+        parser=proposal_name,
+        metavar="NAME",
+        help="fill (default) draws a shape and widens it until it fills the budget; free draws "
+        "whatever the space holds, and puts aside what is over.",
     ),
 ]
 JsonOption = Annotated[

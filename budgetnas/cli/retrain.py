@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,7 @@ from budgetnas.retraining.selection import selection_problem
 
 if TYPE_CHECKING:
     from budgetnas.retraining.run import RunResult
+    from budgetnas.retraining.series import SeedsResult
 
 
 def retrain(
@@ -73,6 +74,16 @@ def retrain(
         Path | None,
         typer.Option(parser=path, metavar="DIR", help="The run's folder: new, or to resume."),
     ] = None,
+    seeds: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=1_000,
+            metavar="N",
+            help="Train N runs that differ in their seed, in a folder each, and give the mean of "
+            "their test accuracies with its 95 % interval.",
+        ),
+    ] = 1,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> None:
@@ -80,8 +91,9 @@ def retrain(
 
     Trains on all training images and opens the test set after the last epoch, unless --select
     or --test-curves says otherwise. Data and seed are the study's unless given; the recipe is
-    `full`, of a grid's trial its own. Everything about the run is written to its folder, after
-    every epoch. Example: `budgetnas retrain best --epochs 100`
+    `full`, of a grid's trial its own. `best` is the winner of the study's finalists where it has
+    some, else the best trial of its search. Everything about the run is written to its folder,
+    after every epoch. Example: `budgetnas retrain best --epochs 100`
     """
     if recipe is not None:
         load_recipe(recipe)
@@ -91,29 +103,49 @@ def retrain(
         _look_up(target, study)
     from budgetnas.cli.watch import RetrainWatch
     from budgetnas.retraining.retrain import retrain as run
+    from budgetnas.retraining.series import retrain_seeds
 
     watch = RetrainWatch()
+    options: dict[str, Any] = {
+        "study": study, "storage": storage, "dataset": dataset, "data_dir": data_dir,
+        "image_size": image_size, "epochs": epochs, "recipe": recipe, "seed": seed,
+        "select": select, "test_curves": test_curves, "compiled": compiled, "resume": resume,
+        "out": out, "device": device, "watch": watch,
+    }  # fmt: skip
     try:
         with signals.raised(), watch:
-            result = run(
-                target, study=study, storage=storage, dataset=dataset, data_dir=data_dir,
-                image_size=image_size, epochs=epochs, recipe=recipe, seed=seed, select=select,
-                test_curves=test_curves, compiled=compiled, resume=resume, out=out, device=device,
-                watch=watch,
-            )  # fmt: skip
-            again = _again(target, Path(result.run), device)
+            several = retrain_seeds(target, seeds=seeds, **options) if seeds > 1 else None
+            result = several.runs[0] if several else run(target, **options)
+            again = _again(target, Path(result.run), device, seeds)
             signals.change_last_words(f"Interrupted. To see the result: {again}")
     except KeyboardInterrupt:
-        again = _again(target, watch.folder, device)
+        again = _again(target, watch.folder, device, seeds)
         signals.change_last_words(f"Interrupted. To go on: {again}")
         watch.interrupted(again)
         raise typer.Exit(130) from None
     if as_json:
-        typer.echo(json.dumps(result.as_json()))
-        return
-    typer.echo(_test_line(result))
-    typer.echo(f"{result.params:,} parameters, {result.macs:,} MACs, {result.seconds:.0f} s")
-    typer.echo(f"Run: {result.run}")
+        typer.echo(json.dumps((several or result).as_json()))
+    elif several:
+        _print_several(several)
+    else:
+        typer.echo(_test_line(result))
+        typer.echo(f"{result.params:,} parameters, {result.macs:,} MACs, {result.seconds:.0f} s")
+        typer.echo(f"Run: {result.run}")
+
+
+def _print_several(several: "SeedsResult") -> None:
+    """Print each run, then what they have in common."""
+    for result in several.runs:
+        typer.echo(_test_line(result))
+        typer.echo(f"Run: {result.run}")
+    first, n = several.runs[0], len(several.runs)
+    selected = " (test-selected)" if first.test_selected else ""
+    typer.echo(
+        f"Mean of n = {n} seeds: test accuracy {several.mean:.2%} ± {100 * several.margin:.2f} "
+        f"(95 % interval over seeds){selected}"
+    )
+    seconds = sum(result.seconds for result in several.runs)
+    typer.echo(f"{first.params:,} parameters, {first.macs:,} MACs, {seconds:.0f} s")
 
 
 def _test_line(result: "RunResult") -> str:
@@ -150,9 +182,13 @@ def _look_up(target: str, study: str | None) -> None:
         find_arch(target, also="best, a trial's number")
 
 
-def _again(target: str, folder: Path | None, device: str) -> str:
+def _again(target: str, folder: Path | None, device: str, seeds: int) -> str:
     """The command that continues this very run, or begins it if it had not begun."""
     if folder is None:
         return signals.repeated(sys.argv[1:])
     where = [] if device == "auto" else ["--device", device]
+    if seeds > 1:
+        from budgetnas.retraining.series import first_of
+
+        folder, where = first_of(folder), [*where, "--seeds", str(seeds)]
     return shlex.join(["budgetnas", "retrain", target, "--resume", "--out", str(folder), *where])

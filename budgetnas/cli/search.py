@@ -1,27 +1,33 @@
 """``budgetnas search``: from a budget to a study of trained trials."""
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from budgetnas.arch import Budget
+from budgetnas.arch import Budget, as_also, as_limits
 from budgetnas.cli.options import (
     EXHAUSTED,
+    BitsOption,
     DataDirOption,
     DatasetOption,
     DeviceOption,
     EpochsOption,
     ImageSizeOption,
     JsonOption,
+    MaxBytesOption,
+    MaxMacsOption,
+    ProposalOption,
+    PrunerOption,
     RecipeOption,
     SeedOption,
+    SpaceOption,
     StorageOption,
     StudyOption,
     TimeoutOption,
+    TrainSamplesOption,
     WorkersOption,
-    path,
+    some,
 )
 from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
@@ -39,6 +45,17 @@ def search(
             help="The most trainable parameters: 5e6, 5M, 500k. Needed to begin a study.",
         ),
     ] = None,
+    also: Annotated[
+        str | None,
+        typer.Option(
+            parser=some,
+            metavar="N,N",
+            help="Smaller budgets to search for in the same study: 500k,1M,2M.",
+        ),
+    ] = None,
+    max_macs: MaxMacsOption = None,
+    max_bytes: MaxBytesOption = None,
+    bits: BitsOption = None,
     trials: Annotated[
         int,
         typer.Option(
@@ -50,28 +67,23 @@ def search(
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     image_size: ImageSizeOption = None,
-    train_samples: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help="Train on so many images only, stratified; validation stays whole.",
-        ),
-    ] = None,
+    train_samples: TrainSamplesOption = None,
     epochs: EpochsOption = None,
-    space: Annotated[
-        Path | None,
+    space: SpaceOption = None,
+    recipe: RecipeOption = None,
+    proposal: ProposalOption = None,
+    presets: Annotated[
+        bool | None,
         typer.Option(
-            parser=path, metavar="FILE", help="A TOML file that narrows the default space."
+            "--presets/--no-presets",
+            help="Begin with the published networks that fit (default), or without.",
+            show_default=False,
         ),
     ] = None,
-    recipe: RecipeOption = None,
     sampler: Annotated[
         str | None, typer.Option(metavar="NAME", help="tpe (default), random, gp or nsga2.")
     ] = None,
-    pruner: Annotated[
-        str | None, typer.Option(metavar="NAME", help="median (default), halving or none.")
-    ] = None,
+    pruner: PrunerOption = None,
     device: DeviceOption = "auto",
     seed: SeedOption = None,
     timeout: TimeoutOption = None,
@@ -90,6 +102,8 @@ def search(
         load_recipe(recipe)
     if study is None:
         DataSource.choose(dataset or "cifar10", data_dir, image_size)
+    as_also(also, limit)
+    as_limits(max_macs, max_bytes, bits)
     _look_up(limit, study, sampler, pruner)
     from budgetnas.cli.watch import SearchWatch, shown
     from budgetnas.searching.search import search as run
@@ -97,8 +111,9 @@ def search(
     watch = SearchWatch()
     with shown(watch):
         result = run(
-            limit, trials=trials, study=study, storage=storage, dataset=dataset,
-            data_dir=data_dir, image_size=image_size, train_samples=train_samples,
+            limit, also=also, max_macs=max_macs, max_bytes=max_bytes, bits=bits,
+            proposal=proposal, presets=presets, trials=trials, study=study, storage=storage,
+            dataset=dataset, data_dir=data_dir, image_size=image_size, train_samples=train_samples,
             epochs=epochs, space=drawn_from, recipe=recipe, sampler=sampler, pruner=pruner,
             device=device, seed=seed, timeout=timeout, workers=workers, watch=watch,
         )  # fmt: skip
@@ -118,7 +133,8 @@ def _look_up(
     begun = folder is not None and config_path(folder).is_file()
     if budget is None and not begun:
         raise budget_needed(study)
-    from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
+    from budgetnas.searching.pruners import PRUNERS
+    from budgetnas.searching.samplers import SAMPLERS, known
 
     if sampler is not None:
         known("sampler", sampler, dict(SAMPLERS))
@@ -140,6 +156,10 @@ def _print_result(result: "SearchResult", trials: int) -> None:
         f"Study {result.study}: {result.trained} trials trained ({result.pruned} stopped early), "
         f"{result.over_budget} over budget, {result.duplicates} duplicates, "
         f"{result.failed} failed{why}"
+    )
+    typer.echo(
+        f"Epochs: {result.epochs:,} of {result.epochs_in_full:,}; stopping early has saved "
+        f"{1 - result.epochs / max(1, result.epochs_in_full):.0%}"
     )
     if result.best is None:
         typer.echo("No trial was completed yet.")

@@ -178,6 +178,9 @@ class SearchWatch(_Watch):
             self._note += f", best {best.value:.2%} with {best.params:,} params"
         if event.kind is Kind.FAILED:
             self.say(f"trial {event.number:>4}  failed: {event.title}: {event.failure}")
+        elif event.kind is Kind.OUT:
+            self._trials -= 1
+            self.say(f"trial {event.number:>4}  not trained, out of the race: {event.title}")
         elif event.kind is Kind.TRAINED and event.value is not None:
             self._here.append(event.seconds)
             left = self._trials - tally.trained

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,7 +49,13 @@ def derived_name(base: BegunStudy, variant: str) -> str:
 
 
 def train_grid(
-    base: BegunStudy, variant: str, grid: Grid, recipe: Recipe, about: About, means: Means
+    base: BegunStudy,
+    variant: str,
+    grid: Grid,
+    recipe: Recipe,
+    about: About,
+    means: Means,
+    notices: Sequence[str] = (),
 ) -> SearchResult:
     """Train a grid on the images, split and seed of a study, or go on with it.
 
@@ -59,6 +66,7 @@ def train_grid(
         recipe: What is written down as the grid's recipe; each configuration has its own.
         about: Words for its report.
         means: With what it is trained.
+        notices: What recipes had to give up for these images.
 
     Raises:
         InputError: If it has begun with another grid, or what is asked can't be.
@@ -73,7 +81,7 @@ def train_grid(
     source = config.data if means.data_dir is None else config.data.at(means.data_dir)
     plan = Plan(
         name, source, config.seed, config.train_samples, at_most=False, budget=config.budget,
-        pruner="none", settle=lambda facts: Settled(recipe, grid, []), about=about,
+        pruner="none", settle=lambda facts: Settled(recipe, grid, list(notices)), about=about,
     )  # fmt: skip
     require_writable(folder)
     url = storage_url(config, base.folder, means.storage) if config.storage else None

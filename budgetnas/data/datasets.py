@@ -33,6 +33,8 @@ class Dataset:
     """Side of an image in pixels, unless --image-size says."""
     mirror: bool
     """Whether a mirrored image still shows its class."""
+    images: int | None
+    """Images of the training part; None where only the files tell."""
     read: "Callable[[DataSource, Part, int | None, Progress], ImageSet]"
     """Read a part, with so many channels (None: as the images are)."""
     check_test: "Callable[[DataSource, tuple[str, ...]], None] | None" = None
@@ -78,18 +80,20 @@ def _check_folder(source: "DataSource", classes: tuple[str, ...]) -> None:
 
 # add yours here
 DATASETS: dict[str, Dataset] = {
-    "cifar10": Dataset("CIFAR-10: 60,000 colour photos", 3, 10, 32, True, _torchvision),
-    "cifar100": Dataset("CIFAR-100: 60,000 colour photos", 3, 100, 32, True, _torchvision),
+    "cifar10": Dataset("CIFAR-10: 60,000 colour photos", 3, 10, 32, True, 50_000, _torchvision),
+    "cifar100": Dataset("CIFAR-100: 60,000 colour photos", 3, 100, 32, True, 50_000, _torchvision),
     "svhn": Dataset(
-        "SVHN: 99,289 house numbers", 3, 10, 32, False, _torchvision, _check_svhn
+        "SVHN: 99,289 house numbers", 3, 10, 32, False, 73_257, _torchvision, _check_svhn
     ),
     "fashion-mnist": Dataset(
-        "Fashion-MNIST: 70,000 grey clothes", 1, 10, 28, True, _torchvision
+        "Fashion-MNIST: 70,000 grey clothes", 1, 10, 28, True, 60_000, _torchvision
     ),
-    "digits": Dataset("scikit-learn's 1,797 grey digits, embedded", 1, 10, 8, False, _digits),
+    "digits": Dataset(
+        "scikit-learn's 1,797 grey digits, embedded", 1, 10, 8, False, 1_443, _digits
+    ),
     "folder": Dataset(
         "your images in --data-dir: train/<class>/*, optionally test/<class>/*",
-        None, None, 32, True, _folder, _check_folder,
+        None, None, 32, True, None, _folder, _check_folder,
     ),
 }  # fmt: skip
 

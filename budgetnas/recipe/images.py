@@ -41,8 +41,16 @@ class Cutout(Spec):
     """The square's side in pixels; if absent, half the image's size (16 at 32)."""
 
 
+class TrivialAugment(Spec):
+    """One of 14 operations, of any strength (Mueller and Hutter, 2021, their "wide" space)."""
+
+    name: Literal["trivial"] = "trivial"
+
+
 # add yours here, and a case in budgetnas.train.augment.augment
-Augmentation = Annotated[Crop | Flip | Rotate | Cutout, Field(discriminator="name")]
+Augmentation = Annotated[
+    Crop | Flip | Rotate | Cutout | TrivialAugment, Field(discriminator="name")
+]
 
 
 class TrainingStatistics(Spec):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from budgetnas.spec import Spec
+from budgetnas.spec import Maybe, Spec
 
 Rate = Annotated[float, Field(gt=0, le=1e6)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -89,6 +89,22 @@ class Average(Spec):
 
     every: LookaheadSteps = 5
     """Steps between two of its updates."""
+
+
+class SAM(Spec):
+    """Sharpness-aware steps (Foret et al., 2021): by the gradient of the worst weights nearby.
+
+    Each takes two passes, and so about twice as long.
+    """
+
+    adaptive: bool = False
+    """Measure how near weights are in multiples of each weight (ASAM; Kwon et al., 2021)."""
+
+    rho: Maybe[Rate] = None
+    """How far "nearby" reaches; if absent, 0.05, adaptive 0.5."""
+
+    last: Annotated[float, Field(gt=0, le=1)] = 0.125
+    """Share of the run's steps, at its end, that are such steps."""
 
 
 class ClipNorm(Spec):

@@ -13,7 +13,8 @@ from budgetnas.recipe.images import (
     TrainingStatistics,
 )
 from budgetnas.recipe.init import Default, Init
-from budgetnas.recipe.optimizer import SGD, Average, Clip, Lookahead, Optimizer
+from budgetnas.recipe.mix import Mix
+from budgetnas.recipe.optimizer import SAM, SGD, Average, Clip, Lookahead, Optimizer
 from budgetnas.recipe.schedule import Cosine, Schedule
 from budgetnas.spec import Maybe, Spec
 
@@ -22,6 +23,9 @@ MAX_EPOCHS = 10_000
 
 Epochs = Annotated[int, Field(ge=1, le=MAX_EPOCHS)]
 BatchSize = Annotated[int, Field(ge=2, le=1_000_000)]  # batch norm has no variance over one
+
+LeftOutUnset = Field(exclude_if=lambda value: value is None)
+"""Of a field that came later: trainings without it keep the digests that they had before."""
 
 
 class Recipe(Spec):
@@ -50,6 +54,9 @@ class Recipe(Spec):
     clip: Maybe[Clip] = None
     """Clipping of gradients, by norm or by value; "none": without."""
 
+    sharpness: Annotated[Maybe[SAM], LeftOutUnset] = None
+    """Sharpness-aware steps at the end of the run; "none": without."""
+
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over the classes."""
 
@@ -58,6 +65,9 @@ class Recipe(Spec):
 
     augment: tuple[Augmentation, ...] = (Crop(), Flip())
     """What is done to training images, in this order, drawn anew for each image and epoch."""
+
+    mix: Annotated[Maybe[Mix], LeftOutUnset] = None
+    """Mixing of the images of a batch, and of their labels; "none": without."""
 
     normalize: Normalization = TrainingStatistics()
     """What is done to every image's values."""

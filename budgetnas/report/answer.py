@@ -5,8 +5,11 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from budgetnas.arch import COST_NAMES
+from budgetnas.report.finalists import FinalistStudy, read_finalists, winner_line
 from budgetnas.report.read import Report
-from budgetnas.report.summary import VERDICTS, WORSE, Noise
+from budgetnas.report.summary import OUT, VERDICTS, WORSE
+from budgetnas.study.noise import Noise
 from budgetnas.study.trials import Kind
 
 MOST_NAMED = 6
@@ -14,9 +17,6 @@ MOST_NAMED = 6
 
 NOT_RECORDED = "not recorded"
 """What is said of what an older version has not written down."""
-
-COST_NAMES = {"params": "parameters", "macs": "multiply-adds"}
-"""What a budget limits, for people."""
 
 
 def points(share: float) -> str:
@@ -30,7 +30,8 @@ def answer_lines(report: Report) -> list[str]:
         lines = [_of_nothing(report), _progress(report)]
     else:
         lines = _of_grid(report) if report.grid else _of_search(report)
-    return [line for line in lines if line]
+    advice = report.calibration.advice if report.calibration else ""
+    return [line for line in [*lines, advice] if line]
 
 
 def _of_nothing(report: Report) -> str:
@@ -61,6 +62,8 @@ def _of_grid(report: Report) -> list[str]:
         f"Best: {best['configuration']} at {best['mean']:.2%}{_spread(best, report.noise)}.",
         _ties(report),
         f"Worse: {listed(_gap(row) for _, row in worse.iterrows())}." if len(worse) else "",
+        _out(summary),
+        _winner(report),
         *others,
         "" if report.noise.df else "One seed each: how much a seed changes is not known here.",
         _progress(report),
@@ -87,6 +90,19 @@ def _ties(report: Report) -> str:
     return "No other is within the noise of it." if compared else ""
 
 
+def _winner(report: Report) -> str:
+    """Name the winner, where this is what a search's finalists were compared in."""
+    racing = report.grid is not None and report.grid.race is not None
+    return winner_line(FinalistStudy(report.config, report.trials)) if racing else ""
+
+
+def _out(summary: pd.DataFrame) -> str:
+    """Name what a race has dropped; what was never measured is named among the others."""
+    rows = summary[(summary["verdict"] == OUT) & (summary["n"] > 0)]
+    named = [f"{row.configuration} after {row.out_after:.0f} seeds" for row in rows.itertuples()]
+    return f"Out of the race: {listed(named)}." if named else ""
+
+
 def _gap(row: pd.Series) -> str:
     return f"{row['configuration']} (by {points(row['difference'])})"
 
@@ -102,11 +118,10 @@ def listed(names: Iterable[str]) -> str:
 
 def _progress(report: Report) -> str:
     """Say of an unfinished grid how far it is."""
-    if report.grid is None:
+    if report.grid is None or not report.left:
         return ""
-    counts, size = report.counts, report.grid.size
-    ended = counts.trained + counts.over_budget + counts.duplicates + counts.failed
-    return "" if ended >= size else f"So far: {ended} of {size} trainings have ended."
+    size = report.grid.size
+    return f"So far: {size - report.left} of {size} trainings have ended."
 
 
 def _of_search(report: Report) -> list[str]:
@@ -116,6 +131,7 @@ def _of_search(report: Report) -> list[str]:
         f"Best: trial {best['cell']}, {best['mean']:.2%} with {best['params']:,.0f} parameters "
         f"(budget: {budget.limit:,} {COST_NAMES[budget.cost]}): {best['configuration']}.",
         _smallest_tie(report),
+        winner_line(read_finalists(report.config, report.storage)),
         f"{counts.trained} networks were trained, {counts.pruned} of them stopped early; "
         f"{counts.over_budget} draws were over the budget and never trained, "
         f"{counts.duplicates} were duplicates, {counts.failed} failed.",

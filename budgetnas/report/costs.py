@@ -5,9 +5,12 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
+from budgetnas.arch import COST_NAMES
 from budgetnas.report.style import ACCURACY, LEGEND_ABOVE, PALETTE, PERCENT, plain, styled
 
-COST_TITLES = {"params": "Parameters", "macs": "Multiply-adds for one image"}
+COST_TITLES = {name: words.capitalize() for name, words in COST_NAMES.items()} | {
+    "macs": "Multiply-adds for one image"
+}
 
 
 def cost_table(summary: pd.DataFrame, cost: str = "params") -> pd.DataFrame:

@@ -9,8 +9,8 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from budgetnas._version import __version__
-from budgetnas.arch import Arch
-from budgetnas.report.answer import COST_NAMES, listed
+from budgetnas.arch import COST_NAMES, Arch
+from budgetnas.report.answer import listed
 from budgetnas.report.costs import COST_TITLES
 from budgetnas.report.stages import plot_stages, stage_table
 from budgetnas.report.style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped

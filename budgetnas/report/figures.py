@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from budgetnas.report.calibration import calibration_table, plot_calibration
 from budgetnas.report.confusion import confused_pairs, plot_confusion
 from budgetnas.report.costs import COST_TITLES, cost_table, plot_costs
 from budgetnas.report.curves import MOST_BANDS, band_table, plot_curves
@@ -128,6 +129,18 @@ def _matrix(report: Report, cell: int, name: str) -> Drawn:
     return Drawn("confusion", f"Which class is taken for which: {name}", read, figure, pairs)
 
 
+def _calibration(report: Report) -> list[Drawn]:
+    table = None if report.calibration is None else calibration_table(report.calibration)
+    if table is None or table["tau"].isna().all():
+        return []
+    read = (
+        "1: short trainings rank as full ones do; 0: as chance would. Bars are 95 % intervals "
+        "over architectures."
+    )
+    title = "How far short trainings can be trusted"
+    return [Drawn("calibration", title, read, plot_calibration(table))]
+
+
 # add yours here: from a report to its figures of one kind, none where there are no numbers for it
 FIGURES: tuple[Callable[[Report], list[Drawn]], ...] = (
     _grid,
@@ -135,4 +148,5 @@ FIGURES: tuple[Callable[[Report], list[Drawn]], ...] = (
     _curves,
     _stages,
     _confusion,
+    _calibration,
 )

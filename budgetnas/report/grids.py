@@ -17,14 +17,14 @@ from budgetnas.report.style import (
     styled,
     wrapped,
 )
-from budgetnas.report.summary import BEST, TIE, VERDICTS, WORSE
+from budgetnas.report.summary import BEST, OUT, TIE, VERDICTS, WORSE
 from budgetnas.report.trials import axis_column
 
 MARKS = {BEST: "★ ", TIE: "≈ "}
 """What stands before the best configuration, and before those within the noise of it."""
 
-COLORS = {BEST: PALETTE[1], TIE: PALETTE[0], WORSE: PALETTE[7]}
-SYMBOLS = {BEST: "star", TIE: "circle", WORSE: "diamond"}
+COLORS = {BEST: PALETTE[1], TIE: PALETTE[0], WORSE: PALETTE[7], OUT: PALETTE[7]}
+SYMBOLS = {BEST: "star", TIE: "circle", WORSE: "diamond", OUT: "x"}
 
 
 def grid_table(summary: pd.DataFrame, axes: tuple[str, str]) -> pd.DataFrame:
@@ -117,8 +117,10 @@ def _plot_intervals(summary: pd.DataFrame) -> go.Figure:
     """Draw a row a configuration, in the grid's order; a mark is a mean, a bar its interval."""
     table, names = interval_table(summary), [wrapped(name) for name in summary["configuration"]]
     figure = go.Figure()
-    for verdict in (BEST, TIE, WORSE):
+    for verdict in COLORS:
         rows = table[table["verdict"] == verdict]
+        if verdict == OUT and rows.empty:
+            continue  # most grids are no race
         figure.add_trace(
             go.Scatter(
                 x=rows["mean"].tolist(), y=[wrapped(name) for name in rows["configuration"]],

@@ -1,6 +1,7 @@
 """How a study's numbers were measured, in words."""
 
-from budgetnas.report.answer import COST_NAMES, NOT_RECORDED, points
+from budgetnas.arch import COST_NAMES
+from budgetnas.report.answer import NOT_RECORDED, points
 from budgetnas.report.read import Report
 
 
@@ -16,6 +17,7 @@ def method_lines(report: Report) -> list[tuple[str, str]]:
         ("Seeds", _seeds(report)),
         ("Duplicates", _duplicates(report)),
         ("Noise", _noise(report)),
+        ("Race", _race(report)),
         ("Several configurations", _flattery(report)),
         (
             "Budget",
@@ -107,6 +109,19 @@ def _noise(report: Report) -> str:
         "over seeds, pooled as if they changed all configurations alike "
         f"({noise.df} degrees of freedom), t the 97.5 % quantile of Student's "
         f"distribution. From the validation images, b = {images}. {rule}"
+    )
+
+
+def _race(report: Report) -> str:
+    """Say by which test a configuration is not trained any more."""
+    if report.grid is None or report.grid.race is None:
+        return ""
+    alpha = report.grid.race.alpha
+    return (
+        "After every round of seeds from the second on, a configuration that is below the best of "
+        "those still in by more than the noise of that difference is out, and not trained any "
+        "more. That noise is as above, but of those still in, with the quantile "
+        f"1 - {alpha:g} / (2 (m - 1)) where m of them are compared."
     )
 
 

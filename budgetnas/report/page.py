@@ -11,9 +11,11 @@ from markupsafe import Markup
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
+from budgetnas.arch import COST_NAMES
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
-from budgetnas.report.answer import COST_NAMES, NOT_RECORDED, answer_lines
+from budgetnas.report.answer import NOT_RECORDED, answer_lines
+from budgetnas.report.calibration import calibration_caption
 from budgetnas.report.counted import CountedReport, counted_figures, find_counted
 from budgetnas.report.figures import report_figures
 from budgetnas.report.method import method_lines
@@ -137,6 +139,8 @@ def _study_words(report: Report) -> dict[str, Any]:
         "answer": answer_lines(report),
         "any_failed": report.grid is not None and bool(summary["failures"].any()),
         "any_test_selected": bool(report.runs["test_selected"].any()),
+        "calibration": report.calibration,
+        "calibration_caption": report.calibration and calibration_caption(report.calibration),
         "epochs_kept": EPOCHS_KEPT,
         "failed": table[table["kind"] == Kind.FAILED].to_dict("records"),
         "heading": heading,

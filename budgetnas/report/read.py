@@ -14,14 +14,16 @@ from budgetnas.data.heldout import count_openings
 from budgetnas.errors import InputError
 from budgetnas.report.confusion import Counts
 from budgetnas.report.runs import run_table
-from budgetnas.report.summary import BEST, TIE, Noise, measure_noise, summary_table
+from budgetnas.report.summary import BEST, TIE, measure_noise, summary_table
 from budgetnas.report.trials import curve_table, trial_table
 from budgetnas.space.grid import Grid
+from budgetnas.study.calibration import Calibration
 from budgetnas.study.config import StudyConfig, storage_url
+from budgetnas.study.noise import Noise
 from budgetnas.study.owned import require_unchanged
 from budgetnas.study.place import find_study, study_folder
 from budgetnas.study.storage import existing_study
-from budgetnas.study.trials import Tally, tally
+from budgetnas.study.trials import Tally, tally, trainings_left
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Report:
     """What the storage knows of the study as a whole."""
     openings: int
     """How often its test part was opened, by retrainings."""
+    storage: str | None = None
+    """The storage that it was read from, where it is not what the study remembers."""
 
     @property
     def name(self) -> str:
@@ -75,9 +79,19 @@ class Report:
         return run_table(self.folder)
 
     @cached_property
+    def calibration(self) -> Calibration | None:
+        """How far its short trainings can be trusted; None where that was not measured."""
+        return Calibration.read(self.folder)
+
+    @cached_property
     def counts(self) -> Tally:
         """How many trials of each kind there are."""
         return tally(self.trials)
+
+    @property
+    def left(self) -> int:
+        """How many trainings of a grid have not ended; a search has no end of its own: 0."""
+        return 0 if self.grid is None else trainings_left(self.grid, self.trials)
 
     @property
     def best(self) -> "pd.Series | None":
@@ -153,7 +167,7 @@ def read_report(name: str | None, storage: str | None = None) -> Report:
         require_unchanged(study, config)
         trials = study.get_trials(deepcopy=False)
         attributes = dict(study.user_attrs)
-    report = Report(config, folder, trials, attributes, count_openings(folder))
+    report = Report(config, folder, trials, attributes, count_openings(folder), storage)
     if not report.counts.trained and not report.counts.failed:
         raise InputError(f"study {config.name!r}: nothing has been trained yet; {report.command}")
     return report

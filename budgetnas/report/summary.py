@@ -1,41 +1,25 @@
 """A row a configuration, and which differences between them are more than noise.
 
-All configurations of a study are measured on the same validation images, and seed k of one has
-the random choices of seed k of every other. What is taken for noise, of the difference between
-the means of two configurations, has two parts:
-
-- the seeds: t(0.975, df) * s * sqrt(1/n_a + 1/n_b), where s is the standard deviation of one
-  training's accuracy, pooled over the configurations that were trained with 2 seeds or more, and
-  df the sum of their n - 1. What seeds have in common can only make the true noise smaller.
-- the images: 1.96 * sqrt(2 p (1 - p) / images), with p the mean of the two. That would be right
-  for errors on different images; on the same images it is an upper bound, unless networks are
-  right where others are wrong.
-
-They are independent, so that their squares add up. A difference that is not above the noise is a
-tie.
+What is taken for noise, and why, is in `budgetnas.study.noise`. What a race has dropped is out: it
+is neither the best nor a tie, whatever the others' means have become.
 """
 
 import math
-from dataclasses import dataclass
 
 import pandas as pd
-from scipy.special import stdtrit
 
 from budgetnas.report.trials import axis_column, axis_names, cell_labels
 from budgetnas.space.grid import Grid
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.noise import Noise, pooled
 from budgetnas.study.trials import Kind
 
-CONFIDENCE = 0.975
-"""The quantile of an interval that holds 95 % of what chance does."""
-Z = 1.96
-"""The same quantile of the normal distribution."""
-
-BEST, TIE, WORSE = "best", "tie", "worse"
+BEST, TIE, WORSE, OUT = "best", "tie", "worse", "out"
 VERDICTS = {
     BEST: "best",
     TIE: "within the noise",
     WORSE: "worse",
+    OUT: "out of the race",
     "failed": "failed",
     "over budget": "over budget",
     "stopped early": "stopped early",
@@ -44,39 +28,6 @@ VERDICTS = {
     "not run": "not run",
 }
 """The verdicts on a configuration, and how they read."""
-
-
-@dataclass(frozen=True)
-class Noise:
-    """How far accuracies of a study differ by chance."""
-
-    sd: float
-    """Standard deviation of one training's accuracy over seeds, pooled; NaN if not known."""
-    df: int
-    """Its degrees of freedom; 0: nothing was repeated."""
-    images: int
-    """Validation images."""
-
-    def of_mean(self, n: int) -> float:
-        """Return the half-width of a mean's 95 % interval over seeds; NaN if not known."""
-        return self._t * self.sd * math.sqrt(1 / n) if self.df else math.nan
-
-    def of_difference(self, a: float, n_a: int, b: float, n_b: int) -> float:
-        """Return how far the means of two configurations differ by chance.
-
-        Args:
-            a: One's mean accuracy, in [0, 1].
-            n_a: Its seeds.
-            b: The other's mean.
-            n_b: Its seeds.
-        """
-        seeds = self._t * self.sd * math.sqrt(1 / n_a + 1 / n_b) if self.df else 0.0
-        p = (a + b) / 2
-        return math.hypot(seeds, Z * math.sqrt(2 * p * (1 - p) / self.images))
-
-    @property
-    def _t(self) -> float:
-        return float(stdtrit(self.df, CONFIDENCE))
 
 
 def measure_noise(config: StudyConfig, table: pd.DataFrame) -> Noise:
@@ -88,12 +39,7 @@ def measure_noise(config: StudyConfig, table: pd.DataFrame) -> Noise:
     """
     done = _completed(table)
     values = done[done["kind"] == Kind.TRAINED].groupby("cell")["val_accuracy"]
-    sizes, variances = values.count(), values.var(ddof=1)
-    repeated = sizes >= 2
-    df = int((sizes[repeated] - 1).sum())
-    squares = float(((sizes[repeated] - 1) * variances[repeated]).sum())
-    sd = math.sqrt(squares / df) if df else math.nan
-    return Noise(sd=sd, df=df, images=config.facts.val)
+    return pooled((group.tolist() for _, group in values), config.facts.val)
 
 
 def _completed(table: pd.DataFrame) -> pd.DataFrame:
@@ -116,8 +62,10 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
         A row a configuration, in the grid's order, in a search the best first: `cell`,
         `configuration`, a column an axis; `n`, its trainings that count; `mean` and `sd` of their
         accuracies; `standard_error` of the mean and `margin`, half its 95 % interval over seeds,
-        both from the pooled deviation; `difference` to the best mean, `noise` of that difference;
-        `params`, `macs`, `seconds` a training; `failures`, `stopped`; `verdict`, of `VERDICTS`.
+        both from the pooled deviation; `out_after`, the rounds of a race after which it was out,
+        missing if it was not; `difference` to the best mean of those that were not, `noise` of
+        that difference; `params`, `macs`, `seconds` a training; `failures`, `stopped`; `verdict`,
+        of `VERDICTS`.
     """
     noise = measure_noise(config, table)
     done, cells = _completed(table), table.groupby("cell")
@@ -128,7 +76,7 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
     summary["sd"] = values.std(ddof=1)
     summary["standard_error"] = noise.sd / summary["n"].where(summary["n"] > 0) ** 0.5
     summary["margin"] = [noise.of_mean(n) if n else math.nan for n in summary["n"]]
-    for name in ("params", "macs"):
+    for name in ("params", "macs", "out_after"):
         summary[name] = cells[name].first()
     summary["seconds"] = done.groupby("cell")["seconds"].mean()
     for name, those in (
@@ -149,7 +97,7 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
 
 def _compared(summary: pd.DataFrame, noise: Noise) -> pd.DataFrame:
     """Add each configuration's difference to the best, and how much of that chance makes."""
-    measured = _ranked(summary[summary["n"] > 0])
+    measured = _ranked(summary[(summary["n"] > 0) & summary["out_after"].isna()])
     if measured.empty:
         return summary.assign(is_best=False, difference=math.nan, noise=math.nan)
     best = measured.iloc[0]
@@ -189,6 +137,8 @@ def _verdict(row: pd.Series, kinds: set[str]) -> str:
     """Say what became of a configuration."""
     if row["is_best"]:
         return BEST
+    if not math.isnan(row["out_after"]):
+        return OUT
     if row["n"]:
         return TIE if row["difference"] <= row["noise"] else WORSE
     if row["stopped"]:

@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.arch import Arch
 from budgetnas.searching.course import CURVES
+from budgetnas.searching.race import OUT_OF_RACE
 from budgetnas.space.grid import SEED, Grid
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trials import Kind, kind_of
@@ -49,8 +50,9 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
         the grid; in a search the trial's own number); `configuration`, its name; a column an axis
         of a grid; `seed`, counted from 0; `measured`, the number of the trial that was trained for
         it, its own or its twin's; `params` and `macs`; `val_accuracy` in [0, 1];
-        `val_loss`; `epochs`; `seconds`; `selected_epoch`; `stopped_early`; `failure`; `arch`
-        (JSON). What a trial has not got is missing.
+        `val_loss`; `epochs`; `seconds`; `selected_epoch`; `stopped_early`; `out_after`, the rounds
+        of a race after which it was not to be trained; `failure`; `arch` (JSON). What a trial has
+        not got is missing.
     """
     found = _Found(config, trials)
     rows = [
@@ -61,6 +63,7 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
             "measured": found.measured(trial).number,
             **{name: found.measured(trial).user_attrs.get(name) for name in COSTS},
             "stopped_early": _is_stopped(trial),
+            "out_after": trial.user_attrs.get(OUT_OF_RACE, {}).get("after"),
             "failure": trial.user_attrs.get("failure"),
             "arch": trial.user_attrs.get("arch"),
         }
@@ -68,8 +71,8 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
     ]
     axes = [axis_column(name) for name in axis_names(config)]
     columns = ["number", "kind", "cell", "configuration", *axes, "seed", "measured", *COSTS]
-    table = pd.DataFrame(rows, columns=[*columns, "stopped_early", "failure", "arch"])
-    for name in COSTS:
+    table = pd.DataFrame(rows, columns=[*columns, "stopped_early", "out_after", "failure", "arch"])
+    for name in (*COSTS, "out_after"):
         table[name] = pd.to_numeric(table[name])
     return table
 

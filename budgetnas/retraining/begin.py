@@ -3,6 +3,7 @@
 import contextlib
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.retraining.target import Target
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import require_same
+from budgetnas.study.drawn import fitted_recipe
 from budgetnas.study.place import STUDIES, config_path
 from budgetnas.train.compiled import worth_compiling
 from budgetnas.train.engine import check_schedule, recipe_statistics
@@ -69,12 +71,7 @@ class RetrainRequest:
             recipe = recipe.changed(epochs=self.epochs)
         if not self.recipe_adapts:
             return recipe, []
-        recipe, notices = recipe.adapted(channels, source.info.mirror, source.image_size)
-        drawn = found.overrides.model_dump(exclude_none=True)
-        if drawn:
-            listed = ", ".join(f"{name} {value}" for name, value in drawn.items())
-            notices.append(f"as drawn by trial {found.trial}: {listed}")
-        return found.overrides.apply(recipe), notices
+        return fitted_recipe(recipe, found.overrides, source, channels, found.trial)
 
     def require_same(self, began: RunConfig) -> None:
         """Refuse to resume a run with other options than it began with."""
@@ -174,15 +171,22 @@ def _load(source: DataSource, watch: Watcher) -> ImageSet:
 
 
 def load_again(
-    config: RunConfig, asked: RetrainRequest, watch: Watcher
+    config: RunConfig, data_dir: str | Path | None, watch: Watcher
 ) -> tuple[RunConfig, ImageSet]:
     """Load the images of a run that is resumed; they may have been moved, not changed."""
-    if asked.data_dir is not None:
-        config = config.changed(data=config.data.at(asked.data_dir))
+    if data_dir is not None:
+        config = config.changed(data=config.data.at(data_dir))
     images = _load(config.data, watch)
     fingerprints = {"the data": (config.fingerprint, images.fingerprint())}
     require_same(f"the run of {config.target!r}", fingerprints, "leave out --resume")
     return config, images
+
+
+def reseeded(began: RunConfig, seed: int, images: ImageSet) -> RunConfig:
+    """Define the run that differs from another in its seed, and in what follows from that."""
+    trained_on, _ = hold_out(images, began.select, seed)
+    statistics = recipe_statistics(began.recipe, trained_on)
+    return began.changed(seed=seed, mean=statistics.mean, std=statistics.std)
 
 
 def new_folder(out: Path | None, base: Path, target: str, found: Target) -> Path:
@@ -214,13 +218,21 @@ def _studies_of(place: Path) -> list[Path]:
     return [place.parent] if config_path(place.parent).exists() else []
 
 
-def unfinished(base: Path, target: str) -> Path:
-    """Find the newest run of this target that has no result."""
+def runs_of(base: Path, target: str) -> Iterator[Path]:
+    """List the runs of this target, the newest first."""
     for path in sorted(base.glob("*/run.json"), reverse=True):
+        began = None
         with contextlib.suppress(InputError):  # a damaged neighbour hides no other
             began = RunConfig.read(path.parent)
-            if began.target == target and not (path.parent / "result.json").exists():
-                return path.parent
+        if began and began.target == target:
+            yield path.parent
+
+
+def unfinished(base: Path, target: str) -> Path:
+    """Find the newest run of this target that has no result."""
+    for folder in runs_of(base, target):
+        if not (folder / "result.json").exists():
+            return folder
     raise InputError(
         f"no unfinished run of {target!r} in ./{base} to resume; --out names a folder"
     )

@@ -23,7 +23,7 @@ from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.retraining.selection import UPPER_BOUND, selection_problem
 from budgetnas.retraining.target import find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
-from budgetnas.study.begun import find_begun
+from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
 from budgetnas.train.device import choose_device
 
@@ -106,16 +106,22 @@ def retrain(
         raise InputError("--resume needs no --storage: all that a run needs is in its folder")
     if resume and out:
         return _resume(Path(out), asked, where, [], watch)
-    origin = find_begun(study) if study or is_of_a_study(target) else None
+    origin, base = origin_of(target, study)
     guessed = [f"study {origin.name}"] if origin and origin.guessed else []
-    base = (origin.folder if origin else Path()) / RUNS
     if resume:
         return _resume(unfinished(base, target), asked, where, guessed, watch)
     found = find_target(target, origin, storage)
     folder = new_folder(Path(out) if out else None, base, target, found)
     require_writable(folder)
     config, images, adapted = begin(asked, found, origin, where, watch)
-    return _run(config, images, folder, where, guessed + adapted, watch)
+    said = [*guessed, *([found.rule] if found.rule else []), *adapted]
+    return run_in(config, images, folder, where, said, watch)
+
+
+def origin_of(target: str, study: str | None) -> tuple[BegunStudy | None, Path]:
+    """Find the study that a target belongs to, if to any, and the folder of its runs."""
+    origin = find_begun(study) if study or is_of_a_study(target) else None
+    return origin, (origin.folder if origin else Path()) / RUNS
 
 
 def _resume(
@@ -133,11 +139,11 @@ def _resume(
         finished = RunResult.read(result)
         watch(Notice(f"{folder} is finished already"))
         return finished
-    config, images = load_again(config, asked, watch)
-    return _run(config, images, folder, device, notices, watch)
+    config, images = load_again(config, asked.data_dir, watch)
+    return run_in(config, images, folder, device, notices, watch)
 
 
-def _run(
+def run_in(
     config: RunConfig,
     images: ImageSet,
     folder: Path,
@@ -145,7 +151,16 @@ def _run(
     notices: list[str],
     watch: Watcher,
 ) -> RunResult:
-    """Train and test, once nothing is left that could be refused."""
+    """Train and test in a folder, once nothing is left that could be refused.
+
+    Args:
+        config: What defines the run.
+        images: All training images.
+        folder: The run's, new or one that was interrupted.
+        device: Where to train.
+        notices: What the user should know when it begins.
+        watch: Told what happens.
+    """
     check_test(config.data, config.classes)
     log = study_folder(config.study) if config.study else RUNS
     if config.study and not config_path(log).is_file():

@@ -1,5 +1,6 @@
 """What to retrain: `best`, a trial's number, a preset, or an arch file."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from optuna.trial import FrozenTrial
@@ -7,9 +8,10 @@ from optuna.trial import FrozenTrial
 from budgetnas.arch import Arch, find_arch
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
+from budgetnas.report.finalists import read_finalists
 from budgetnas.space import Grid, Overrides, Proposal
-from budgetnas.spec import parse_json
 from budgetnas.study.begun import BegunStudy
+from budgetnas.study.drawn import drawn_by
 from budgetnas.study.trials import best_trial
 
 
@@ -25,6 +27,8 @@ class Target:
     """Recipe fields that the trial had drawn."""
     recipe: Recipe | None = None
     """The whole recipe, where the trial's configuration says one."""
+    rule: str | None = None
+    """Of the best of a search: which it is, and by which rule."""
 
 
 def is_of_a_study(target: str) -> bool:
@@ -40,18 +44,42 @@ def find_target(target: str, study: BegunStudy | None, storage: str | None) -> T
     """
     if is_of_a_study(target):
         assert study is not None, "a trial is looked up in a study"
-        return _from_trial(_find_trial(target, study, storage), study.config.proposal)
+        trial, rule = _find_trial(target, study, storage)
+        return _from_trial(trial, study.config.proposal, rule)
     return Target(find_arch(target, also="best, a trial's number"))
 
 
-def _find_trial(target: str, study: BegunStudy, storage: str | None) -> FrozenTrial:
+def _find_trial(
+    target: str, study: BegunStudy, storage: str | None
+) -> tuple[FrozenTrial, str | None]:
+    """Find a trial; of the best, say by which rule it is that."""
     trials = study.trials(storage)
     if target == "best":
         best = best_trial(trials)
         if best is None:
             raise InputError(f"study {study.name!r} has no completed trial to retrain yet")
-        return best
-    number = int(target)
+        return _chosen(best, trials, study, storage)
+    return _numbered(int(target), trials, study), None
+
+
+def _chosen(
+    best: FrozenTrial, trials: Sequence[FrozenTrial], study: BegunStudy, storage: str | None
+) -> tuple[FrozenTrial, str | None]:
+    """Choose the winner of a search's finalists, or else the best of its trials."""
+    if isinstance(study.config.proposal, Grid):
+        return best, None
+    finalists = read_finalists(study.config, storage)
+    if finalists is not None and (winner := finalists.winner):
+        rule = f"best: trial {winner.trial}, the finalists' winner, {winner.rule}"
+        return trials[winner.trial], rule
+    why = "no finalists yet"
+    if finalists is not None:
+        why = f"its finalists are unfinished: {finalists.left} trainings are left"
+        why = why if finalists.left else "all of its finalists failed"
+    return best, f"best: trial {best.number}, best validation accuracy of the search ({why})"
+
+
+def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> FrozenTrial:
     if number >= len(trials):
         raise InputError(
             f"study {study.name!r} has trials 0 to {len(trials) - 1}, got {number}"
@@ -70,12 +98,12 @@ def _find_trial(target: str, study: BegunStudy, storage: str | None) -> FrozenTr
     return trial
 
 
-def _from_trial(trial: FrozenTrial, proposal: Proposal) -> Target:
-    where = f"trial {trial.number}"
-    drawn = trial.user_attrs.get("recipe", "{}")
+def _from_trial(trial: FrozenTrial, proposal: Proposal, rule: str | None) -> Target:
+    drawn = drawn_by(trial)
     return Target(
-        Arch.from_json(trial.user_attrs["arch"], where),
-        trial=trial.number,
-        overrides=Overrides.parse(parse_json(drawn, where), where),
+        drawn.arch,
+        trial=drawn.trial,
+        overrides=drawn.overrides,
         recipe=proposal.at(trial.number)[0].recipe if isinstance(proposal, Grid) else None,
+        rule=rule,
     )

@@ -1,36 +1,52 @@
 """Settling what a new study is: from a plan and the images to a `StudyConfig`."""
 
+from collections.abc import Sequence
+
 from budgetnas._version import __version__
-from budgetnas.arch import Budget, count_params
+from budgetnas.arch import (
+    Budget,
+    count_params,
+    describe_costs,
+    describe_limits,
+    fits,
+    load,
+)
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.splits import Split, describe_split, split
 from budgetnas.errors import InputError
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.searching.plan import Plan, Settled
-from budgetnas.space import Free, Grid, Proposal, Space
+from budgetnas.space import Fill, Free, Grid, Proposal, Space
 from budgetnas.study.config import DataFacts, StudyConfig
 from budgetnas.study.storage import redacted
 from budgetnas.train.engine import check_schedule
 
 
 def _require_fit(
-    budget: Budget, space: Space, source: DataSource, channels: int, num_classes: int
+    limits: Sequence[Budget], space: Space, source: DataSource, channels: int, num_classes: int
 ) -> None:
-    """Refuse a budget below the smallest network of the space, stating the smallest."""
-    smallest = space.smallest(channels, num_classes)
-    if budget.excess(smallest, source.image_size) > 0:
+    """Refuse limits that not even the smallest network of the space fits, stating it."""
+    size = source.image_size
+    smallest = space.smallest(channels, num_classes, lambda arch: load(limits, arch, size))
+    if not fits(limits, smallest, size):
         raise InputError(
-            f"no network of the space fits a budget of {budget}: the smallest, {smallest}, "
-            f"has {count_params(smallest):,} parameters"
+            f"no network of the space fits {_asked(limits)}: the smallest, {smallest}, "
+            f"has {describe_costs(limits, smallest, size)}"
         )
 
 
-def require_possible(budget: Budget, space: Space, source: DataSource) -> None:
+def _asked(limits: Sequence[Budget]) -> str:
+    if len(limits) == 1:
+        return f"a budget of {limits[0]}"
+    return f"at most {describe_limits(limits)}"
+
+
+def require_possible(limits: Sequence[Budget], space: Space, source: DataSource) -> None:
     """Refuse, before any image is read, to begin what can't be."""
     info = source.info
     if info.channels and info.num_classes:  # else only the images tell
-        _require_fit(budget, space, source, info.channels, info.num_classes)
+        _require_fit(limits, space, source, info.channels, info.num_classes)
 
 
 def split_images(
@@ -79,9 +95,9 @@ def begin(
     """Settle everything that defines a new study; say what had to adapt."""
     recipe, proposal, notices = plan.settle(facts)
     match proposal:
-        case Free(space=space):
+        case Free(space=space) | Fill(space=space):
             check_schedule(recipe, facts.train)
-            _require_fit(plan.budget, space, plan.source, facts.channels, len(facts.classes))
+            _require_fit(plan.all_limits, space, plan.source, facts.channels, len(facts.classes))
         case Grid():
             _require_any_fit(plan.budget, proposal, plan.source)
             _check_cells(proposal, facts.train)
@@ -97,6 +113,8 @@ def begin(
         confusion=plan.confusion,
         about=plan.about.changed(adapted="; ".join(notices) or None),
         budget=plan.budget,
+        limits=plan.limits,
+        smaller=plan.smaller,
         data=plan.source,
         facts=facts,
         numerics=numerics,

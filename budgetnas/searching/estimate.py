@@ -4,11 +4,12 @@ from itertools import islice
 
 import torch
 
-from budgetnas.arch import Arch, count_macs
+from budgetnas.arch import Arch, count_macs, fits
 from budgetnas.recipe import Recipe
+from budgetnas.searching.drawing import networks_of
 from budgetnas.searching.task import Task
 from budgetnas.seeds import derive_seed
-from budgetnas.space import Free, Grid, RandomSuggester, Space
+from budgetnas.space import Fill, Free, Grid, RandomSuggester
 from budgetnas.study.config import StudyConfig
 from budgetnas.train.engine import train
 from budgetnas.train.init import initial_model
@@ -16,7 +17,9 @@ from budgetnas.train.init import initial_model
 CANDIDATES = 20
 STEPS = 3
 LARGEST_BATCH = 128
-"""So many steps are timed, of at most so many images: seconds even for large networks."""
+"""So many steps are timed, of at most so many images."""
+TIMED_MACS = 8_000_000_000
+"""A step on a CPU has at most so many multiply-adds forward: seconds even for large networks."""
 
 
 def estimate_seconds(config: StudyConfig, task: Task, trials: int, device: torch.device) -> float:
@@ -32,41 +35,59 @@ def estimate_seconds(config: StudyConfig, task: Task, trials: int, device: torch
         device: On which they will be.
     """
     arch, recipe = middling(config)
-    batch = min(recipe.batch_size, len(task.images), LARGEST_BATCH)
+    images = len(task.images), len(task.val)
+    return training_seconds(arch, recipe, task, images, device) * trials
+
+
+def training_seconds(
+    arch: Arch, recipe: Recipe, task: Task, images: tuple[int, int], device: torch.device
+) -> float:
+    """Estimate the seconds of one training from a few steps.
+
+    Args:
+        arch: What is trained.
+        recipe: How.
+        task: Images to time steps on, wherever they are.
+        images: How many there are to train and to validate on.
+        device: On which it will be.
+    """
+    batch = min(recipe.batch_size, images[0], LARGEST_BATCH)
+    if device.type == "cpu":  # where an image takes as long in a small batch
+        batch = max(2, min(batch, TIMED_MACS // count_macs(arch, task.images.size)))
     sample = task.images.take(torch.arange(min(batch * STEPS, len(task.images))))
     sample = sample.to(device)
     number = 4 if device.type == "cuda" else 2  # there the second captures what it does
     timed = recipe.for_timing(number, batch)
-    model = initial_model(arch, recipe.init, derive_seed(config.seed, "estimate"))
+    model = initial_model(arch, recipe.init, 0)
     # the first of the epochs warms up
     epochs = train(model, sample, timed, task.numerics, 0, statistics=task.statistics(recipe))
     seconds = min(epoch.seconds for epoch in epochs)
-    images = len(task.images) + len(task.val) / 3
-    return seconds / len(sample) * images * recipe.epochs * trials
+    return seconds / len(sample) * (images[0] + images[1] / 3) * recipe.epochs
 
 
 def middling(config: StudyConfig) -> tuple[Arch, Recipe]:
     """Return what a trial of median multiply-adds trains, of those that fit the budget."""
     size = config.data.image_size
     match config.proposal:
-        case Free(space=space):
-            drawn = [(arch, config.recipe) for arch in _drawn(config, space)]
+        case Free() | Fill() as proposal:
+            drawn = [(arch, config.recipe) for arch in typical(config, proposal)]
         case Grid(cells=cells):
             drawn = [(cell.arch, cell.recipe) for cell in cells]
-    fitting = [pair for pair in drawn if config.budget.excess(pair[0], size) <= 0] or drawn
+    fitting = [pair for pair in drawn if fits(config.all_limits, pair[0], size)] or drawn
     return sorted(fitting, key=lambda pair: count_macs(pair[0], size))[len(fitting) // 2]
 
 
-def _drawn(config: StudyConfig, space: Space) -> list[Arch]:
+def typical(config: StudyConfig, proposal: Free | Fill) -> list[Arch]:
     """Draw feasible architectures at random."""
     suggester = RandomSuggester(derive_seed(config.seed, "estimate"))
     facts, size = config.facts, config.data.image_size
-    drawn = (
-        space.draw(suggester, facts.channels, len(facts.classes)).arch
-        for _ in range(50 * CANDIDATES)
-    )
-    fitting = list(islice((a for a in drawn if config.budget.excess(a, size) <= 0), CANDIDATES))
-    return fitting or [space.smallest(facts.channels, len(facts.classes))]
+    networks = networks_of(
+        proposal, suggester, config.budgets[0], config.limits, size,
+        facts.channels, len(facts.classes),
+    )  # fmt: skip
+    drawn = islice(networks, 50 * CANDIDATES)
+    fitting = list(islice((a for a in drawn if fits(config.all_limits, a, size)), CANDIDATES))
+    return fitting or [proposal.space.smallest(facts.channels, len(facts.classes))]
 
 
 def describe_duration(seconds: float) -> str:
@@ -75,4 +96,6 @@ def describe_duration(seconds: float) -> str:
     if minutes == 0:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -18,9 +18,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from budgetnas.errors import BudgetnasError, SearchFailed
 from budgetnas.events import EpochEnded, Notice, Once, TrialEnded, Watcher
 from budgetnas.searching.crew import Crew
+from budgetnas.searching.kin import AmongKin
 from budgetnas.searching.proposers import Proposed, proposer
+from budgetnas.searching.pruners import PRUNERS
+from budgetnas.searching.race import round_size
 from budgetnas.searching.record import Record
-from budgetnas.searching.samplers import PRUNERS
 from budgetnas.searching.training import (
     Answer,
     Assignment,
@@ -112,6 +114,7 @@ class Loop:
         while ended is None:
             may_begin = time.monotonic() < deadline and self._rejected < REJECTED_IN_A_ROW
             may_begin = may_begin and self.crew.free > 0 and len(self._running) < missing
+            may_begin = may_begin and self._is_in_turn()
             if self._running and (self.crew.speaks or not may_begin):
                 ended = self._hear(deadline)  # first: a worker that is heard works on
             elif may_begin:
@@ -136,13 +139,24 @@ class Loop:
                 f"{self._failures} trials in a row failed, the last one: {ended.failure}"
             )
 
-    def _ask(self) -> optuna.Trial:
-        """Ask for the next trial, with the sampler for its number."""
+    def _is_in_turn(self) -> bool:
+        """Say whether the next trial may begin: in a race, after all of earlier rounds."""
+        size = round_size(self.config.proposal)
+        if size is None or not self._running:
+            return True
+        return self._next_number() // size == min(self._running) // size
+
+    def _next_number(self) -> int:
+        """Return the number of the trial that is next."""
         listed = self.record.trials()
         waiting = [trial.number for trial in listed if trial.state is TrialState.WAITING]
-        number = min(waiting, default=len(listed))
-        self.study.sampler = self.proposer.sampler(number)
-        self.study.pruner = PRUNERS[self.config.pruner](self.config.recipe.epochs)
+        return min(waiting, default=len(listed))
+
+    def _ask(self) -> optuna.Trial:
+        """Ask for the next trial, with the sampler for its number."""
+        self.study.sampler = self.proposer.sampler(self._next_number())
+        pruner = PRUNERS[self.config.pruner](self.config.recipe.epochs)
+        self.study.pruner = AmongKin(pruner, self.config) if self.config.smaller else pruner
         return self.study.ask()
 
     def _take_up(self) -> TrialEnded | None:
@@ -151,8 +165,10 @@ class Loop:
         with self._blamed(trial):
             again = "excess" in trial.user_attrs
             proposed = self.proposer.propose(trial, self.study, again)
-            if self.record.describe(trial, proposed) > 0:
+            if not self.record.describe(trial, proposed):
                 return self.record.prune(trial, Kind.OVER_BUDGET, proposed)
+            if self.record.is_out(trial):
+                return self.record.prune(trial, Kind.OUT, proposed)
             twin = self.record.twin(trial, proposed)
             if twin is not None:
                 trial.set_user_attr("duplicate_of", twin)

@@ -39,3 +39,12 @@ class Plan:
     select: Selection = "last"
     confusion: bool = False
     about: About = field(default_factory=About)
+    limits: tuple[Budget, ...] = ()
+    """What is not exceeded beside the budget."""
+    smaller: tuple[Budget, ...] = ()
+    """Smaller budgets that are searched for, too."""
+
+    @property
+    def all_limits(self) -> tuple[Budget, ...]:
+        """Everything that the smallest network must fit: the smallest budget, and the limits."""
+        return (self.smaller[-1] if self.smaller else self.budget), *self.limits

@@ -2,20 +2,22 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from budgetnas.arch import count_macs, count_params
+from budgetnas.arch import Arch, count_macs, count_params
 from budgetnas.events import TrialEnded
+from budgetnas.recipe import Recipe
 from budgetnas.searching.kept import forget_ended
 from budgetnas.searching.proposers import Proposed
+from budgetnas.searching.race import OUT_OF_RACE, why_out
 from budgetnas.searching.training import Trained
 from budgetnas.space import Grid, Overrides
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.trials import Best, Kind, best_trial, kind_of, tally
+from budgetnas.study.trials import Best, Kind, best_trial, excess_of, kind_of, tally
 
 
 @dataclass(frozen=True)
@@ -42,28 +44,32 @@ class Record:
         """What a trial's epochs have reported, in earlier processes too."""
         return self.trials()[number].intermediate_values
 
-    def describe(self, trial: optuna.Trial, proposed: Proposed) -> int:
-        """Write down what was drawn and what it costs; return the excess over the budget."""
+    def describe(self, trial: optuna.Trial, proposed: Proposed) -> bool:
+        """Write down what was drawn and what it costs; say whether it is within all limits."""
         arch, drawn = proposed.arch, proposed.overrides
         size = self.config.data.image_size
-        budget = self.config.budget
-        excess = budget.excess(arch, size)
+        over = {limit: limit.excess(arch, size) for limit in self.config.all_limits}
+        within = all(excess <= 0 for excess in over.values())
         if "excess" in trial.user_attrs:  # taken up again: all of this is written already
-            return excess
+            return within
+        if proposed.preset:
+            trial.set_user_attr("preset", proposed.preset)
         trial.set_user_attr("arch", arch.to_json())
         if drawn and drawn != Overrides():
             trial.set_user_attr("recipe", drawn.model_dump_json(exclude_none=True))
         trial.set_user_attr("params", count_params(arch))
         trial.set_user_attr("macs", count_macs(arch, size))
-        if budget.cost not in trial.constraints:  # killed after this line, it is there already
-            trial.set_constraint(budget.cost, excess / budget.limit)
-        trial.set_user_attr("excess", excess)
-        return excess
+        for limit, excess in over.items():
+            if limit.cost not in trial.constraints:  # killed after this line, it is there already
+                trial.set_constraint(limit.cost, excess / limit.limit)
+            if limit is not self.config.budget:
+                trial.set_user_attr(excess_of(limit.cost), excess)
+        trial.set_user_attr("excess", over[self.config.budget])
+        return within
 
     def twin(self, trial: optuna.Trial, proposed: Proposed) -> int | None:
         """Find a trial of the same network and recipe that was trained, or is being trained."""
-        done = proposed.recipe.canonical(self.config.facts.train)
-        key = f"{proposed.arch.digest()}/{done.model_dump_json()}"
+        key = training_key(proposed.arch, proposed.recipe, self.config.facts.train)
         if isinstance(self.config.proposal, Grid):  # the same with another seed is asked for
             key += f"/{proposed.seed}"
         for other in self.trials():
@@ -74,6 +80,14 @@ class Record:
                 return other.number
         trial.set_user_attr("digest", key)
         return None
+
+    def is_out(self, trial: optuna.Trial) -> bool:
+        """Say whether a trial's configuration is out of its race, and write down why."""
+        images = self.config.facts.val
+        why = why_out(self.config.proposal, self.trials(), trial.number, images)
+        if why is not None:
+            trial.set_user_attr(OUT_OF_RACE, asdict(why))
+        return why is not None
 
     def finish(
         self, trial: optuna.Trial, proposed: Proposed, trained: Trained, pruned: bool
@@ -129,6 +143,11 @@ class Record:
             params=count_params(proposed.arch) if proposed else None,
             title=proposed.title if proposed else "",
         )
+
+
+def training_key(arch: Arch, recipe: Recipe, images: int) -> str:
+    """Identify what is trained on so many images, but for the seed."""
+    return f"{arch.digest()}/{recipe.canonical(images).model_dump_json()}"
 
 
 def describe_best(trials: Sequence[FrozenTrial]) -> Best | None:

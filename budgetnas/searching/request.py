@@ -9,7 +9,8 @@ from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.searching.plan import Plan, Settled
-from budgetnas.space import Free, Space
+from budgetnas.searching.pruners import DEFAULT_PRUNER
+from budgetnas.space import DEFAULT_PROPOSAL, PROPOSALS, Fill, Free, Grid, Space
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.place import budget_needed, default_name
 
@@ -31,6 +32,16 @@ class SearchRequest:
     pruner: str | None
     seed: int | None
     storage: str | None
+    limits: tuple[Budget, ...] | None = None
+    also: tuple[Budget, ...] | None = None
+    proposal: str | None = None
+    presets: bool | None = None
+
+    def proposed(self) -> Free | Fill:
+        """Where networks shall come from."""
+        kind = PROPOSALS[self.proposal or DEFAULT_PROPOSAL]
+        presets = True if self.presets is None else self.presets
+        return kind(sampler=self.sampler or "tpe", space=self.space or Space(), presets=presets)
 
     def source(self) -> DataSource:
         """The data that is asked for."""
@@ -61,21 +72,25 @@ class SearchRequest:
 
         def settle(facts: DataFacts) -> Settled:
             recipe, notices = self.for_trials(source, facts.channels)
-            free = Free(sampler=self.sampler or "tpe", space=self.space or Space())
-            return Settled(recipe, free, notices)
+            return Settled(recipe, self.proposed(), notices)
 
         return Plan(
             name, source, self.seed or 0, self.train_samples, at_most=False,
-            budget=self.budget, pruner=self.pruner or "median", settle=settle,
+            budget=self.budget, pruner=self.pruner or DEFAULT_PRUNER, settle=settle,
+            limits=self.limits or (), smaller=self.also or (),
         )  # fmt: skip
 
     def require_same(self, began: StudyConfig) -> None:
         """Refuse to continue the study with other options than it began with."""
-        if not isinstance(began.proposal, Free):
+        if isinstance(began.proposal, Grid):
             raise InputError(f"study {began.name!r} is no search: budgetnas run continues it")
         options: dict[str, tuple[object, object]] = {
             "the version of budgetnas": (began.version, __version__),
             "--budget": (began.budget, self.budget),
+            "--also": (began.smaller, self.also),
+            "--max-macs, --max-bytes": (began.limits, self.limits),
+            "--proposal": (began.proposal.name, self.proposal),
+            "--presets": (began.proposal.presets, self.presets),
             "--dataset": (began.data.dataset, self.dataset),
             "--image-size": (began.data.image_size, self.image_size),
             "--train-samples": (began.train_samples, self.train_samples),

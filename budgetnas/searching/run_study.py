@@ -15,9 +15,10 @@ from budgetnas.recipe import Recipe
 from budgetnas.searching.asked_workers import check_workers
 from budgetnas.searching.begin import fitted, require_possible
 from budgetnas.searching.plan import Plan, Settled
-from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
+from budgetnas.searching.pruners import PRUNERS
+from budgetnas.searching.samplers import SAMPLERS, known
 from budgetnas.searching.work import Job, SearchResult, work
-from budgetnas.space import Free, Grid, Space
+from budgetnas.space import PROPOSALS, Grid, Space
 from budgetnas.study.config import About, DataFacts, StudyConfig
 from budgetnas.study.file import StudyFile, find_file
 from budgetnas.study.file_tables import Quick
@@ -123,12 +124,17 @@ class AskedRun:
             where = f"{self.path}: search."
             known("sampler", file.search.sampler, dict(SAMPLERS), where)
             known("pruner", file.search.pruner, dict(PRUNERS), where)
-            require_possible(budget, self._space(), self.data)
+            known("proposal", file.search.proposal, dict(PROPOSALS), where)
+            require_possible((budget,), self._space(), self.data)
 
         def settle(facts: DataFacts) -> Settled:
             recipe = self._recipe()
             proposal = (
-                Free(sampler=file.search.sampler, space=self._space())
+                PROPOSALS[file.search.proposal](
+                    sampler=file.search.sampler,
+                    space=self._space(),
+                    presets=file.search.presets,
+                )
                 if file.search
                 else self.grid(facts.channels, len(facts.classes))
             )

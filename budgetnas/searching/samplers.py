@@ -1,11 +1,15 @@
-"""The samplers and pruners that a study may use: Optuna's, by name."""
+"""The samplers that a study may use: Optuna's, by name, and those that know what comes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.pruners import BasePruner, MedianPruner, NopPruner
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.samplers import BaseSampler
 
 from budgetnas.errors import InputError
@@ -13,42 +17,8 @@ from budgetnas.space import Grid
 from budgetnas.space.grid import SEED
 
 
-class Halving(BasePruner):
-    """Successive halving (Jamieson and Talwalkar, 2016; asynchronous: Li et al., 2020).
-
-    At the first rung, and at each that is a factor further, a trial goes on if it is among the
-    best share of those that came so far. It looks at reported values only: unlike Optuna's own,
-    which writes down that a trial passed a rung, it says the same if it is asked twice.
-    """
-
-    def __init__(self, first: int, factor: int) -> None:
-        self._first, self._factor = first, factor
-
-    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-        """Say whether the trial ends at the step it has reached."""
-        step = trial.last_step
-        if step is None or not self._is_rung(step):
-            return False
-        values = [
-            other.intermediate_values[step]
-            for other in study.get_trials(deepcopy=False)
-            if step in other.intermediate_values
-        ]
-        share = max(1, len(values) // self._factor)
-        return trial.intermediate_values[step] < sorted(values, reverse=True)[share - 1]
-
-    def _is_rung(self, step: int) -> bool:
-        rung = self._first
-        while rung < step:
-            rung *= self._factor
-        return rung == step
-
-
-class Listed(BaseSampler):
-    """Gives each trial the values of its place in a grid: a function of its number alone."""
-
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
+class _OneByOne(BaseSampler):
+    """Draws nothing together."""
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial
@@ -65,6 +35,13 @@ class Listed(BaseSampler):
         """Nothing is drawn together."""
         return {}
 
+
+class Listed(_OneByOne):
+    """Gives each trial the values of its place in a grid: a function of its number alone."""
+
+    def __init__(self, grid: Grid) -> None:
+        self._grid = grid
+
     def sample_independent(
         self,
         study: optuna.Study,
@@ -77,20 +54,47 @@ class Listed(BaseSampler):
         return seed if param_name == SEED else cell.values[param_name]
 
 
+class Wanted(_OneByOne):
+    """Gives a trial values that are known before, or what may be drawn that is nearest to them."""
+
+    def __init__(self, wanted: Mapping[str, Any]) -> None:
+        self._wanted = wanted
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return the wanted value, or the nearest; the least or first of what nobody wants."""
+        name, _, step = param_name.partition("/")  # of `width_1/8` the multiple is drawn
+        wanted = self._wanted.get(name)
+        match param_distribution:
+            case CategoricalDistribution(choices=choices):
+                return _nearest_choice(wanted, choices)
+            case IntDistribution(low=low, high=high, step=each):
+                value = low if wanted is None else wanted / int(step or 1)
+                return min(max(low, low + each * round((value - low) / each)), high)
+            case FloatDistribution(low=low, high=high):
+                return low if wanted is None else min(max(low, float(wanted)), high)
+        raise TypeError(f"no such distribution is drawn from: {param_distribution}")
+
+
+def _nearest_choice(wanted: Any, choices: Sequence[Any]) -> Any:
+    if wanted in choices:
+        return wanted
+    if isinstance(wanted, int | float) and all(isinstance(c, int | float) for c in choices):
+        return min(choices, key=lambda choice: abs(choice - wanted))
+    return choices[0]
+
+
 # add yours here: a sampler from a seed
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
     "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
-}
-
-# add yours here: a pruner from the number of epochs of a trial
-PRUNERS: dict[str, Callable[[int], BasePruner]] = {
-    # For about 100 trials: once ten have finished, in the second half of a trial.
-    "median": lambda epochs: MedianPruner(n_startup_trials=10, n_warmup_steps=epochs // 2),
-    "halving": lambda epochs: Halving(first=max(1, epochs // 9), factor=3),
-    "none": lambda epochs: NopPruner(),
 }
 
 

@@ -2,9 +2,10 @@
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
-from budgetnas.arch import Budget
+from budgetnas.arch import Budget, as_also, as_limits
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher, nobody
 from budgetnas.files import require_writable
@@ -12,10 +13,15 @@ from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.recipe.named import RECIPES
 from budgetnas.searching.asked_workers import check_workers
 from budgetnas.searching.begin import require_possible
-from budgetnas.searching.request import SearchRequest, as_budget, at_least_one
-from budgetnas.searching.samplers import PRUNERS, SAMPLERS, known
+from budgetnas.searching.pruners import PRUNERS
+from budgetnas.searching.request import (
+    SearchRequest,
+    as_budget,
+    at_least_one,
+)
+from budgetnas.searching.samplers import SAMPLERS, known
 from budgetnas.searching.work import Job, SearchResult, work
-from budgetnas.space import Space
+from budgetnas.space import PROPOSALS, Space
 from budgetnas.study.config import StudyConfig, require_same, storage_url
 from budgetnas.study.place import budget_needed, config_path, study_folder
 from budgetnas.study.storage import check_storage, default_url, redacted, require_file
@@ -25,6 +31,10 @@ from budgetnas.train.device import choose_device
 def search(
     budget: Budget | str | int | None = None,
     *,
+    also: str | Sequence[str | int] | None = None,
+    max_macs: str | int | None = None,
+    max_bytes: str | int | None = None,
+    bits: int | None = None,
     trials: int = 100,
     study: str | None = None,
     storage: str | None = None,
@@ -35,6 +45,8 @@ def search(
     epochs: int | None = None,
     space: Space | Path | str | None = None,
     recipe: Recipe | str | None = None,
+    proposal: str | None = None,
+    presets: bool | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
     device: str = "auto",
@@ -50,6 +62,10 @@ def search(
 
     Args:
         budget: The most trainable parameters; needed to begin a study.
+        also: Smaller budgets to search for in the same study: `500k,1M`, or a list.
+        max_macs: The most multiply-adds for one image, beside the budget.
+        max_bytes: The most bytes of stored weights, beside the budget.
+        bits: In how many bits each of those is stored: 8, 16 or 32 (the default).
         trials: How many trained trials the study should have in the end.
         study: Its name; `<dataset>-<budget>` by default.
         storage: SQLAlchemy URL; a file in the study's folder by default.
@@ -60,8 +76,10 @@ def search(
         epochs: Epochs of a trial, instead of the recipe's.
         space: What to draw from; the default space by default.
         recipe: How to train a trial; `short` by default.
+        proposal: `fill` draws what fits, `free` whatever the space holds; see `PROPOSALS`.
+        presets: Whether the published networks that fit come first; they do by default.
         sampler: A name in `SAMPLERS`; tpe by default.
-        pruner: A name in `PRUNERS`; median by default.
+        pruner: A name in `PRUNERS`; halving by default.
         device: auto, cpu, cuda or cuda:N.
         seed: What every random choice is derived from; 0 by default.
         timeout: Seconds after which the search stops at the next epoch.
@@ -75,8 +93,13 @@ def search(
         SearchFailed: After five failed trials in a row.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
+    limit = as_budget(budget)
     asked = SearchRequest(
-        budget=as_budget(budget),
+        budget=limit,
+        also=as_also(also, limit),
+        limits=as_limits(max_macs, max_bytes, bits),
+        proposal=None if proposal is None else known("proposal", proposal, dict(PROPOSALS)),
+        presets=presets,
         dataset=dataset,
         data_dir=data_dir,
         image_size=image_size,
@@ -109,7 +132,9 @@ def search(
             )
         if asked.budget is None:
             raise budget_needed(name)
-        require_possible(asked.budget, asked.space or Space(), asked.source())
+        smallest = asked.also[-1] if asked.also else asked.budget
+        limits = (smallest, *(asked.limits or ()))
+        require_possible(limits, asked.space or Space(), asked.source())
     require_writable(folder)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     where = choose_device(device)

@@ -1,7 +1,7 @@
 """`work`: from a plan, or a study that has begun, to trials; what searches and runs share."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import optuna
 import torch
+from optuna.trial import FrozenTrial
 
 from budgetnas.data import DataSource
 from budgetnas.data.load import load_train
@@ -32,7 +33,7 @@ from budgetnas.space import Grid
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.owned import owned_study
 from budgetnas.study.storage import default_url, redacted
-from budgetnas.study.trials import Best, tally
+from budgetnas.study.trials import Best, Kind, kind_of, tally
 from budgetnas.train.device import device_title, hardware, use_threads
 from budgetnas.train.memory import give_memory_back, memory_guard
 from budgetnas.train.numerics import choose_numerics
@@ -59,6 +60,10 @@ class SearchResult:
     """Draws of what had been drawn before."""
     failed: int
     """Trials that failed for a known reason."""
+    epochs: int
+    """Epochs that the trained trials were trained, of `epochs_in_full`."""
+    epochs_in_full: int
+    """Epochs that they would have been trained, had none been stopped early."""
     stopped: Stopped
     """Why the search ended."""
     best: Best | None
@@ -121,7 +126,7 @@ def work(job: Job, watch: Watcher) -> SearchResult:
             config.changed(data=source).write(job.folder)
             with system_guard(), _crew(config, job, task, min(staff.workers, missing)) as crew:
                 stopped = Loop(record, crew, watch).run(trials, job.deadline)
-        return _result(study, job.name, url, stopped)
+        return _result(study, config, url, stopped)
 
 
 @contextlib.contextmanager
@@ -206,12 +211,21 @@ def _take_down_hardware(study: optuna.Study, here: str) -> None:
         study.set_user_attr("hardware", f"{before}; then {here}" if before else here)
 
 
-def _result(study: optuna.Study, name: str, url: str, stopped: Stopped) -> SearchResult:
+def epochs_in_full(config: StudyConfig, trials: Sequence[FrozenTrial]) -> int:
+    """Count the epochs that trained trials would have had, had none been stopped early."""
+    trained = [trial for trial in trials if kind_of(trial) is Kind.TRAINED]
+    if isinstance(config.proposal, Grid):  # nothing is stopped there
+        return sum(trial.user_attrs["epochs"] for trial in trained)
+    return len(trained) * config.recipe.epochs
+
+
+def _result(study: optuna.Study, config: StudyConfig, url: str, stopped: Stopped) -> SearchResult:
     listed = study.get_trials(deepcopy=False)
     return SearchResult(
-        study=name,
+        study=config.name,
         storage=redacted(url),
         **asdict(tally(listed)),
+        epochs_in_full=epochs_in_full(config, listed),
         stopped=stopped,
         best=describe_best(listed),
     )

@@ -151,6 +151,13 @@ def draw(trial: Suggester, name: str, domain: Any) -> Any:
             return domain
 
 
+def contains(domain: Any, value: Any) -> bool:
+    """Say whether a value may be drawn from a domain."""
+    if isinstance(domain, Range) and not isinstance(domain.low, int):
+        return bool(domain.low <= value <= domain.high)
+    return value in values(domain)
+
+
 def values(domain: Any) -> Sequence[Any]:
     """List the values of a domain of names or whole numbers; a range costs nothing."""
     match domain:

@@ -14,3 +14,5 @@ class Free(Spec):
     """Which of Optuna's samplers draws."""
     space: Space = Space()
     """What it draws from."""
+    presets: bool = True
+    """Begin with the published networks that fit."""

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from budgetnas.arch.arch import Arch
 from budgetnas.recipe import Recipe
 from budgetnas.space.domains import Suggester
-from budgetnas.spec import Spec
+from budgetnas.spec import Maybe, Spec
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 MAX_SEEDS = 10_000
@@ -41,6 +41,27 @@ class Cell(Spec):
         return ", ".join(f"{axis} {value}" for axis, value in self.values.items())
 
 
+class Race(Spec):
+    """The rule by which a hopeless configuration is out, and not trained any more.
+
+    A round is the trainings of all configurations with one seed. After each complete round from
+    the second on, a configuration is out if its mean accuracy is below the best mean of those
+    still in by more than chance makes of it, which has two parts whose squares add up. With m
+    configurations still in, n seeds each, and q = 1 - alpha / (2 (m - 1)) (Bonferroni):
+
+    - the seeds: t(q, df) * s * sqrt(2 / n), where s is the standard deviation over seeds, pooled
+      over those still in, and df = m (n - 1);
+    - the validation images: z(q) * sqrt(2 p (1 - p) / images), p the mean of the two accuracies.
+
+    So one that is as good as the best is out after a given round with a probability of at most
+    alpha. Only what complete rounds have measured counts, so that a race that was interrupted, or
+    that several workers train, is the race that it would have been.
+    """
+
+    alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    """How probable it may be, in each round, that one as good as the best is out."""
+
+
 class Grid(Spec):
     """A finite list of configurations, each of them trained once with every seed.
 
@@ -56,6 +77,8 @@ class Grid(Spec):
     """The configurations."""
     seeds: Seeds
     """With how many seeds each is trained."""
+    race: Maybe[Race] = None
+    """Whether hopeless configurations are out before all seeds; "none": each has every seed."""
 
     @model_validator(mode="after")
     def _cells_are_on_the_axes(self) -> Self:

@@ -44,6 +44,7 @@ from budgetnas.space.domains import (
     RandomSuggester,
     Range,
     Suggester,
+    contains,
     draw,
     greatest,
     least,
@@ -194,13 +195,33 @@ class Space(Spec):
 
     def draw(self, trial: Suggester, in_channels: int, num_classes: int) -> Draw:
         """Draw an architecture for such images, and recipe fields if any is open."""
-        return Draw(self._draw_arch(trial, in_channels, num_classes), self._draw_recipe(trial))
 
-    def _draw_arch(self, trial: Suggester, in_channels: int, num_classes: int) -> Arch:
+        def width(number: int) -> int:
+            return int(draw(trial, f"width_{number}", self.arch.of(number, "width")))
+
+        arch = self._draw_arch(trial, in_channels, num_classes, width)
+        return Draw(arch, self._draw_recipe(trial))
+
+    def draw_shape(self, trial: Suggester, in_channels: int, num_classes: int) -> Draw:
+        """Draw everything but the stages' widths, which are the narrowest of the space."""
+
+        def width(number: int) -> int:
+            return least(self.arch.of(number, "width"))
+
+        arch = self._draw_arch(trial, in_channels, num_classes, width)
+        return Draw(arch, self._draw_recipe(trial))
+
+    def _draw_arch(
+        self,
+        trial: Suggester,
+        in_channels: int,
+        num_classes: int,
+        width: Callable[[int], int],
+    ) -> Arch:
         space = self.arch
         block = draw(trial, "block", space.block)
         number = draw(trial, "stages", space.stages)
-        stages = tuple(self._draw_stage(trial, index) for index in range(1, number + 1))
+        stages = tuple(self._draw_stage(trial, index, width) for index in range(1, number + 1))
         stem = draw(trial, "stem_width", space.stem_width)
         where = draw(trial, "se", space.se)
         se = None
@@ -217,9 +238,30 @@ class Space(Spec):
             dropout=draw(trial, "dropout", space.dropout),
         )
 
-    def _draw_stage(self, trial: Suggester, number: int) -> Stage:
-        fields = ("width", "depth", "kernel", "shortcut_kernel")
-        return Stage(**{f: draw(trial, f"{f}_{number}", self.arch.of(number, f)) for f in fields})
+    def _draw_stage(self, trial: Suggester, number: int, width: Callable[[int], int]) -> Stage:
+        chosen = width(number)
+        fields = ("depth", "kernel", "shortcut_kernel")
+        drawn = {f: draw(trial, f"{f}_{number}", self.arch.of(number, f)) for f in fields}
+        return Stage(width=chosen, **drawn)
+
+    def holds(self, arch: Arch) -> bool:
+        """Say whether an architecture could be drawn."""
+        space, first = self.arch, arch.stages[0].width
+        fixed = arch.stem_width == first if space.stem_width is None else None
+        return (
+            contains(space.block, arch.block)
+            and contains(space.stages, len(arch.stages))
+            and (contains(space.stem_width, arch.stem_width) if fixed is None else fixed)
+            and contains(space.se, arch.se.where if arch.se else "none")
+            and (arch.se is None or contains(space.se_reduction, arch.se.reduction))
+            and contains(space.norm, arch.norm)
+            and contains(space.dropout, arch.dropout)
+            and all(
+                contains(space.of(number, field), getattr(stage, field))
+                for number, stage in enumerate(arch.stages, start=1)
+                for field in Stage.model_fields
+            )
+        )
 
     def _draw_recipe(self, trial: Suggester) -> Overrides:
         space = self.recipe
@@ -232,8 +274,13 @@ class Space(Spec):
                 drawn[name] = draw(trial, name, getattr(space, name))
         return Overrides(**drawn)
 
-    def smallest(self, in_channels: int, num_classes: int) -> Arch:
-        """Find the network with the fewest parameters in the space.
+    def smallest(
+        self,
+        in_channels: int,
+        num_classes: int,
+        cost: Callable[[Arch], float] = count_params,
+    ) -> Arch:
+        """Find the network with the fewest parameters in the space, or the least of another cost.
 
         Everything but a stage's width is monotone on its own. The width of the first stage is
         either the smallest, or the smallest that equals the stem's: then there is no projection.
@@ -256,7 +303,7 @@ class Space(Spec):
             )
             for block, number, norm, se, (stem, first) in candidates
         )  # fmt: skip
-        return min(archs, key=count_params)
+        return min(archs, key=cost)
 
     def _narrow_starts(self) -> list[tuple[int, int]]:
         """Candidates for (stem width, first stage's width)."""

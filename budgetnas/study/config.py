@@ -84,6 +84,10 @@ class StudyConfig(Spec):
     """Why there is this study."""
     budget: Budget
     """What is never exceeded."""
+    limits: tuple[Budget, ...] = ()
+    """What is not exceeded either: each is a constraint in its own right."""
+    smaller: tuple[Budget, ...] = ()
+    """Smaller budgets of the same cost, the largest first, that the study searches for, too."""
     data: DataSource
     """Which images."""
     facts: DataFacts
@@ -94,6 +98,23 @@ class StudyConfig(Spec):
     """How trials are trained, unless their proposal says otherwise."""
     proposal: Proposal
     """Where the trials' networks come from."""
+
+    @property
+    def all_limits(self) -> tuple[Budget, ...]:
+        """Everything that no network may exceed, the budget first."""
+        return self.budget, *self.limits
+
+    @property
+    def budgets(self) -> tuple[Budget, ...]:
+        """The budgets that are searched for, the largest first."""
+        return self.budget, *self.smaller
+
+    def budget_for(self, cost: int) -> Budget:
+        """Return the smallest of the study's budgets that something of this cost fits.
+
+        Networks are judged, while they are trained, among those of the same one.
+        """
+        return next((b for b in reversed(self.budgets) if cost <= b.limit), self.budget)
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from budgetnas.errors import InputError
 from budgetnas.recipe.recipe import BatchSize, Epochs
+from budgetnas.space import DEFAULT_PROPOSAL
 from budgetnas.space.grid import SEED, Seeds
 from budgetnas.spec import Maybe, Spec, shorten
 
@@ -150,7 +151,11 @@ class SearchFile(Spec):
     """Trained trials."""
     sampler: str = "tpe"
     """Which of Optuna's samplers draws."""
-    pruner: str = "median"
+    pruner: str = "halving"
     """Which pruner stops hopeless trials."""
+    proposal: str = DEFAULT_PROPOSAL
+    """How networks are drawn: `fill` or `free`."""
+    presets: bool = True
+    """Begin with the published networks that fit."""
     space: dict[str, Any] = {}
     """What differs from the default space, as in a space file."""

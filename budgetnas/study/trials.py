@@ -6,21 +6,22 @@ kind           in the storage                                                   
 trained        COMPLETE, or PRUNED with attribute `epochs` >= 1                    yes
 over budget    PRUNED with attribute `excess` > 0 (and an Optuna constraint > 0)   no
 duplicate      PRUNED with attribute `duplicate_of`                                no
+out of race    PRUNED with attribute `out_of_race`: after which round, by how much no
 failed         FAIL, its reason in attribute `failure`                             no
 open           RUNNING, or WAITING to be taken up again                            no
 =============  ==================================================================  ===========
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from budgetnas.arch import Arch
+from budgetnas.arch import COSTS, Arch
 from budgetnas.errors import InputError
-from budgetnas.space.grid import SEED
+from budgetnas.space.grid import SEED, Grid
 
 
 class Kind(StrEnum):
@@ -29,6 +30,7 @@ class Kind(StrEnum):
     TRAINED = "trained"
     OVER_BUDGET = "over budget"
     DUPLICATE = "duplicate"
+    OUT = "out of the race"
     FAILED = "failed"
     OPEN = "open"
 
@@ -49,13 +51,27 @@ def kind_of(trial: FrozenTrial) -> Kind:
     attributes = trial.user_attrs
     if attributes.get("epochs", 0) >= 1:
         return Kind.TRAINED
-    if attributes.get("excess", 0) > 0:
+    if is_over(attributes):
         return Kind.OVER_BUDGET
     if "duplicate_of" in attributes:
         return Kind.DUPLICATE
+    if "out_of_race" in attributes:
+        return Kind.OUT
     raise InputError(
-        f"a pruned trial must have epochs, excess or duplicate_of, trial {trial.number} has none"
+        "a pruned trial must have epochs, excess, duplicate_of or out_of_race, "
+        f"trial {trial.number} has none"
     )
+
+
+def excess_of(cost: str) -> str:
+    """Name the attribute that says how far a trial exceeds a limit beside the budget."""
+    return f"excess {cost}"
+
+
+def is_over(attributes: Mapping[str, Any]) -> bool:
+    """Say whether a trial's attributes tell that it exceeds the budget or another limit."""
+    names = ("excess", *map(excess_of, COSTS))
+    return any(attributes.get(name, 0) > 0 for name in names)
 
 
 def check_trials(trials: Sequence[FrozenTrial]) -> None:
@@ -108,6 +124,8 @@ class Tally:
     """Draws of what had been drawn before, never trained again."""
     failed: int = 0
     """Trials that failed for a known reason."""
+    epochs: int = 0
+    """Epochs that the trained trials were trained."""
 
 
 def tally(trials: Iterable[FrozenTrial]) -> Tally:
@@ -124,29 +142,47 @@ def tally(trials: Iterable[FrozenTrial]) -> Tally:
         over_budget=kinds.count(Kind.OVER_BUDGET),
         duplicates=kinds.count(Kind.DUPLICATE),
         failed=kinds.count(Kind.FAILED),
+        epochs=sum(
+            trial.user_attrs["epochs"]
+            for kind, trial in zip(kinds, listed, strict=True)
+            if kind is Kind.TRAINED
+        ),
     )
 
 
+def trainings_left(grid: Grid, trials: Iterable[FrozenTrial]) -> int:
+    """Count the trainings of a grid that have not ended."""
+    return max(0, grid.size - sum(kind_of(trial) is not Kind.OPEN for trial in trials))
+
+
 def best_trial(trials: Iterable[FrozenTrial]) -> FrozenTrial | None:
-    """Find the completed trial with the highest validation accuracy; of equals, the smallest.
+    """Find the completed trial with the highest validation accuracy; of equals, the smallest."""
+    return next(iter(best_trials(trials)), None)
+
+
+def best_trials(trials: Iterable[FrozenTrial], most: int | None = None) -> list[FrozenTrial]:
+    """List completed trials, the best first: by validation accuracy; of equals, the smallest.
 
     Where configurations are trained with several seeds, it is the first trial of the one that is
     best in the mean, not the luckiest of all: of those with the most seeds, where some have
     fewer. No trial over the budget was ever completed, so the best is feasible.
+
+    Args:
+        trials: A study's.
+        most: How many at most; None: all.
     """
     repeats: dict[object, list[FrozenTrial]] = {}
     for trial in trials:
         if trial.state is TrialState.COMPLETE and trial.value is not None:
             repeats.setdefault(_configuration(trial), []).append(trial)
-    if not repeats:
-        return None
-    most = max(map(len, repeats.values()))
+    seeds = max(map(len, repeats.values()), default=0)
 
     def order(several: list[FrozenTrial]) -> tuple[float, int, int]:
         mean = sum(trial.value or 0 for trial in several) / len(several)
         return -mean, several[0].user_attrs["params"], several[0].number
 
-    return min((r for r in repeats.values() if len(r) == most), key=order)[0]
+    complete = (several for several in repeats.values() if len(several) == seeds)
+    return [several[0] for several in sorted(complete, key=order)[:most]]
 
 
 def _configuration(trial: FrozenTrial) -> object:

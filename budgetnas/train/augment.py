@@ -16,7 +16,9 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from budgetnas.data.images import packed_pixels
-from budgetnas.recipe.images import Augmentation, Crop, Cutout, Flip, Rotate
+from budgetnas.recipe.images import Augmentation, Crop, Cutout, Flip, Rotate, TrivialAugment
+from budgetnas.train.trivial import OPERATIONS, STRONGEST, trivial_augment
+from budgetnas.train.warp import rotate
 
 _OUTSIDE = -(2**40)
 """A row or column outside of the image: with it, whatever else is added, an index is negative."""
@@ -81,9 +83,9 @@ def augment(
                 view = view.mirrored(draws.integers(n, 0, 1).bool())
             case Rotate(degrees=degrees):
                 radians = (2 * draws.shares(n) - 1) * math.radians(degrees)
-                turned = rotate(view.gather(pixels, blank), radians)
-                pixels = packed_pixels(turned)
-                view = View.whole(torch.arange(n, device=chosen.device), size)
+                pixels, view = _begun_again(rotate(view.gather(pixels, blank), radians))
+            case TrivialAugment():
+                pixels, view = _begun_again(_trivial(view.gather(pixels, blank), draws))
             case Cutout(size=given):
                 row, column = draws.integers(n, 0, size - 1), draws.integers(n, 0, size - 1)
                 view = view.cut(row, column, cutout_size(given, size))
@@ -159,6 +161,24 @@ class View:
         return pixels.index_select(0, index.view(-1)).view(-1, size, size, pixels.shape[1])
 
 
+def _begun_again(images: Tensor) -> tuple[Tensor, View]:
+    """Pack images [n, size, size, c] that had to be made, and see them as they are."""
+    every = torch.arange(len(images), device=images.device)
+    return packed_pixels(images), View.whole(every, images.shape[1])
+
+
+def _trivial(images: Tensor, draws: Draws) -> Tensor:
+    """Do to each image an operation of its own."""
+    n = len(images)
+    operation, strength = (
+        draws.integers(n, 0, len(OPERATIONS) - 1),
+        draws.integers(n, 0, STRONGEST),
+    )
+    back = draws.integers(n, 0, 1).bool()
+    on_cpu = images.device.type == "cpu"  # where there is no device to wait for
+    return trivial_augment(images, operation, strength, back, whole=not on_cpu)
+
+
 def _moved(values: Tensor, by: Tensor, reach: int, fill: int) -> Tensor:
     """Move each row of [n, size] by its own number of places; `fill` comes in."""
     padded = F.pad(values, (reach, reach), value=fill)
@@ -174,21 +194,6 @@ def _covered(centre: Tensor, size: int, side: int) -> Tensor:
     """Say which of `size` places a square covers: int64 [n, size], 1 or 0."""
     places = torch.arange(size, device=centre.device) - (centre[:, None] - side // 2)
     return ((places >= 0) & (places < side)).long()
-
-
-def rotate(images: Tensor, radians: Tensor) -> Tensor:
-    """Turn each image [n, size, size, c] about its centre by its own angle [n], nearest pixel."""
-    n, size, _, channels = images.shape
-    offsets = torch.arange(size, device=images.device) - (size - 1) / 2
-    cos, sin = radians.cos()[:, None, None], radians.sin()[:, None, None]
-    down, right = offsets[None, :, None], offsets[None, None, :]
-    rows = (sin * right + cos * down + (size - 1) / 2).round().long()
-    columns = (cos * right - sin * down + (size - 1) / 2).round().long()
-    inside = (rows >= 0) & (rows < size) & (columns >= 0) & (columns < size)
-    first = torch.arange(n, device=images.device)[:, None, None] * (size * size) + 1
-    index = (first + rows * size + columns) * inside  # outside: the black pixel
-    turned = packed_pixels(images).index_select(0, index.view(-1))
-    return turned.view(n, size, size, channels)
 
 
 def crop_padding(given: int | None, size: int) -> int:

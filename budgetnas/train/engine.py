@@ -36,9 +36,11 @@ class Epoch:
     lr: float
     """Learning rate of its last step."""
     train_loss: float
-    """Mean over the epoch's steps, on augmented images, with label smoothing."""
+    """Mean over the epoch's steps, on augmented and mixed images, with label smoothing."""
     train_accuracy: float
-    """Share right over the epoch's steps, on augmented images, in [0, 1]."""
+    """Share right over the epoch's steps, on augmented images, in [0, 1].
+
+    Of a mixed image, the label that it shows most of is right."""
     val_loss: float | None
     """Mean cross-entropy on the validation images; None without them."""
     val_accuracy: float | None
@@ -110,7 +112,7 @@ def train(
         images: What to train on, on the device.
         recipe: How.
         numerics: In which arithmetic.
-        seed: For order, augmentation and dropout.
+        seed: For order, augmentation, mixing and dropout.
         statistics: What images are normalised by.
         val: What to evaluate on after each epoch, on the device.
         state: From `Epoch.state`, to continue after that epoch.

@@ -5,7 +5,6 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from budgetnas.data.images import ImageSet
@@ -17,8 +16,10 @@ from budgetnas.train.augment import Draws, augment
 from budgetnas.train.averaging import Average, Lookahead
 from budgetnas.train.capture import Recorder
 from budgetnas.train.evaluate import Normalizer, autocast
+from budgetnas.train.mix import Mixer, Target
 from budgetnas.train.optim import clip_gradients
 from budgetnas.train.rates import Rates
+from budgetnas.train.sharpness import Sharpness
 
 
 class Steps:
@@ -48,6 +49,8 @@ class Steps:
         self.lookahead = Lookahead(self.parameters, recipe.lookahead) if recipe.lookahead else None
         steps = recipe.epochs * len(self.bounds)
         self.average = Average(model, recipe.average, steps) if recipe.average else None
+        self.sharpness = Sharpness(model, recipe.sharpness, steps) if recipe.sharpness else None
+        self._mix = Mixer(recipe.mix, device)
         self._forward: Callable[[Tensor], Tensor] = model
         if numerics.compiled:
             # one network of one shape: what was compiled before in this process would count to
@@ -116,7 +119,8 @@ class Steps:
             return None
         lookahead = self.lookahead is not None and self.lookahead.due(step + 1)
         average = self.average is not None and self.average.due(step + 1)
-        return ("train", lookahead, average)
+        sharp = self.sharpness is not None and self.sharpness.due(step)
+        return ("train", lookahead, average, sharp)
 
     def notices(self) -> tuple[str, ...]:
         """Say what is not replayed, and why, where the rest is."""
@@ -141,22 +145,31 @@ class Steps:
     def _step(self, step: int, size: int) -> None:
         """Update the weights once."""
         chosen = self._order.index_select(0, self._start + self._places[:size])
-        inputs, labels = self._inputs(chosen), self.images.labels.index_select(0, chosen)
+        labels = self.images.labels.index_select(0, chosen)
+        inputs, target = self._mix(self._inputs(chosen), labels, self._draws)
         self.rates.set(step, self._position)
-        forward = self._forward if size == self.batch_size else self.model
-        with autocast(self.numerics, self.device):
-            logits = forward(inputs)
-        logits = logits.float()
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        self.rates.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss, logits = self._pass(inputs, target)
+        if self.sharpness and self.sharpness.due(step):
+            with self.sharpness.climbed():
+                self._pass(inputs, target)
         clip_gradients(self.parameters, self.recipe.clip)
         self.rates.optimizer.step()
         if self.lookahead:
             self.lookahead.step(step + 1)
         if self.average:
             self.average.step(step + 1, self._position)
-        self._measure(loss.detach(), (logits.argmax(1) == labels).sum(), size)
+        self._measure(loss, target.right(logits), size)
+
+    def _pass(self, inputs: Tensor, target: Target) -> tuple[Tensor, Tensor]:
+        """Go forward and back: new gradients, and the loss and the logits that they come from."""
+        forward = self._forward if len(inputs) == self.batch_size else self.model
+        with autocast(self.numerics, self.device):
+            logits = forward(inputs)
+        logits = logits.float()
+        loss = target.loss(logits, self.recipe.label_smoothing)
+        self.rates.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach(), logits.detach()
 
     def _inputs(self, chosen: Tensor) -> Tensor:
         """Gather, augment and normalise a batch."""

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Program
+from tests.report.made import SMALL as ARCH
+from tests.report.made import config_of, grid_of
 
 NET = {"block": "basic", "stem_width": 8, "stages": [{"width": 8, "depth": 1}]}
 GREY = NET | {"in_channels": 1}
@@ -339,6 +341,52 @@ BENCHES = [
     row("bench --device cuda:99", "got 'cuda:99'"),
 ]  # fmt: skip
 
+CALIBRATE = "calibrate --study s"
+A_GRID = config_of(grid_of({"x": ("a", "b")}, [ARCH], 1), name="s").to_toml()
+CALIBRATIONS = [
+    row(f"{CALIBRATE} --archs 4", "--archs must be from 5 to 1,000, got 4"),
+    row(f"{CALIBRATE} --archs many", "got 'many'"),
+    row(f"{CALIBRATE} --archs 8 --top 8", "--top must be from 1 to less than --archs, got 8"),
+    *(
+        row(f"{CALIBRATE} --short '{text}'", f"must be whole numbers such as 1,3,9, got '{text}'")
+        for text in ("", "1,", "one", "1.5", "-1", "1 3", "1_0", "9" * 10)
+    ),
+    *(
+        row(f"{CALIBRATE} --short {text}", f"from 1, each more than the last, got {text}")
+        for text in ("0,1", "3,1", "1,1")
+    ),
+    row(f"{CALIBRATE} --short 1,30", "--short must be less than --epochs, got 1,30 and 30"),
+    row(f"{CALIBRATE} --epochs 5 --short 9", "less than --epochs, got 9 and 5"),
+    row(f"{CALIBRATE} --epochs 10001", "--epochs must be from 1 to 10,000, got 10001"),
+    row(f"{CALIBRATE} --seeds 0", "--seeds must be from 1 to 10,000, got 0"),
+    row(f"{CALIBRATE} --recipe best", "unknown recipe 'best', known: short, full"),
+    row(f"{CALIBRATE} --recipe ''", "'--recipe': must not be empty"),
+    row(CALIBRATE, "no study 's' in ./studies; budgetnas search begins one"),
+    row("calibrate", "no study in ./studies; budgetnas search begins one"),
+    row(CALIBRATE, "--study must be a search, which has a space to draw from, got 's', a grid",
+        studies__s__study_toml=A_GRID),
+]  # fmt: skip
+
+FINALISTS = [
+    row("finalists", "no study in ./studies; budgetnas search begins one"),
+    row("finalists 3", "Got unexpected extra argument(s) (3)"),
+    row("finalists --study no", "no study 'no' in ./studies; budgetnas search begins one"),
+    row("finalists --study ''", "'--study' / '--study-name': must not be empty, got ''"),
+    row("finalists --top 0", "'--top': Input should be greater than or equal to 1, got '0'"),
+    row("finalists --top all", "got 'all'"),
+    row("finalists --seeds 1", "'--seeds': Input should be greater than or equal to 2, got '1'"),
+    row("finalists --epochs 0", "'--epochs': Input should be greater"),
+    row("finalists --recipe fast", "unknown recipe 'fast', known: short, full"),
+    row("finalists --budget much", "5e6, 5M, 500k or 5_000_000, got 'much'"),
+    row("finalists --workers x", "--workers must be auto or a whole number from 1 to 64"),
+    row("finalists --trials 3", "No such option: --trials; known: --study"),
+    row("finalists --study s", "studies/s/study.toml: not valid", studies__s__study_toml="["),
+    row("finalists --study s", "the best trials of a search, study 's' is a grid",
+        studies__s__study_toml=A_GRID),
+    row("retrain resnet18 --seeds 0", "'--seeds': Input should be greater"),
+    row("retrain resnet18 --seeds many", "got 'many'"),
+]  # fmt: skip
+
 IMAGES = [
     row(FOLDER, "images/train is no folder", images__a__x_png=b""),
     row(FOLDER, "at least 2 classes (folders) are needed, got a", images__train__a__x_png=b""),
@@ -346,7 +394,7 @@ IMAGES = [
 ]
 
 ROWS = [*COMMANDS, *BUDGETS, *EMPTY, *OPTIONS, *NAMES, *PATHS, *ARCHS, *SPACES, *RECIPES,
-        *STUDIES, *RUNS, *BENCHES, *IMAGES]  # fmt: skip
+        *STUDIES, *RUNS, *BENCHES, *CALIBRATIONS, *FINALISTS, *IMAGES]  # fmt: skip
 
 
 def listing() -> dict[Path, bytes]:

@@ -8,7 +8,9 @@ import pytest
 from tests.conftest import Program, environment
 
 HEAVY = ("torch", "torchvision", "optuna", "pandas", "sklearn", "numpy", "sqlalchemy")
-COMMANDS = ("search", "retrain", "bench", "count", "presets", "dashboard")
+COMMANDS = (
+    "search", "retrain", "finalists", "calibrate", "bench", "count", "presets", "dashboard",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ NAMES = sorted(
     {*BLOCKS, *PRESETS, *RECIPES, *(str(spec.model_fields["name"].default) for spec in SCHEDULES)}
     | {"none", "stem", "block", "batch", "off", "norm", "value", "sgd", "adam", "adamw", "crop"}
     | {"flip", "rotate", "cutout", "train", "fixed", "slow", "fast", "paper", "epoch", "step"}
+    | {"trivial", "mixup", "cutmix"}
     | {"normal", "orthogonal", "cos", "linear", "exp_range", "true", "3", "1e6"}
 )
 EDGES: list[Any] = [
@@ -79,6 +80,8 @@ _FITTING: list[tuple[str, list[Any]]] = [
     ("clip", ["none", ["off", "value"], {"name": "value", "limit": 2}]),
     ("init schedule", [{"name": "orthogonal"}, {"name": "OneCycleLR", "max_lr": 0.1}]),
     ("lookahead nesterov log", [[True, False], False, "none", {"k": 1, "alpha": 1}]),
+    ("mix", ["none", {"name": "mixup", "alpha": 0.01}, {"name": "cutmix", "probability": 1}]),
+    ("sharpness", ["none", {}, {"adaptive": True, "rho": 5e-324, "last": 1}]),
     ("milestones", [[1], [1, 10**9], [2, 2]]),
     ("augment", [[], [{"name": "flip"}], [{"name": "cutout", "size": 10_000}] * 3]),
     ("name", ["sgd", "adamw", "crop", "rotate", "digits-100k", "none"]),

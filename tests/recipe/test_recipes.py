@@ -7,8 +7,17 @@ import pytest
 
 from budgetnas.errors import InputError
 from budgetnas.recipe import RECIPES, Recipe, load_recipe
-from budgetnas.recipe.images import Crop, Cutout, FixedStatistics, Flip, Rotate, TrainingStatistics
-from budgetnas.recipe.optimizer import SGD, ClipValue
+from budgetnas.recipe.images import (
+    Crop,
+    Cutout,
+    FixedStatistics,
+    Flip,
+    Rotate,
+    TrainingStatistics,
+    TrivialAugment,
+)
+from budgetnas.recipe.mix import CutMix
+from budgetnas.recipe.optimizer import SAM, SGD, ClipValue
 from budgetnas.recipe.schedule import CosineAnnealingLR, CyclicLR
 from budgetnas.train.schedule import schedule_table
 
@@ -68,6 +77,18 @@ def test_a_file_changes_any_field() -> None:
     assert recipe.label_smoothing == full.label_smoothing
 
 
+def test_later_options_are_written_only_where_they_are_set() -> None:
+    """Or every training from before them would get another digest, and be done again."""
+    assert not {"mix", "sharpness"} & RECIPES["full"].model_dump().keys()
+    text = 'mix = { name = "cutmix" }\nsharpness = { adaptive = true }\n'
+    recipe = load_recipe(write(f'base = "full"\n{text}augment = [{{ name = "trivial" }}]\n'))
+    assert (recipe.mix, recipe.sharpness) == (CutMix(), SAM(adaptive=True))
+    assert recipe.augment == (TrivialAugment(),)
+    assert Recipe.parse(tomllib.loads(recipe.to_toml()), "again") == recipe
+    without = load_recipe(write('base = "full"\nmix = "none"\nsharpness = "none"\n'))
+    assert without == RECIPES["full"]
+
+
 def test_another_optimizer_starts_from_its_own_values() -> None:
     recipe = load_recipe(write('[optimizer]\nname = "adamw"\nlr = 0.001\n'))
     assert recipe.optimizer.name == "adamw"
@@ -86,7 +107,12 @@ def test_another_optimizer_starts_from_its_own_values() -> None:
         ("optimizer = { betas = 1 }", "betas: unknown key, known: decay_norm_and_bias, lr"),
         ('schedule = { name = "ReduceLROnPlateau" }', "unknown name 'ReduceLROnPlateau', known:"),
         ('init = { name = "lecun" }', "known: default, xavier_uniform, xavier_normal"),
-        ('augment = [{ name = "mixup" }]', "known: crop, flip, rotate, cutout"),
+        ('augment = [{ name = "mixup" }]', "known: crop, flip, rotate, cutout, trivial"),
+        ('mix = { name = "mosaic" }', "unknown name 'mosaic', known: mixup, cutmix"),
+        ('mix = { name = "mixup", alpha = 0 }', "alpha: must be greater than or equal to 0.01"),
+        ('mix = { name = "cutmix", probability = 0 }', "probability: must be greater than 0"),
+        ("sharpness = { rho = 0 }", "sharpness.rho: must be greater than 0, got 0"),
+        ("sharpness = { last = 1.5 }", "sharpness.last: must be less than or equal to 1, got"),
         ("label_smoothing = 1.0", "label_smoothing: must be less than 1, got 1.0"),
         ("clip = 1", "clip: "),
         ("epochs = 'x", "not valid TOML"),

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from budgetnas.report.summary import Noise, measure_noise, summary_table
+from budgetnas.report.summary import measure_noise, summary_table
 from budgetnas.report.trials import trial_table
 from budgetnas.space import Grid
+from budgetnas.study.noise import Noise
 from tests.report.made import LARGE, SMALL, VAL, config_of, grid_of, of_grid, trained
 
 VALUES = {"a": [0.90, 0.92, 0.91], "b": [0.80, 0.83, 0.85], "c": [0.905, 0.900, 0.920]}
@@ -61,7 +62,8 @@ def test_with_one_seed_only_the_images_are_noise() -> None:
     noise = measure_noise(config_of(grid), table)
     assert math.isnan(noise.sd)
     assert math.isnan(noise.of_mean(1))
-    assert noise.of_difference(0.8, 1, 0.6, 1) == pytest.approx(1.96 * math.sqrt(2 * 0.21 / VAL))
+    normal = stats.norm.ppf(0.975)
+    assert noise.of_difference(0.8, 1, 0.6, 1) == pytest.approx(normal * math.sqrt(2 * 0.21 / VAL))
 
 
 def test_the_images_noise_covers_what_samples_of_images_do() -> None:

@@ -13,7 +13,8 @@ from optuna.trial import TrialState
 
 from budgetnas.errors import BudgetnasError, OutOfMemory
 from budgetnas.events import EpochEnded, Event, Notice
-from budgetnas.searching.samplers import PRUNERS, SAMPLERS
+from budgetnas.searching.pruners import PRUNERS
+from budgetnas.searching.samplers import SAMPLERS
 from budgetnas.study.storage import existing_study
 from budgetnas.study.trials import Kind, kind_of
 from budgetnas.train import engine

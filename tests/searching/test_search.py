@@ -12,7 +12,8 @@ from budgetnas.errors import InputError, SearchFailed
 from budgetnas.events import Event, TrialEnded
 from budgetnas.recipe import RECIPES
 from budgetnas.recipe.schedule import OneCycleLR
-from budgetnas.searching.samplers import PRUNERS, SAMPLERS
+from budgetnas.searching.pruners import PRUNERS
+from budgetnas.searching.samplers import SAMPLERS
 from budgetnas.searching.search import search
 from budgetnas.space import Free, Space
 from budgetnas.study.config import StudyConfig
@@ -202,7 +203,11 @@ def test_study_toml_defines_the_study() -> None:
     config = StudyConfig.read(Path("studies/digits-12k"))
     assert config.budget == Budget.from_text("12k")
     assert (config.facts.train, config.facts.val) == (500, 145)
-    assert (config.seed, config.recipe.epochs, config.proposal) == (7, 2, Free(space=SMALL))
+    assert (config.seed, config.recipe.epochs, config.proposal) == (
+        7,
+        2,
+        Free(space=SMALL, presets=False),
+    )
 
 
 @pytest.mark.parametrize(
@@ -214,7 +219,7 @@ def test_study_toml_defines_the_study() -> None:
         ({"train_samples": 5000}, "--train-samples may be at most 1298"),
         ({"train_samples": 9}, "--train-samples must be at least the 10 classes, got 9"),
         ({"sampler": "best"}, "unknown sampler 'best', known: tpe, random, gp, nsga2"),
-        ({"pruner": "best"}, "unknown pruner 'best', known: median, halving, none"),
+        ({"pruner": "best"}, "unknown pruner 'best', known: halving, median, none"),
         ({"device": "tpu"}, "--device must be one of auto, cpu"),
         ({"study": "a/b/c"}, "a study's name has letters"),
         ({"storage": "nonsense"}, "--storage must be an SQLAlchemy URL"),

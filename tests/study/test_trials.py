@@ -19,6 +19,7 @@ TRIALS = [
     (trial(TrialState.PRUNED, epochs=1), Kind.TRAINED),
     (trial(TrialState.PRUNED, excess=7), Kind.OVER_BUDGET),
     (trial(TrialState.PRUNED, excess=-7, duplicate_of=0), Kind.DUPLICATE),
+    (trial(TrialState.PRUNED, excess=-7, out_of_race={"after": 2}), Kind.OUT),
     (trial(TrialState.FAIL, failure="out of memory"), Kind.FAILED),
     (trial(TrialState.RUNNING), Kind.OPEN),
     (trial(TrialState.WAITING), Kind.OPEN),
@@ -36,7 +37,7 @@ def test_tally() -> None:
 
 
 def test_a_foreign_trial_is_refused_not_guessed() -> None:
-    with pytest.raises(InputError, match="must have epochs, excess or duplicate_of"):
+    with pytest.raises(InputError, match="must have epochs, excess, duplicate_of or out_of_race"):
         kind_of(trial(TrialState.PRUNED))
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from budgetnas.data.images import packed_pixels
-from budgetnas.recipe.images import Augmentation, Crop, Cutout, Flip, Rotate
-from budgetnas.train.augment import Draws, View, augment, rotate
+from budgetnas.recipe.images import Augmentation, Crop, Cutout, Flip, Rotate, TrivialAugment
+from budgetnas.train.augment import Draws, View, augment
+from budgetnas.train.warp import rotate
 
 MEAN = torch.tensor([10, 20, 30], dtype=torch.uint8)
 
@@ -138,7 +139,9 @@ def test_a_batch_is_gathered_from_the_chosen_images() -> None:
     assert torch.equal(augment(packed_pixels(images), 8, chosen, [], draws, MEAN), images[chosen])
 
 
-STEPS: list[Augmentation] = [Crop(), Crop(padding=2), Flip(), Rotate(degrees=30), Cutout(size=3)]
+STEPS: list[Augmentation] = [
+    Crop(), Crop(padding=2), Flip(), Rotate(degrees=30), Cutout(size=3), TrivialAugment(),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: repr(step))

@@ -30,10 +30,11 @@ def test_a_verdict_says_what_follows() -> None:
 
 
 @pytest.mark.slow
-def test_a_compiled_training_is_the_training(digits: ImageSet) -> None:
+@pytest.mark.parametrize("changes", [{}, {"sharpness": {"last": 0.5}, "mix": {"name": "mixup"}}])
+def test_a_compiled_training_is_the_training(digits: ImageSet, changes: dict[str, object]) -> None:
     """The last batch is another shape, and runs as it is."""
     images = digits.take(torch.arange(100))
-    how = Recipe.parse({"epochs": 2, "batch_size": 40, "augment": []}, "test")
+    how = Recipe.parse({"epochs": 2, "batch_size": 40, "augment": [], **changes}, "test")
     statistics = recipe_statistics(how, images)
     plain, compiled = (
         [

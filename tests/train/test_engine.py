@@ -71,6 +71,9 @@ def test_batches_cover_every_image_once(images: int, batch: int) -> None:
         {"clip": {"name": "value"}, "label_smoothing": 0.1},
         {"average": {"horizon": 0.2, "every": 2}, "lookahead": {}},
         {"augment": [{"name": "flip", "alternate": True}, {"name": "cutout"}]},
+        {"augment": [{"name": "crop"}, {"name": "trivial"}], "mix": {"name": "mixup"}},
+        {"mix": {"name": "cutmix"}, "sharpness": {"last": 0.5}, "lookahead": {"k": 3}},
+        {"sharpness": {"adaptive": True, "last": 1.0}, "average": {"every": 2}},
     ],
     ids=lambda changes: "+".join(changes) or "plain",
 )
@@ -100,6 +103,14 @@ def test_weights_are_the_evaluated_ones(some: ImageSet) -> None:
     normalize = Normalizer(recipe_statistics(how, some), Numerics(), torch.device("cpu"))
     measured = evaluate(model, some, normalize, Numerics(), how.batch_size)
     assert (measured.loss, measured.accuracy) == (epoch.val_loss, epoch.val_accuracy)
+
+
+def test_steps_before_the_sharpness_aware_ones_are_plain(some: ImageSet) -> None:
+    how = recipe(sharpness={"last": 1 / 3})
+    plain, sharp = epochs(some, recipe()), epochs(some, how)
+    for (_, state, _), (_, other, _) in zip(plain[:2], sharp[:2], strict=True):
+        assert all(torch.equal(state[name], other[name]) for name in state)
+    assert any(not torch.equal(plain[2][1][name], value) for name, value in sharp[2][1].items())
 
 
 def test_averaged_weights_are_evaluated_and_kept(some: ImageSet) -> None:
@@ -152,13 +163,24 @@ def test_an_alternating_flip_shows_each_image_both_ways() -> None:
     assert 8 < int(sides[0].sum()) < 32, "chance says in which epoch an image begins"
 
 
-def test_it_learns(digits: ImageSet) -> None:
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lookahead": {}},
+        {"mix": {"name": "mixup"}},
+        {"mix": {"name": "cutmix"}},
+        {"sharpness": {}},
+        {"sharpness": {"adaptive": True}},
+    ],
+    ids=repr,
+)
+def test_it_learns(digits: ImageSet, changes: dict[str, Any]) -> None:
     parts = split(digits.labels, 0)
-    how = recipe(epochs=6, lookahead={})
+    how = recipe(epochs=6, **changes)
     last, _, _ = epochs(digits.take(parts.train), how, val=digits.take(parts.val))[-1]
     assert last.val_accuracy is not None
     assert last.val_accuracy > 0.9
-    assert last.train_loss < 0.7
+    assert last.train_loss < (1.6 if "mix" in changes else 0.7)
 
 
 def test_a_diverging_training_ends(some: ImageSet) -> None:

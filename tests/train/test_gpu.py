@@ -60,6 +60,10 @@ VARIANTS: list[dict[str, Any]] = [
     {"optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1}},
     {"augment": [{"name": "flip", "alternate": True}, {"name": "crop"}, {"name": "cutout"}]},
     {"augment": [{"name": "rotate"}, {"name": "flip"}], "label_smoothing": 0.1},
+    {"augment": [{"name": "trivial"}], "mix": {"name": "mixup"}},
+    {"mix": {"name": "cutmix"}, "lookahead": {"k": 2}, "clip": {"name": "norm"}},
+    {"sharpness": {"last": 0.5}, "average": {"every": 2}},
+    {"sharpness": {"last": 1.0, "adaptive": True}},
     {"schedule": {"name": "OneCycleLR", "max_lr": 0.1}},
 ]
 

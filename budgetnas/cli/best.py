@@ -1,0 +1,81 @@
+"""``budgetnas best``: the best network of a study, for any budget, from what was trained."""
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from budgetnas.arch import Budget
+from budgetnas.cli.console import print_table
+from budgetnas.cli.options import JsonOption, StorageOption, StudyOption, some
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+def best(
+    study: StudyOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            parser=some, metavar="N", help="At most so many parameters; the study's own if absent."
+        ),
+    ] = None,
+    storage: StorageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name the best network that a study has trained, for any budget up to its own.
+
+    Nothing is trained: of the completed trials with at most so many parameters, the one with the
+    highest validation accuracy, and below it those that no smaller network is as good as.
+    Example: `budgetnas best --budget 1M`
+    """
+    limit = None if budget is None else Budget.from_text(budget)
+    from budgetnas.errors import InputError
+    from budgetnas.study.begun import find_begun
+    from budgetnas.study.front import best_within, front
+
+    begun = find_begun(study)
+    if begun.guessed:
+        typer.echo(f"study {begun.name}", err=True)
+    most = (limit or begun.config.budget).limit
+    trials = begun.trials(storage)
+    found = best_within(trials, most)
+    if found is None:
+        raise InputError(
+            f"study {begun.name!r} has no completed trial of at most {most:,} parameters"
+        )
+    steps = [step for step in front(trials) if step.params <= most]
+    if as_json:
+        listed = [step.__dict__ for step in steps]
+        typer.echo(json.dumps({"study": begun.name, "best": _json(found), "front": listed}))
+        return
+    from budgetnas.arch import Arch
+
+    arch = Arch.from_json(found.user_attrs["arch"])
+    typer.echo(
+        f"Best of at most {most:,} parameters: trial {found.number}, {found.value:.2%} validation "
+        f"accuracy, {found.user_attrs['params']:,} parameters: {arch}"
+    )
+    print_table(
+        [">trial", ">params", ">accuracy", ">points a 100k more"],
+        [
+            [
+                str(step.number), f"{step.params:,}", f"{step.value:.2%}",
+                "" if step.gain is None else f"{100 * step.gain:.2f}",
+            ]
+            for step in steps
+        ],
+    )  # fmt: skip
+    typer.echo(f"Next: budgetnas retrain {found.number} --study {begun.name}")
+
+
+def _json(trial: "FrozenTrial") -> dict[str, Any]:
+    attributes = trial.user_attrs
+    return {
+        "number": trial.number,
+        "value": trial.value,
+        "params": attributes["params"],
+        "macs": attributes["macs"],
+        "arch": json.loads(attributes["arch"]),
+    }

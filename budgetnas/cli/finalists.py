@@ -1,0 +1,129 @@
+"""``budgetnas finalists``: the best trials of a search, trained longer, until one wins."""
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from budgetnas.arch import Budget
+from budgetnas.cli.console import print_table
+from budgetnas.cli.options import (
+    DataDirOption,
+    DeviceOption,
+    EpochsOption,
+    JsonOption,
+    RecipeOption,
+    StorageOption,
+    StudyOption,
+    TimeoutOption,
+    WorkersOption,
+)
+from budgetnas.recipe import load_recipe
+
+if TYPE_CHECKING:
+    from budgetnas.comparing.finalists import Finalist, Finalists
+
+UNKNOWN = "\N{EN DASH}"
+
+
+def finalists(
+    study: StudyOption = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=10_000,
+            metavar="K",
+            help="How many of the best trials; 5 unless given, fewer where there are fewer.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            min=2, max=10_000, metavar="N", help="With how many seeds each; 3 unless given."
+        ),
+    ] = None,
+    epochs: EpochsOption = None,
+    recipe: RecipeOption = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(metavar="N", help="Only trials of at most so many parameters: 500k, 5M."),
+    ] = None,
+    data_dir: DataDirOption = None,
+    storage: StorageOption = None,
+    device: DeviceOption = "auto",
+    timeout: TimeoutOption = None,
+    workers: WorkersOption = "1",
+    as_json: JsonOption = False,
+) -> None:
+    """Train the best trials of a search longer, with several seeds each, and name the winner.
+
+    It is a race: all are trained with the first seed, then all with the second, and after every
+    round whoever is below the best by more than chance makes of it is out. What is within the
+    noise of the best is a tie, and of a tie the smallest network wins. Trained by the recipe
+    `full` for 30 epochs unless told otherwise; no test image is looked at. The same command again
+    continues. `budgetnas retrain best` then takes the winner. Example:
+    `budgetnas finalists --study digits-100k --top 5 --seeds 3`
+    """  # fmt: skip
+    limit = None if budget is None else Budget.from_text(budget)
+    if recipe is not None:
+        load_recipe(recipe)
+    from budgetnas.study.begun import find_begun
+
+    find_begun(study)  # what is not there needs no torch to be refused
+    from budgetnas.cli.watch import SearchWatch, shown
+    from budgetnas.comparing.finalists import finalists as run
+
+    watch = SearchWatch()
+    with shown(watch):
+        result = run(
+            study, top=top, seeds=seeds, epochs=epochs, recipe=recipe, budget=limit,
+            data_dir=data_dir, storage=storage, device=device, timeout=timeout, workers=workers,
+            watch=watch,
+        )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(result.as_json()))
+    else:
+        _print_result(result)
+
+
+def _print_result(result: "Finalists") -> None:
+    headings = ["finalist", ">params", ">MACs", ">n", ">accuracy", ">below the best", "verdict"]
+    print_table(headings, map(_row, result.rows))
+    winner = result.winner
+    if winner is None:
+        late = "stopped at the timeout, the same command goes on"
+        failed = "none, no finalist could be trained"
+        typer.echo(f"Winner: {late if result.stopped == 'timeout' else failed}")
+        return
+    (arch,) = (row.arch for row in result.rows if row.trial == winner.trial)
+    what = f"trial {winner.trial}, {winner.params:,} parameters, {arch}"
+    typer.echo(f"Winner: {what}: {winner.rule}")
+    typer.echo(f"Next: budgetnas retrain best --study {result.search}")
+    typer.echo(f"      budgetnas report {result.study}")
+
+
+def _row(row: "Finalist") -> list[str]:
+    from budgetnas.report.summary import BEST, OUT, VERDICTS
+
+    verdict = VERDICTS[row.verdict]
+    if row.verdict == OUT:
+        verdict = f"out after round {row.out_after}"
+    if row.failures:
+        verdict += f", {row.failures} failed"
+    accuracy = UNKNOWN if row.mean is None else f"{row.mean:.2%}{_spread(row.margin)}"
+    below = UNKNOWN
+    if row.difference is not None and row.verdict != BEST:
+        below = f"{100 * row.difference:.2f}{_spread(row.noise)}"
+    return [
+        f"trial {row.trial}", _whole(row.params), _whole(row.macs), f"{row.n}", accuracy, below,
+        verdict,
+    ]  # fmt: skip
+
+
+def _spread(share: float | None) -> str:
+    return "" if share is None else f" ± {100 * share:.2f}"
+
+
+def _whole(number: int | None) -> str:
+    return UNKNOWN if number is None else f"{number:,}"

@@ -1,0 +1,204 @@
+"""Which trials of a search become its finalists, and how they are trained."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from optuna.trial import FrozenTrial
+
+from budgetnas.arch import Budget, count_params
+from budgetnas.errors import InputError
+from budgetnas.recipe import RECIPES, Recipe, load_recipe
+from budgetnas.recipe.recipe import MAX_EPOCHS
+from budgetnas.report.finalists import NETWORK, VARIANT, finalist_name
+from budgetnas.searching.record import training_key
+from budgetnas.searching.request import as_budget
+from budgetnas.space import Axis, Cell, Grid, Overrides, Race
+from budgetnas.space.grid import MAX_SEEDS
+from budgetnas.study.begun import BegunStudy
+from budgetnas.study.config import About, StudyConfig, require_same
+from budgetnas.study.drawn import drawn_by, fitted_recipe
+from budgetnas.study.place import config_path
+from budgetnas.study.trials import best_trials
+
+TOP, SEEDS, EPOCHS = 5, 3, 30
+"""How many finalists there are, with how many seeds, trained for how long, unless told."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The finalists, and how they are trained."""
+
+    grid: Grid
+    """The networks with their recipes."""
+    recipe: Recipe
+    """The recipe before anything that a trial had drawn."""
+    about: About
+    """Words for their report."""
+    adapted: Sequence[str]
+    """What the recipe had to give up for the images."""
+    told: Sequence[str] = ()
+    """What else the user should know."""
+
+
+@dataclass(frozen=True)
+class AskedFinalists:
+    """What the caller asked for; None where nothing was said."""
+
+    top: int | None
+    seeds: int | None
+    epochs: int | None
+    recipe: Recipe | str | None
+    budget: Budget | None
+
+    @classmethod
+    def of(
+        cls,
+        top: int | None,
+        seeds: int | None,
+        epochs: int | None,
+        recipe: Recipe | str | None,
+        budget: Budget | str | int | None,
+    ) -> Self:
+        """Refuse what can't be, whatever the study.
+
+        Raises:
+            InputError: With the first rule that is broken, and the value.
+        """
+        for name, value, least, most in (
+            ("top", top, 1, MAX_SEEDS),
+            ("seeds", seeds, 2, MAX_SEEDS),  # of one, nobody knows how much a seed changes
+            ("epochs", epochs, 1, MAX_EPOCHS),
+        ):
+            if value is not None and not least <= value <= most:
+                raise InputError(f"--{name} must be from {least} to {most:,}, got {value}")
+        asked = cls(top, seeds, epochs, recipe, as_budget(budget))
+        asked._own_recipe()
+        return asked
+
+    def settle(self, base: BegunStudy, storage: str | None) -> Settled:
+        """Choose the finalists of a search, or find those that it has.
+
+        Raises:
+            InputError: If there are too few, or it has others than are asked for.
+        """
+        ranked = best_trials(base.trials(storage))
+        folder = base.folder / VARIANT
+        if config_path(folder).is_file():
+            return self._again(StudyConfig.read(folder), folder, ranked, base.config)
+        return self._chosen(base, ranked)
+
+    def _again(
+        self, began: StudyConfig, folder: Path, ranked: Sequence[FrozenTrial], config: StudyConfig
+    ) -> Settled:
+        """Go on with the finalists that there are, with more seeds if that is asked for."""
+        grid = began.proposal
+        assert isinstance(grid, Grid), "finalists are a grid"
+        self._require_same(began, grid, folder, config)
+        best = finalist_name(ranked[0].number)
+        told = f"{best}, the best of the search, is no finalist; to choose anew, remove {folder}"
+        known = any(cell.values[NETWORK] == best for cell in grid.cells)
+        about, seeds = began.about, self.seeds or grid.seeds
+        command = re.sub(r"\d+$", f"{seeds}", about.command or "")
+        return Settled(
+            grid.changed(seeds=seeds), began.recipe, about.changed(command=command),
+            [about.adapted] if about.adapted else [], [] if known else [told],
+        )  # fmt: skip
+
+    def _require_same(
+        self, began: StudyConfig, grid: Grid, folder: Path, config: StudyConfig
+    ) -> None:
+        options: dict[str, tuple[object, object]] = {
+            "--top": (len(grid.cells), self.top),
+            "--epochs": (began.recipe.epochs, self.epochs),
+            "--recipe": (began.recipe, self.recipe and self._recipe(config)[0]),
+        }
+        given = {name: both for name, both in options.items() if both[1] is not None}
+        what, way_out = f"study {began.name!r}", f"or remove {folder} to choose anew"
+        require_same(what, given, way_out)
+        largest = max(count_params(cell.arch) for cell in grid.cells)
+        if self.budget and largest > self.budget.limit:
+            raise InputError(
+                f"--budget must be at least {largest:,}, the parameters of the largest finalist "
+                f"of study {config.name!r}, got {self.budget} ({way_out})"
+            )
+
+    def _chosen(self, base: BegunStudy, ranked: Sequence[FrozenTrial]) -> Settled:
+        """Take the best trials whose trainings differ, up to as many as are asked for."""
+        recipe, adapted = self._recipe(base.config)
+        cells, told, trained = list[Cell](), list[str](), set[str]()
+        for trial in self._within(ranked):
+            cell, notices = self._cell(trial, base.config)
+            key = training_key(cell.arch, cell.recipe, base.config.facts.train)
+            if key not in trained and len(cells) < (self.top or TOP):
+                trained.add(key)
+                cells.append(cell)
+                told += [f"recipe: {text}" for text in notices if text not in adapted]
+        self._require_enough(base, len(cells))
+        names = tuple(cell.values[NETWORK] for cell in cells)
+        grid = Grid(
+            axes=(Axis(name=NETWORK, values=names),),
+            cells=tuple(cells),
+            seeds=self.seeds or SEEDS,
+            race=Race(),
+        )
+        return Settled(grid, recipe, self._about(base, len(cells)), adapted, told)
+
+    def _within(self, ranked: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        """Leave out what is larger than asked for."""
+        most = self.budget
+        return [t for t in ranked if most is None or t.user_attrs["params"] <= most.limit]
+
+    def _cell(self, trial: FrozenTrial, config: StudyConfig) -> tuple[Cell, list[str]]:
+        """Train a trial's network; a recipe that adapts takes what the trial had drawn, too."""
+        drawn = drawn_by(trial)
+        recipe, notices = self._own_recipe(), list[str]()
+        if self._adapts:
+            recipe, notices = fitted_recipe(
+                recipe, drawn.overrides, config.data, config.facts.channels, drawn.trial
+            )
+        values = {NETWORK: finalist_name(drawn.trial)}
+        return Cell(values=values, arch=drawn.arch, recipe=recipe), notices
+
+    def _require_enough(self, base: BegunStudy, found: int) -> None:
+        """Refuse more finalists than there are trials."""
+        of = f" of at most {self.budget} parameters" if self.budget else ""
+        if not found:
+            raise InputError(f"study {base.name!r} has no completed trial{of} to train longer yet")
+        if self.top is not None and found < self.top:
+            raise InputError(
+                f"--top may be at most {found}, the completed trials{of} of study {base.name!r} "
+                f"whose trainings differ, got {self.top}"
+            )
+
+    @property
+    def _adapts(self) -> bool:
+        """Whether the recipe is a named one: a file is taken at its word."""
+        return self.recipe is None or (isinstance(self.recipe, str) and self.recipe in RECIPES)
+
+    def _own_recipe(self) -> Recipe:
+        """The recipe that is asked for, for no images yet."""
+        recipe = "full" if self.recipe is None else self.recipe
+        loaded = load_recipe(recipe) if isinstance(recipe, str) else recipe
+        epochs = self.epochs or (EPOCHS if self.recipe is None else loaded.epochs)
+        return loaded.changed(epochs=epochs)
+
+    def _recipe(self, config: StudyConfig) -> tuple[Recipe, list[str]]:
+        """The recipe that is asked for, fitted to a study's images if it is a named one."""
+        if not self._adapts:
+            return self._own_recipe(), []
+        return fitted_recipe(
+            self._own_recipe(), Overrides(), config.data, config.facts.channels, None
+        )
+
+    def _about(self, base: BegunStudy, many: int) -> About:
+        given = {"--epochs": self.epochs, "--recipe": self.recipe, "--budget": self.budget}
+        words = [f"{w}" for pair in given.items() if pair[1] is not None for w in pair]
+        command = ["budgetnas", "finalists", "--study", base.name, "--top", f"{many}", *words]
+        return About(
+            question=f"Which of the {many} best trials of {base.name} is best, trained longer?",
+            command=shlex.join([*command, "--seeds", f"{self.seeds or SEEDS}"]),
+        )

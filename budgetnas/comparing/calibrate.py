@@ -1,0 +1,201 @@
+"""`calibrate`: how far short trainings of a study foretell full ones."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from optuna.trial import FrozenTrial
+
+from budgetnas._version import __version__
+from budgetnas.arch import Arch, count_params
+from budgetnas.comparing.asked_calibration import AskedCalibration, calibrated_space
+from budgetnas.comparing.criteria import Measured
+from budgetnas.comparing.derived import Means, derived_name, train_grid
+from budgetnas.comparing.judging import FULL, Trainings, compare, short_trainings
+from budgetnas.comparing.spread import spread_archs
+from budgetnas.events import Notice, Watcher, nobody
+from budgetnas.recipe import Recipe
+from budgetnas.recipe.optimizer import Average
+from budgetnas.report.trials import axis_column, trial_table
+from budgetnas.seeds import derive_seed
+from budgetnas.space import Axis, Cell, Grid
+from budgetnas.study.begun import BegunStudy, find_begun
+from budgetnas.study.calibration import Calibration
+from budgetnas.study.config import About, StudyConfig, require_same
+from budgetnas.study.place import config_path, study_folder
+
+VARIANT = "calibration"
+"""What its trainings are called, and their folder in the study's."""
+
+NETWORK, TRAINING = "network", "training"
+
+AVERAGE = Average(horizon=0.25)
+"""Of a few epochs, the usual twentieth would be the last few steps alone."""
+
+
+def calibrate(
+    study: str | None = None,
+    *,
+    archs: int = 12,
+    short: Sequence[int] = (1, 3, 9),
+    epochs: int = 30,
+    recipe: Recipe | str = "full",
+    seeds: int = 1,
+    top: int = 3,
+    data_dir: str | Path | None = None,
+    storage: str | None = None,
+    device: str = "auto",
+    timeout: float | None = None,
+    workers: int | str = 1,
+    watch: Watcher = nobody,
+) -> Calibration:
+    """Train architectures of a study's space short and in full, and compare the rankings.
+
+    All are validated on the study's own validation images; no test image is seen. Asked for
+    again, it goes on where it stopped, and trains nothing once it is finished. What comes out is
+    written to calibration.json in the study's folder, and shown in its report.
+
+    Args:
+        study: The study, a search that has begun; None: the only one, else the newest.
+        archs: How many architectures, spread evenly by ratio over the space's feasible sizes.
+        short: Candidates for the epochs of a trial; each is a training of its own, whose schedule
+            spans it, once as the study's trials are and once with averaged weights.
+        epochs: Epochs of a full training.
+        recipe: Of a full training: a name, a file, or a recipe.
+        seeds: How often each architecture is trained in each way.
+        top: The k of the regret: how many would be trained in full.
+        data_dir: Where the study's images are now, if they have been moved.
+        storage: SQLAlchemy URL of the study's storage, if it is not what the study remembers.
+        device: auto, cpu, cuda or cuda:N.
+        timeout: Seconds after which it stops at the next epoch.
+        workers: How many trainings at once, or auto.
+        watch: Told what happens.
+
+    Raises:
+        InputError: If the study is none, or what is asked can't be.
+        KeyboardInterrupt: As it came; everything finished is kept.
+    """
+    asked = AskedCalibration(archs, tuple(short), epochs, recipe, seeds, top)
+    base = find_begun(study)
+    if base.guessed:
+        watch(Notice(f"study {base.name}"))
+    name = derived_name(base, VARIANT)
+    grid, adapted = _settled(name, base, asked)
+    command = asked.command(base.name, data_dir)
+    about = About(question="How far can a short training be trusted?", command=command)
+    means = Means(data_dir, storage, device, timeout, workers, watch)
+    result = train_grid(base, VARIANT, grid, base.config.recipe, about, means, adapted)
+    measured = _measured(find_begun(name), storage)
+    found = _judged(base, asked, grid, measured, command, result.stopped == "trials")
+    found = found.changed(recommended=found.choose())
+    found.write(base.folder)
+    return found
+
+
+def _settled(name: str, base: BegunStudy, asked: AskedCalibration) -> tuple[Grid, Sequence[str]]:
+    """Settle what is trained, and what of the full recipe had to adapt."""
+    space = calibrated_space(base)
+    full, adapted = asked.full_recipe(base.config)
+    archs = spread_archs(base.config, space, asked.archs)
+    grid = _grid(archs, base.config.recipe, full, asked)
+    _require_as_it_began(name, grid)
+    return grid, adapted
+
+
+def _grid(archs: Sequence[Arch], short: Recipe, full: Recipe, asked: AskedCalibration) -> Grid:
+    """List the trainings: each architecture in all ways, before the next."""
+    recipes = {FULL: full}
+    for epochs in asked.short:
+        plain, averaged = short_trainings(epochs)
+        recipes[plain] = short.changed(epochs=epochs)
+        # where trials are averaged already, that is their twin, and not trained again
+        recipes[averaged] = recipes[plain].changed(average=short.average or AVERAGE)
+    names = [f"{place}: {arch}" for place, arch in enumerate(archs, start=1)]
+    cells = (
+        Cell(values={NETWORK: name, TRAINING: training}, arch=arch, recipe=recipe)
+        for name, arch in zip(names, archs, strict=True)
+        for training, recipe in recipes.items()
+    )
+    axes = (Axis(name=NETWORK, values=tuple(names)), Axis(name=TRAINING, values=tuple(recipes)))
+    return Grid(axes=axes, cells=tuple(cells), seeds=asked.seeds)
+
+
+def _require_as_it_began(name: str, grid: Grid) -> None:
+    """Refuse to go on with another calibration, and say in its options what differs.
+
+    What else may differ, a recipe's field, `train_grid` finds.
+    """
+    folder = study_folder(name)
+    if not config_path(folder).is_file():
+        return
+    began = StudyConfig.read(folder).proposal
+    if not isinstance(began, Grid):
+        return
+    now = _options(grid)
+    options: dict[str, tuple[object, object]] = {
+        option: (value, now[option]) for option, value in _options(began).items()
+    }
+    require_same(f"the calibration {name!r}", options, f"to begin another, remove {folder}")
+
+
+def _options(grid: Grid) -> dict[str, object]:
+    """Say which options make such a grid."""
+    networks, trainings = (axis.values for axis in grid.axes)
+    short = [name.partition(" ")[0] for name in trainings if name != FULL]
+    full = next(cell.recipe for cell in grid.cells if cell.values[TRAINING] == FULL)
+    return {
+        "--archs": len(networks),
+        "--short": ",".join(dict.fromkeys(short)),
+        "--epochs": full.epochs,
+    }
+
+
+def _judged(
+    base: BegunStudy,
+    asked: AskedCalibration,
+    grid: Grid,
+    measured: Trainings,
+    command: str,
+    finished: bool,
+) -> Calibration:
+    """Compare the rankings, as far as they are known; recommend nothing yet."""
+    networks, trainings = (axis.values for axis in grid.axes)
+    seed = derive_seed(base.config.seed, "calibrate", "bootstrap")
+    compared = compare(asked, networks, trainings, measured, seed)
+    sizes = [count_params(cell.arch) for cell in grid.cells]
+    return Calibration(
+        study=base.name,
+        version=__version__,
+        command=command,
+        finished=finished,
+        archs=asked.archs,
+        n=len(compared.networks),
+        params=(min(sizes), max(sizes)),
+        seeds=asked.seeds,
+        short=asked.short,
+        epochs=asked.epochs,
+        recipe=asked.recipe_name,
+        top=asked.top,
+        rows=compared.rows(),
+        recommended=None,
+    )
+
+
+def _measured(trained: BegunStudy, storage: str | None) -> Trainings:
+    """Read what was measured; a duplicate has what its twin has."""
+    config = trained.config
+    trials = trained.trials(storage if config.storage else None)
+    return {
+        (row[axis_column(NETWORK)], row[axis_column(TRAINING)], row["seed"]): measured
+        for row in trial_table(config, trials).to_dict("records")
+        if (measured := _finite(trials[row["measured"]])) is not None
+    }
+
+
+def _finite(trial: FrozenTrial) -> Measured | None:
+    """Read what a trial measured; None where it measured nothing that can be compared."""
+    if "val_accuracy" not in trial.user_attrs or trial.value is None:
+        return None
+    measured = Measured.of(trial)
+    numbers = (measured.val_accuracy, measured.val_loss, *measured.train_losses)
+    return measured if all(map(math.isfinite, numbers)) else None

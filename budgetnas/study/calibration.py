@@ -1,0 +1,172 @@
+"""`Calibration`, the content of calibration.json: how far a short training can be trusted."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from budgetnas.files import write_atomic
+from budgetnas.recipe.recipe import Epochs
+from budgetnas.spec import Spec, parse_json, read_text
+
+FILE = "calibration.json"
+"""Its name in the study's folder."""
+
+SEARCHES_BY = "validation accuracy"
+"""The criterion that a search ranks by, and a recommendation is for."""
+
+LEAST_ARCHS = 5
+"""Of fewer architectures, resampled, no interval says anything."""
+
+RULE = (
+    "recommended is the fewest epochs whose tau by validation accuracy is not below the lower end "
+    "of the highest tau's 95 % interval, and none where that interval reaches 0"
+)
+"""How `recommended` follows from the rows."""
+
+NOT_KNOWN = "not known"
+
+
+class Estimate(Spec):
+    """A statistic, with its 95 % interval; null is what is not known."""
+
+    value: float | None
+    """Of the architectures that were trained."""
+    low: float | None
+    """The lower end of its interval."""
+    high: float | None
+    """The upper end."""
+
+    def words(self, unit: float = 1.0) -> str:
+        """Write it for people: `0.71 (0.42 to 0.91)`.
+
+        Args:
+            unit: What one of it is written as: 100, of a fraction in percentage points.
+        """
+        if self.value is None:
+            return NOT_KNOWN
+        if self.low is None or self.high is None:
+            return f"{unit * self.value:.2f}"
+        return f"{unit * self.value:.2f} ({unit * self.low:.2f} to {unit * self.high:.2f})"
+
+
+class Row(Spec):
+    """How one criterion ranks after so many epochs."""
+
+    epochs: Epochs
+    """Of a short training."""
+    cost: float
+    """These epochs as a share of a full training's."""
+    criterion: str
+    """What the architectures were ranked by."""
+    tau: Estimate
+    """Kendall's tau-b between that ranking and the one by full validation accuracy, in [-1, 1]."""
+    regret: Estimate
+    """Full validation accuracy, in [0, 1], that is lost where only the top k are trained in full:
+    the best of all less the best of those."""
+
+
+class Calibration(Spec):
+    """What short trainings of a study have told of full ones."""
+
+    study: str
+    """The study's name."""
+    version: str
+    """The version of budgetnas that wrote it."""
+    command: str
+    """The command that made it, or goes on with it."""
+    finished: bool
+    """Whether every training has ended."""
+    archs: Annotated[int, Field(ge=LEAST_ARCHS)]
+    """Architectures that were chosen."""
+    n: Annotated[int, Field(ge=0)]
+    """Those of which every training was measured."""
+    params: tuple[int, int]
+    """The fewest and the most parameters among the chosen."""
+    seeds: Annotated[int, Field(ge=1)]
+    """How often each was trained."""
+    short: tuple[Epochs, ...]
+    """The candidates for a trial's epochs."""
+    epochs: Epochs
+    """Of a full training."""
+    recipe: str
+    """Of a full training, by name."""
+    top: Annotated[int, Field(ge=1)]
+    """The k of the regret."""
+    rows: tuple[Row, ...]
+    """A row a candidate and criterion; none before enough architectures are measured."""
+    recommended: Epochs | None
+    """Epochs of a trial; null where none can be recommended."""
+    rule: str = RULE
+    """How that was chosen."""
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """Read the calibration of the study in a folder, if there is one.
+
+        Raises:
+            InputError: If it is damaged.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            return None
+        return cls.parse(parse_json(read_text(path), str(path)), str(path))
+
+    def write(self, folder: Path) -> None:
+        """Write it beside study.toml, whole or not at all."""
+        write_atomic(folder / FILE, self.model_dump_json(indent=2) + "\n")
+
+    @property
+    def counted(self) -> str:
+        """Say of how many architectures it is."""
+        return f"{self.n} of {self.archs} architectures"
+
+    @property
+    def advice(self) -> str:
+        """Say in a sentence what is recommended, and why."""
+        if not self.finished:
+            return f"Calibration is not finished: {self.counted} are measured. {self.command}"
+        best = self._best()
+        if best is None:
+            enough = self.n >= LEAST_ARCHS
+            why = "by it all are equal" if enough else f"at least {LEAST_ARCHS} are needed"
+            return f"No trial length can be recommended: {self.counted} were measured, {why}."
+        chosen = next((row for row in self._ranked() if row.epochs == self.recommended), None)
+        if chosen is None:
+            return (
+                f"No trial length can be recommended: of {self.n} architectures, even after "
+                f"{_epochs(best)} tau is {best.tau.words()}, which may be chance."
+            )
+        return (
+            f"Recommended: trials of {_epochs(chosen)}, {chosen.cost:.1%} of a full training's: "
+            f"tau {chosen.tau.words()}{_beside(chosen, best)}, of {self.n} architectures."
+        )
+
+    def _ranked(self) -> list[Row]:
+        """The rows that a recommendation is made from."""
+        return [
+            row for row in self.rows if row.criterion == SEARCHES_BY and row.tau.value is not None
+        ]
+
+    def _best(self) -> Row | None:
+        """The candidate with the highest tau; of equals, the one with the fewest epochs."""
+        return max(self._ranked(), key=lambda row: (row.tau.value, -row.epochs), default=None)
+
+    def choose(self) -> int | None:
+        """Recommend a number of epochs by the rule, from the rows."""
+        best = self._best()
+        if not self.finished or best is None or best.tau.low is None or best.tau.low <= 0:
+            return None
+        least = best.tau.low
+        return min(row.epochs for row in self._ranked() if (row.tau.value or 0) >= least)
+
+
+def _epochs(row: Row) -> str:
+    return f"{row.epochs} epoch{'s' * (row.epochs > 1)}"
+
+
+def _beside(chosen: Row, best: Row) -> str:
+    """Say how good the best is, where it was not chosen."""
+    if chosen.epochs == best.epochs:
+        return ""
+    return f", the best, {_epochs(best)}, {best.tau.words()}"

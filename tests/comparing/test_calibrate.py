@@ -1,0 +1,197 @@
+"""Short trainings against full ones: what is trained, and what is made of it."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import kendalltau
+
+from budgetnas.arch import Budget, count_params
+from budgetnas.comparing import spread
+from budgetnas.comparing.asked_calibration import AskedCalibration, calibrated_space
+from budgetnas.comparing.calibrate import AVERAGE, calibrate
+from budgetnas.comparing.criteria import CRITERIA, Measured, Short
+from budgetnas.comparing.judging import FULL, Trainings, compare, short_trainings
+from budgetnas.comparing.spread import spread_archs
+from budgetnas.errors import InputError
+from budgetnas.events import Event, SearchStarted, TrialEnded
+from budgetnas.report.answer import answer_lines
+from budgetnas.report.page import render
+from budgetnas.report.read import read_report
+from budgetnas.space import Free, Grid, Space
+from budgetnas.study.begun import BegunStudy
+from budgetnas.study.calibration import SEARCHES_BY, Calibration
+from budgetnas.study.config import StudyConfig
+from tests.report.made import SMALL as ARCH
+from tests.report.made import config_of, grid_of
+from tests.searching.small import SMALL, run, trials_in
+
+BASE = "digits-12k"
+NAME = f"{BASE}/calibration"
+FOLDER = Path("studies") / BASE
+LITTLE: dict[str, Any] = {"archs": 5, "short": (1, 2), "epochs": 3, "top": 2}
+
+
+def begin() -> None:
+    run(trials=1, train_samples=100, epochs=1, recipe="short")
+
+
+def test_architectures_are_trained_short_and_in_full_once() -> None:
+    begin()
+    events: list[Event] = []
+    found = calibrate(BASE, **LITTLE, watch=events.append)
+    assert sum(isinstance(event, TrialEnded) for event in events) == 25
+    assert (found.finished, found.n, found.archs) == (True, 5, 5)
+    assert [(row.epochs, row.criterion) for row in found.rows] == [
+        (epochs, criterion) for epochs in (1, 2) for criterion in CRITERIA
+    ]
+    assert [row.cost for row in found.rows[::4]] == [1 / 3, 2 / 3]
+    assert Calibration.read(FOLDER) == found
+
+    config, base = StudyConfig.read(FOLDER / "calibration"), StudyConfig.read(FOLDER)
+    assert (config.facts, config.seed, config.budget) == (base.facts, base.seed, base.budget)
+    assert isinstance(config.proposal, Grid)
+    recipes = {cell.values["training"]: cell.recipe for cell in config.proposal.cells}
+    assert recipes["2 epochs"] == base.recipe.changed(epochs=2)
+    assert recipes["2 epochs, averaged"] == base.recipe.changed(epochs=2, average=AVERAGE)
+    assert (recipes["full"].epochs, recipes["full"].label_smoothing) == (3, 0.1)
+    assert {type(step).__name__ for step in recipes["full"].augment} == {"Crop", "Cutout"}
+    assert not list(Path().rglob("test-openings.jsonl"))
+
+    by = {
+        way: [t.value for t in trials_in(NAME) if t.params["training"] == way]
+        for way in ("full", "1 epoch")
+    }
+    tau = kendalltau(by["1 epoch"], by["full"]).statistic
+    assert found.rows[0].tau.value == (None if math.isnan(tau) else pytest.approx(tau))
+
+    again: list[Event] = []
+    assert calibrate(BASE, **LITTLE, watch=again.append) == found
+    assert not any(isinstance(event, TrialEnded) for event in again)
+    said = render(read_report(BASE))
+    assert "Short trainings against full ones" in said
+    assert found.advice in answer_lines(read_report(BASE))
+    with pytest.raises(InputError, match=r"--archs was 5, now 6; --short was 1,2, now 1; --ep"):
+        calibrate(BASE, archs=6, short=[1], epochs=4, top=2)
+
+
+def test_it_goes_on_where_it_stopped() -> None:
+    run(trials=1, train_samples=100, epochs=1, timeout=1e-9)
+    stopped: list[Event] = []
+
+    def stop(event: Event) -> None:
+        stopped.append(event)
+        if sum(isinstance(event, TrialEnded) for event in stopped) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        calibrate(BASE, **LITTLE, watch=stop)
+    assert Calibration.read(FOLDER) is None
+    events: list[Event] = []
+    partly = calibrate(BASE, **LITTLE, timeout=1e-9, watch=events.append)
+    started = next(event for event in events if isinstance(event, SearchStarted))
+    assert (started.tally.trained, started.trials) == (2, 25)
+    assert (partly.finished, partly.n, partly.rows, partly.recommended) == (False, 0, (), None)
+    assert partly.advice.endswith(partly.command)
+    assert Calibration.read(FOLDER) == partly
+
+
+def config_in(space: Space = SMALL, **fields: Any) -> StudyConfig:
+    return config_of(Free(space=space), budget=Budget(limit=12_000), **fields)
+
+
+def test_architectures_are_spread_evenly_by_ratio() -> None:
+    config = config_in()
+    archs = spread_archs(config, SMALL, 8)
+    sizes = [count_params(arch) for arch in archs]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] <= 12_000
+    assert len({arch.digest() for arch in archs}) == 8
+    steps = np.diff(np.log(sizes))
+    assert steps.max() < 1.5 * steps.min(), sizes
+    assert {arch.in_channels for arch in archs} == {1}
+    assert spread_archs(config, SMALL, 8) == archs
+    assert spread_archs(config.changed(seed=1), SMALL, 8) != archs
+
+
+def test_no_more_architectures_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spread, "MOST_DRAWS", 500)
+    few = Space.parse(
+        {"arch": {"stages": 1, "width": [4, 8, 12], "depth": [1, 2], "block": "basic",
+                  "se": "none", "shortcut_kernel": 1}}, "t",
+    )  # fmt: skip
+    assert len(spread_archs(config_in(few), few, 6)) == 6
+    with pytest.raises(InputError, match=r"--archs must be at most 6, .* got 7"):
+        spread_archs(config_in(few), few, 7)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"archs": 4}, "--archs must be from 5 to 1,000, got 4"),
+        ({"short": ()}, "--short must be whole numbers from 1, each more than the last, got "),
+        ({"short": (0, 1)}, "each more than the last, got 0,1"),
+        ({"short": (3, 1)}, "each more than the last, got 3,1"),
+        ({"short": (1, 1)}, "each more than the last, got 1,1"),
+        ({"short": (1, 30)}, "--short must be less than --epochs, got 1,30 and 30"),
+        ({"top": 12}, "--top must be from 1 to less than --archs, got 12 and 12"),
+        ({"top": 0}, "less than --archs, got 0 and 12"),
+        ({"seeds": 0}, "--seeds must be from 1 to 10,000, got 0"),
+        ({"epochs": 10_001}, "--epochs must be from 1 to 10,000, got 10001"),
+        ({"recipe": "best"}, "unknown recipe 'best', known: short, full"),
+    ],
+)
+def test_what_cant_be_asked(asked: dict[str, Any], says: str) -> None:
+    with pytest.raises(InputError) as refused:
+        AskedCalibration(**asked)
+    assert says in str(refused.value)
+
+
+def test_only_a_search_has_a_space() -> None:
+    config = config_of(grid_of({"x": ("a", "b")}, [ARCH], 1))
+    with pytest.raises(InputError, match=r"--study must be a search.*, got 'made', a grid"):
+        calibrated_space(BegunStudy("made", Path("studies/made"), config, guessed=False))
+
+
+GOOD = Measured(val_accuracy=0.9, val_loss=0.2, train_losses=(1.0, 0.5))
+BAD = Measured(val_accuracy=0.5, val_loss=1.2, train_losses=(2.0, 1.5))
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_a_criterion_is_higher_for_what_is_better(name: str) -> None:
+    judge = CRITERIA[name]
+    assert judge(Short(GOOD, GOOD)) > judge(Short(BAD, BAD))
+    mixed = judge(Short(GOOD, BAD)), judge(Short(BAD, GOOD))
+    assert (mixed[0] < mixed[1]) is (name == "averaged weights' loss")
+
+
+def made_trainings(n: int, seeds: int) -> Trainings:
+    """Accuracies that rise with the architecture, short and in full."""
+    ways = [FULL, *short_trainings(1), *short_trainings(3)]
+    return {
+        (f"{place}", way, seed): replace(GOOD, val_accuracy=place / 10)
+        for place in range(n)
+        for way in ways
+        for seed in range(seeds)
+    }
+
+
+def test_an_architecture_of_which_a_training_is_missing_is_left_out() -> None:
+    asked = AskedCalibration(archs=6, short=(1, 3), seeds=2)
+    ways = [FULL, *short_trainings(1), *short_trainings(3)]
+    networks = [f"{place}" for place in range(6)]
+    measured = made_trainings(6, 2)
+    del measured["5", "3 epochs", 1]
+    compared = compare(asked, networks, ways, measured, seed=0)
+    assert compared.networks == ("0", "1", "2", "3", "4")
+    for row in compared.rows():
+        if row.criterion == SEARCHES_BY:
+            assert row.tau.model_dump() == {"value": 1, "low": 1, "high": 1}
+            assert row.regret.model_dump() == {"value": 0, "low": 0, "high": 0}
+        else:
+            assert row.tau.value is None, "all losses are equal"
+    del measured["4", FULL, 0]
+    assert compare(asked, networks, ways, measured, seed=0).rows() == ()
