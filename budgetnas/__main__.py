@@ -12,7 +12,7 @@ def main() -> int:
     """
     words = sys.argv[1:]
     last_words = "budgetnas: interrupted"
-    if words[:1] in (["search"], ["retrain"], ["run"], ["calibrate"]):
+    if words[:1] in (["search"], ["retrain"], ["run"], ["calibrate"], ["compare"]):
         last_words = f"Interrupted. What was finished is kept. To go on: {signals.repeated(words)}"
     signals.end_on_the_spot(last_words)
     from budgetnas.cli.main import main as run

@@ -13,6 +13,7 @@ from budgetnas.cli import signals
 from budgetnas.cli.bench import bench
 from budgetnas.cli.best import best
 from budgetnas.cli.calibrate import calibrate
+from budgetnas.cli.compare import compare
 from budgetnas.cli.count import count
 from budgetnas.cli.dashboard import dashboard
 from budgetnas.cli.finalists import finalists
@@ -35,8 +36,8 @@ app = typer.Typer(
 
 # add yours here
 COMMANDS = (
-    plan, search, best, finalists, retrain, run, report, calibrate, bench, count, presets,
-    dashboard,
+    search, retrain, run, report, plan, best, finalists, compare, calibrate, bench, count,
+    presets, dashboard,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

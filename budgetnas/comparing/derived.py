@@ -1,10 +1,12 @@
-"""Training a grid of networks for a study that has begun, as a study in a folder of its own."""
+"""Training more networks for a study that has begun, as a study in a folder of its own."""
 
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from optuna.trial import FrozenTrial
 
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher, nobody
@@ -13,8 +15,8 @@ from budgetnas.recipe import Recipe
 from budgetnas.searching.asked_workers import check_workers
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.work import Job, SearchResult, work
-from budgetnas.space import Grid
-from budgetnas.study.begun import BegunStudy
+from budgetnas.space import Fill, Free, Grid
+from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.config import About, StudyConfig, storage_url
 from budgetnas.study.place import config_path, study_folder
 from budgetnas.train.device import choose_device
@@ -72,22 +74,83 @@ def train_grid(
         InputError: If it has begun with another grid, or what is asked can't be.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
+    settled = Settled(recipe, grid, list(notices))
+    return _train(base, _Derived(variant, settled, about), means)
+
+
+def train_drawn(
+    base: BegunStudy,
+    variant: str,
+    proposal: Free | Fill,
+    trials: int,
+    about: About,
+    means: Means,
+) -> SearchResult:
+    """Train what a proposal draws exactly as the trials of a study, until there are so many.
+
+    Args:
+        base: The study.
+        variant: What it is called; its folder, in the study's.
+        proposal: Where networks come from; what is over the study's limits does not count.
+        trials: How many trained trials there should be in the end.
+        about: Words for its report.
+        means: With what they are trained.
+
+    Raises:
+        InputError: If it has begun otherwise, or what is asked can't be.
+        SearchFailed: After five failed trials in a row.
+        KeyboardInterrupt: As it came; everything finished is kept.
+    """
+    settled = Settled(base.config.recipe, proposal, [])
+    return _train(base, _Derived(variant, settled, about, trials, as_searched=True), means)
+
+
+def derived_trials(
+    base: BegunStudy, variant: str, storage: str | None
+) -> tuple[StudyConfig, Sequence[FrozenTrial]]:
+    """Read what was trained for a study: what defines it, and its trials by number."""
+    found = find_begun(derived_name(base, variant))
+    return found.config, found.trials(storage if base.config.storage else None)
+
+
+@dataclass(frozen=True)
+class _Derived:
+    """What a study that is derived from another shall be."""
+
+    variant: str
+    settled: Settled
+    about: About
+    trials: int = 0
+    """How many trained ones it shall have; a grid has its own number."""
+    as_searched: bool = False
+    """Whether it has the study's pruner, and its choice of an epoch, too."""
+
+    def plan(self, name: str, config: StudyConfig, means: Means) -> Plan:
+        """Take the images, split, seed and limits of a study."""
+        source = config.data if means.data_dir is None else config.data.at(means.data_dir)
+        return Plan(
+            name, source, config.seed, config.train_samples, at_most=False, budget=config.budget,
+            pruner=config.pruner if self.as_searched else "none",
+            settle=lambda facts: self.settled,
+            select=config.select if self.as_searched else "last",
+            about=self.about, limits=config.limits,
+        )  # fmt: skip
+
+
+def _train(base: BegunStudy, derived: _Derived, means: Means) -> SearchResult:
+    """Begin a derived study, or go on with it."""
     if means.timeout is not None and not means.timeout > 0:
         raise InputError(f"timeout > 0 must hold, got {means.timeout:g}")
     at_once = check_workers(means.workers)
-    name, config = derived_name(base, variant), base.config
+    name, config = derived_name(base, derived.variant), base.config
     folder = study_folder(name)
     began = StudyConfig.read(folder) if config_path(folder).is_file() else None
-    source = config.data if means.data_dir is None else config.data.at(means.data_dir)
-    plan = Plan(
-        name, source, config.seed, config.train_samples, at_most=False, budget=config.budget,
-        pruner="none", settle=lambda facts: Settled(recipe, grid, list(notices)), about=about,
-    )  # fmt: skip
+    plan = derived.plan(name, config, means)
     require_writable(folder)
     url = storage_url(config, base.folder, means.storage) if config.storage else None
     deadline = math.inf if means.timeout is None else time.monotonic() + means.timeout
     job = Job(
-        name, folder, plan, began, means.data_dir, url, 0, deadline,
+        name, folder, plan, began, means.data_dir, url, derived.trials, deadline,
         choose_device(means.device), at_once,
     )  # fmt: skip
     return work(job, means.watch)

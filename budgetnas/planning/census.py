@@ -41,11 +41,8 @@ class Census:
     """Upper end."""
     largest: Arch | None
     """What fills the limits most of all that were counted; None where nothing fits."""
-
-    @property
-    def exact(self) -> bool:
-        """Whether all were counted."""
-        return self.looked_at == self.held
+    exact: bool
+    """Whether all were counted."""
 
     @property
     def share(self) -> float:
@@ -121,7 +118,8 @@ def census(
     """
     groups = list(_groups(space))
     held = sum(group.size for group in groups)
-    batches = _all(groups) if held <= EXACT else _sample(groups, held, seed)
+    exact = held <= EXACT
+    batches = _all(groups) if exact else _sample(groups, held, seed)
     looked_at = fitting = 0
     largest, most = None, 0.0
     for group, places in batches:
@@ -134,8 +132,8 @@ def census(
         if most < filling[at] <= 1:
             most, largest = filling[at], group.one(columns, at, in_channels, num_classes)
     interval = binomtest(fitting, looked_at).proportion_ci(0.95)
-    low, high = (interval.low, interval.high) if looked_at < held else (fitting / held,) * 2
-    return Census(held, looked_at, fitting, float(low), float(high), largest)
+    low, high = (fitting / held,) * 2 if exact else (interval.low, interval.high)
+    return Census(held, looked_at, fitting, float(low), float(high), largest, exact)
 
 
 def _under(filling: Shares) -> Shares:

@@ -16,6 +16,7 @@ from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.report.answer import NOT_RECORDED, answer_lines
 from budgetnas.report.calibration import calibration_caption
+from budgetnas.report.comparison import comparison_caption
 from budgetnas.report.counted import CountedReport, counted_figures, find_counted
 from budgetnas.report.figures import report_figures
 from budgetnas.report.method import method_lines
@@ -141,6 +142,8 @@ def _study_words(report: Report) -> dict[str, Any]:
         "any_test_selected": bool(report.runs["test_selected"].any()),
         "calibration": report.calibration,
         "calibration_caption": report.calibration and calibration_caption(report.calibration),
+        "comparison": report.comparison,
+        "comparison_caption": report.comparison and comparison_caption(report.comparison),
         "epochs_kept": EPOCHS_KEPT,
         "failed": table[table["kind"] == Kind.FAILED].to_dict("records"),
         "heading": heading,

@@ -18,6 +18,7 @@ from budgetnas.report.summary import BEST, TIE, measure_noise, summary_table
 from budgetnas.report.trials import curve_table, trial_table
 from budgetnas.space.grid import Grid
 from budgetnas.study.calibration import Calibration
+from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig, storage_url
 from budgetnas.study.noise import Noise
 from budgetnas.study.owned import require_unchanged
@@ -82,6 +83,11 @@ class Report:
     def calibration(self) -> Calibration | None:
         """How far its short trainings can be trusted; None where that was not measured."""
         return Calibration.read(self.folder)
+
+    @cached_property
+    def comparison(self) -> Comparison | None:
+        """What gave its winner's accuracy; None where that was not measured."""
+        return Comparison.read(self.folder)
 
     @cached_property
     def counts(self) -> Tally:

@@ -215,6 +215,8 @@ def _short(value: object) -> str:
 
 
 def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
     return value.model_dump(mode="json") if isinstance(value, Spec) else value
 
 

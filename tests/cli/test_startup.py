@@ -9,7 +9,8 @@ from tests.conftest import Program, environment
 
 HEAVY = ("torch", "torchvision", "optuna", "pandas", "sklearn", "numpy", "sqlalchemy")
 COMMANDS = (
-    "search", "retrain", "finalists", "calibrate", "bench", "count", "presets", "dashboard",
+    "search", "retrain", "plan", "best", "finalists", "calibrate", "bench", "count",
+    "presets", "dashboard",
 )  # fmt: skip
 
 

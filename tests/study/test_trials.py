@@ -33,7 +33,7 @@ def test_kinds(each: FrozenTrial, kind: Kind) -> None:
 
 def test_tally() -> None:
     counted = tally(each for each, _ in TRIALS)
-    assert counted == Tally(trained=2, pruned=1, over_budget=1, duplicates=1, failed=1)
+    assert counted == Tally(trained=2, pruned=1, over_budget=1, duplicates=1, failed=1, epochs=4)
 
 
 def test_a_foreign_trial_is_refused_not_guessed() -> None:

@@ -1,0 +1,92 @@
+"""Making a network as a whole wider or narrower, until it fills its limits."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from budgetnas.arch import Arch, Budget, fits
+from budgetnas.arch.many import Archs, Stages
+from budgetnas.searching.counting import Counts, Shares, loads
+
+WIDEST = 1_000_000
+"""The most channels that an architecture may have."""
+
+
+def scaled(arch: Arch, limits: Sequence[Budget], image_size: int) -> Arch | None:
+    """Scale all widths of a network by one factor, so that it comes nearest to its limits.
+
+    Widths are rounded: to multiples of 8 where the narrowest stage has 32 channels or more, so
+    that none is off by more than an eighth; else to whole numbers. A stem of its own width, as a
+    Wide ResNet's, keeps it; any other follows the first stage.
+
+    Args:
+        arch: The network, fitted to the images.
+        limits: What must not be exceeded.
+        image_size: Side of an image in pixels.
+
+    Returns:
+        Of all widths that such a factor gives and that fit, those with the largest cost; None
+        where not even one channel in the narrowest stage fits.
+    """
+    for step, narrowest in _steps(arch):
+        widths = _family(arch, step, narrowest, limits, image_size)
+        shares = _loads(arch, widths, limits, image_size)
+        fitting = np.flatnonzero(shares <= 1)
+        if len(fitting):
+            return _with(arch, widths[fitting[shares[fitting].argmax()]])
+    return None
+
+
+def _steps(arch: Arch) -> tuple[tuple[int, int], ...]:
+    """What widths are multiples of, with the narrowest that is rounded so; coarse ones first."""
+    finest = 4 if arch.block == "bottleneck" else 1
+    return (8, 32), (finest, finest)
+
+
+def _family(
+    arch: Arch, step: int, narrowest: int, limits: Sequence[Budget], image_size: int
+) -> Counts:
+    """List all roundings of the scaled widths, int64 [n, stages], up to one that is too wide."""
+    own = np.array([stage.width for stage in arch.stages], dtype=np.int64)
+    low = narrowest / own.min()
+    high = low
+    while 2 * high * own.max() <= WIDEST and fits(
+        limits, _with(arch, _rounded(own, np.array([high]), step)[0]), image_size
+    ):
+        high *= 2
+    # where a width is rounded up from; between two such factors nothing changes
+    turns = [
+        (np.arange(low * width // step, high * width // step + 1) + 0.5) * step / width
+        for width in own
+    ]
+    inner = np.concatenate(turns)
+    edges = np.unique(np.array([low, *inner[(low < inner) & (inner < high)], high]))
+    factors = np.array([low, *(edges[1:] + edges[:-1]) / 2])
+    return np.unique(_rounded(own, factors, step), axis=0)
+
+
+def _rounded(own: Counts, factors: Shares, step: int) -> Counts:
+    """Scale widths [stages] by factors [n], to multiples of a step: int64 [n, stages]."""
+    return (step * np.floor(factors[:, None] * own / step + 0.5)).astype(np.int64)
+
+
+def _follows(arch: Arch) -> bool:
+    return arch.stem_width == arch.stages[0].width
+
+
+def _loads(arch: Arch, widths: Counts, limits: Sequence[Budget], image_size: int) -> Shares:
+    """Return the largest cost over its limit, float64 [n], of widths [n, stages]."""
+    stages = tuple(
+        Stages(column, stage.depth, stage.kernel, stage.shortcut_kernel)
+        for column, stage in zip(widths.T, arch.stages, strict=True)
+    )
+    archs = Archs(arch.block, stages, None, arch.se, arch.norm, arch.in_channels, arch.num_classes)
+    return loads(archs, None if _follows(arch) else arch.stem_width, limits, image_size)
+
+
+def _with(arch: Arch, widths: Counts) -> Arch:
+    stages = tuple(
+        stage.changed(width=int(width)) for stage, width in zip(arch.stages, widths, strict=True)
+    )
+    stem = int(widths[0]) if _follows(arch) else arch.stem_width
+    return arch.changed(stages=stages, stem_width=stem)

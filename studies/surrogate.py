@@ -1,0 +1,257 @@
+"""A surrogate of training, fitted on really trained small networks, and searches on it.
+
+`fitted()` reads studies/small-networks/results/networks.csv and learns the accuracy after every
+epoch from what a network is. `search_on` runs the program's own loop, with its samplers,
+proposals, pruners and rules, on a crew that trains nothing and reports what the surrogate says.
+"""
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import kendalltau
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import RBF, WhiteKernel
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import KFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from budgetnas.arch import Arch, Budget, count_macs, count_params
+from budgetnas.data import DataSource
+from budgetnas.events import nobody
+from budgetnas.recipe import Numerics, load_recipe
+from budgetnas.searching.loop import Loop
+from budgetnas.searching.record import Record
+from budgetnas.searching.training import Answer, Assignment, Said, Trained
+from budgetnas.seeds import derive_seed
+from budgetnas.space import Proposal
+from budgetnas.study.config import DataFacts, StudyConfig
+from budgetnas.study.trials import Kind, best_trial, kind_of
+
+TABLE = Path("studies/small-networks/results/networks.csv")
+EPOCHS, SIZE = 9, 12
+FOLDS = 10
+FEATURES = 13
+"""Numbers that describe a network."""
+Floats = NDArray[np.float64]
+
+# what learns accuracies [n, epochs] from features [n, f]
+MODELS: dict[str, Callable[[], Any]] = {
+    "ridge": lambda: make_pipeline(StandardScaler(), RidgeCV(np.logspace(-3, 3, 13))),
+    "trees": lambda: ExtraTreesRegressor(500, min_samples_leaf=2, random_state=0),
+    "gp": lambda: make_pipeline(
+        StandardScaler(),
+        GaussianProcessRegressor(RBF([3.0] * FEATURES) + WhiteKernel(0.1), normalize_y=True),
+    ),
+}
+
+
+def features(arch: Arch) -> list[float]:
+    """Describe a network by numbers: sizes by their logarithms, the rest by what it has."""
+    widths = [stage.width for stage in arch.stages]
+    depths = [stage.depth for stage in arch.stages]
+    return [
+        math.log(count_params(arch)),
+        math.log(count_macs(arch, SIZE)),
+        float(len(widths)),
+        math.log(sum(depths)),
+        math.log(widths[0]),
+        math.log(widths[-1]),
+        math.log(max(widths) / min(widths)),
+        math.log(min(widths)),
+        float(depths[0]),
+        float(depths[-1]),
+        float(arch.block == "preact"),
+        float(arch.se is not None and arch.se.where == "block"),
+        float(arch.se is not None and arch.se.where == "stem"),
+    ]
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """What a network's accuracy would be after each epoch."""
+
+    model: Any
+    noise: float
+    """Standard deviation of what a seed adds to all of a training's accuracies."""
+
+    def curve(self, arch: Arch) -> Floats:
+        """Return the mean accuracy after each epoch, float64 [epochs]."""
+        predicted: Floats = self.model.predict(np.array([features(arch)]))[0]
+        return predicted
+
+    def trained(self, arch: Arch, seed: int) -> Floats:
+        """Return the accuracies of one training with this seed."""
+        return self.curve(arch) + random.Random(seed).gauss(0, self.noise)
+
+
+def read_table(path: Path = TABLE) -> pd.DataFrame:
+    """Read the trained networks: a row a training."""
+    return pd.read_csv(path)
+
+
+def learnable(table: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return features [n, f] and mean accuracies [n, epochs] of each network."""
+    columns = [f"val_accuracy_{epoch}" for epoch in range(1, EPOCHS + 1)]
+    means = table.groupby("arch", sort=False)[columns].mean()
+    described = [features(Arch.from_json(text)) for text in means.index]
+    return np.array(described), means.to_numpy()
+
+
+def seed_noise(table: pd.DataFrame) -> float:
+    """Pool the standard deviation of the last accuracy over seeds; NaN if none was repeated."""
+    groups = table.groupby("arch")[f"val_accuracy_{EPOCHS}"]
+    sizes, variances = groups.count(), groups.var(ddof=1)
+    repeated = sizes >= 2
+    df = (sizes[repeated] - 1).sum()
+    return math.sqrt(((sizes[repeated] - 1) * variances[repeated]).sum() / df) if df else math.nan
+
+
+def held_out(name: str, x: Floats, y: Floats) -> Floats:
+    """Predict each network by a model that has not seen it: float64 [n, epochs]."""
+    predicted = np.empty_like(y)
+    for seen, unseen in KFold(FOLDS, shuffle=True, random_state=0).split(x):
+        predicted[unseen] = MODELS[name]().fit(x[seen], y[seen]).predict(x[unseen])
+    return predicted
+
+
+def held_out_tau(
+    name: str, x: Floats, y: Floats, resamples: int = 1_000
+) -> tuple[float, float, float]:
+    """Return Kendall's tau of predictions for networks not seen, with its 95 % interval."""
+    predicted, actual = held_out(name, x, y)[:, -1], y[:, -1]
+    rng = np.random.default_rng(0)
+    draws = [rng.integers(0, len(y), len(y)) for _ in range(resamples)]
+    taus = [kendalltau(predicted[each], actual[each]).statistic for each in draws]
+    low, high = np.quantile(taus, [0.025, 0.975])
+    return float(kendalltau(predicted, actual).statistic), float(low), float(high)
+
+
+def fitted(name: str, table: pd.DataFrame) -> Surrogate:
+    """Fit a surrogate on all trained networks."""
+    x, y = learnable(table)
+    return Surrogate(MODELS[name]().fit(x, y), seed_noise(table))
+
+
+class SurrogateCrew:
+    """Trains nothing: says what the surrogate says, an epoch at a time."""
+
+    def __init__(self, surrogate: Surrogate) -> None:
+        self._surrogate = surrogate
+        self._trial = 0
+        self._epochs: Iterator[Trained] | None = None
+
+    @property
+    def free(self) -> int:
+        """One, or none."""
+        return int(self._epochs is None)
+
+    @property
+    def speaks(self) -> bool:
+        """It only says what it is asked."""
+        return False
+
+    def begin(self, assignment: Assignment) -> None:
+        """Look up a trial's accuracies."""
+        self._trial = assignment.trial
+        values = self._surrogate.trained(assignment.arch, assignment.seed)
+        self._epochs = iter(_said(values[: assignment.recipe.epochs]))
+
+    def listen(self) -> tuple[int, Said]:
+        """Say the next epoch's."""
+        assert self._epochs is not None, "a trial has begun"
+        return self._trial, next(self._epochs)
+
+    def answer(self, trial: int, answer: Answer) -> None:
+        """Go on, or let go of the trial."""
+        if answer is Answer.END:
+            self._epochs = None
+
+
+def _said(values: Floats) -> Iterator[Trained]:
+    for epoch, value in enumerate(map(float, values), start=1):
+        attributes: dict[str, object] = {"val_accuracy": value, "epochs": epoch}
+        yield Trained(epoch, value, value, attributes, 0.0)
+
+
+@dataclass(frozen=True)
+class Searched:
+    """A search on the surrogate."""
+
+    surrogate: Surrogate
+    trials: Sequence[optuna.trial.FrozenTrial]
+
+    @cached_property
+    def trained(self) -> list[optuna.trial.FrozenTrial]:
+        """Its trained trials, in order."""
+        return [trial for trial in self.trials if kind_of(trial) is Kind.TRAINED]
+
+    @property
+    def feasible_share(self) -> float:
+        """Which of its draws fit."""
+        over = sum(kind_of(trial) is Kind.OVER_BUDGET for trial in self.trials)
+        return 1 - over / len(self.trials)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that it trained."""
+        return sum(trial.user_attrs["epochs"] for trial in self.trained)
+
+    def found(self, epochs: float = math.inf) -> float:
+        """Return the true accuracy, without a seed's luck, of what it takes for the best.
+
+        Args:
+            epochs: Of what it has trained in so many epochs.
+        """
+        within, spent = [], 0
+        for trial in self.trained:
+            spent += trial.user_attrs["epochs"]
+            if spent > epochs:
+                break
+            within.append(trial)
+        best = best_trial(within)
+        assert best is not None, "something was completed"
+        arch = Arch.from_json(best.user_attrs["arch"])
+        return float(self.surrogate.curve(arch)[-1])
+
+
+def search_on(
+    surrogate: Surrogate,
+    proposal: Proposal,
+    budget: str,
+    *,
+    trials: int,
+    seed: int,
+    pruner: str = "halving",
+) -> Searched:
+    """Run a search for so many trained trials on the surrogate."""
+    config = StudyConfig(
+        name="surrogate", version="", seed=seed, pruner=pruner, budget=Budget.from_text(budget),
+        data=DataSource.choose("cifar10", None, SIZE),
+        facts=DataFacts(channels=3, classes=tuple("0123456789"), fingerprint="", train=2_000,
+                        val=2_500, split=""),
+        numerics=Numerics(), recipe=load_recipe("short").changed(epochs=EPOCHS),
+        proposal=proposal,
+    )  # fmt: skip
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    study = optuna.create_study(direction="maximize")
+    with TemporaryDirectory() as folder:
+        record = Record(study, config, Path(folder))
+        Loop(record, SurrogateCrew(surrogate), nobody).run(trials, math.inf)
+    return Searched(surrogate, study.get_trials(deepcopy=False))
+
+
+def derived(seed: int, *names: str | int) -> int:
+    """Derive a seed, as studies do."""
+    return derive_seed(seed, *names)
