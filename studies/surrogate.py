@@ -6,7 +6,6 @@ proposals, pruners and rules, on a crew that trains nothing and reports what the
 """
 
 import math
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +33,6 @@ from budgetnas.recipe import Numerics, load_recipe
 from budgetnas.searching.loop import Loop
 from budgetnas.searching.record import Record
 from budgetnas.searching.training import Answer, Assignment, Said, Trained
-from budgetnas.seeds import derive_seed
 from budgetnas.space import Proposal
 from budgetnas.study.config import DataFacts, StudyConfig
 from budgetnas.study.trials import Kind, best_trial, kind_of
@@ -80,20 +78,34 @@ def features(arch: Arch) -> list[float]:
 
 @dataclass(frozen=True)
 class Surrogate:
-    """What a network's accuracy would be after each epoch."""
+    """What a network's accuracy would be after each epoch.
+
+    Three parts add up: what the model says of a network; what it can't say, which is drawn for
+    each network, always the same; and what a seed adds, drawn for each training. Both are normal,
+    with the covariances over epochs that were measured, so that early ranks are as misleading
+    here as they were in training.
+    """
 
     model: Any
-    noise: float
-    """Standard deviation of what a seed adds to all of a training's accuracies."""
+    own: Floats
+    """Covariance of what the model can't say, float64 [epochs, epochs]."""
+    noise: Floats
+    """Covariance of what a seed adds, float64 [epochs, epochs]."""
 
-    def curve(self, arch: Arch) -> Floats:
-        """Return the mean accuracy after each epoch, float64 [epochs]."""
+    def mean(self, arch: Arch) -> Floats:
+        """Return the accuracy after each epoch in the mean over seeds, float64 [epochs]."""
         predicted: Floats = self.model.predict(np.array([features(arch)]))[0]
-        return predicted
+        return predicted + _normal(self.own, int(arch.digest()[:8], 16))
 
     def trained(self, arch: Arch, seed: int) -> Floats:
         """Return the accuracies of one training with this seed."""
-        return self.curve(arch) + random.Random(seed).gauss(0, self.noise)
+        return self.mean(arch) + _normal(self.noise, seed)
+
+
+def _normal(covariance: Floats, seed: int) -> Floats:
+    random = np.random.default_rng(seed)
+    drawn: Floats = random.multivariate_normal(np.zeros(len(covariance)), covariance)
+    return drawn
 
 
 def read_table(path: Path = TABLE) -> pd.DataFrame:
@@ -109,13 +121,19 @@ def learnable(table: pd.DataFrame) -> tuple[Floats, Floats]:
     return np.array(described), means.to_numpy()
 
 
-def seed_noise(table: pd.DataFrame) -> float:
-    """Pool the standard deviation of the last accuracy over seeds; NaN if none was repeated."""
-    groups = table.groupby("arch")[f"val_accuracy_{EPOCHS}"]
-    sizes, variances = groups.count(), groups.var(ddof=1)
-    repeated = sizes >= 2
-    df = (sizes[repeated] - 1).sum()
-    return math.sqrt(((sizes[repeated] - 1) * variances[repeated]).sum() / df) if df else math.nan
+def seed_noise(table: pd.DataFrame) -> Floats:
+    """Pool the covariance over epochs of what seeds change, from networks trained twice or more.
+
+    Returns:
+        float64 [epochs, epochs].
+    """
+    columns = [f"val_accuracy_{epoch}" for epoch in range(1, EPOCHS + 1)]
+    groups = table.groupby("arch")[columns]
+    repeated = table[groups.transform("count")[columns[0]] >= 2]
+    off = repeated[columns] - repeated.groupby("arch")[columns].transform("mean")
+    df = len(repeated) - repeated["arch"].nunique()
+    covariance: Floats = off.to_numpy().T @ off.to_numpy() / df
+    return covariance
 
 
 def held_out(name: str, x: Floats, y: Floats) -> Floats:
@@ -139,9 +157,20 @@ def held_out_tau(
 
 
 def fitted(name: str, table: pd.DataFrame) -> Surrogate:
-    """Fit a surrogate on all trained networks."""
+    """Fit a surrogate on all trained networks; how wrong it is, networks not seen tell."""
     x, y = learnable(table)
-    return Surrogate(MODELS[name]().fit(x, y), seed_noise(table))
+    noise = seed_noise(table)
+    off = y - held_out(name, x, y)
+    seeds = len(table) / len(y)
+    own = _without(off.T @ off / len(y), noise / seeds)
+    return Surrogate(MODELS[name]().fit(x, y), own, noise)
+
+
+def _without(covariance: Floats, part: Floats) -> Floats:
+    """Take a covariance out of another; what would be negative is nothing."""
+    values, vectors = np.linalg.eigh(covariance - part)
+    rest: Floats = vectors @ np.diag(np.maximum(values, 0)) @ vectors.T
+    return rest
 
 
 class SurrogateCrew:
@@ -223,7 +252,7 @@ class Searched:
         best = best_trial(within)
         assert best is not None, "something was completed"
         arch = Arch.from_json(best.user_attrs["arch"])
-        return float(self.surrogate.curve(arch)[-1])
+        return float(self.surrogate.mean(arch)[-1])
 
 
 def search_on(
@@ -250,8 +279,3 @@ def search_on(
         record = Record(study, config, Path(folder))
         Loop(record, SurrogateCrew(surrogate), nobody).run(trials, math.inf)
     return Searched(surrogate, study.get_trials(deepcopy=False))
-
-
-def derived(seed: int, *names: str | int) -> int:
-    """Derive a seed, as studies do."""
-    return derive_seed(seed, *names)

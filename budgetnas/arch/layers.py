@@ -65,12 +65,13 @@ class Conv(_Leaf):
 
     def params(self) -> int:
         """Trainable parameters."""
-        return self.w_in * self.w_out * self.kernel**2 + self.bias * self.w_out
+        weights = self.w_in * self.w_out * (self.kernel * self.kernel)
+        return weights + self.w_out if self.bias else weights
 
     def macs(self, shape: Shape) -> int:
         """Multiply-adds; the bias is not counted."""
         _, height, width = self.output(shape)
-        return self.w_in * self.w_out * self.kernel**2 * height * width
+        return self.w_in * self.w_out * (self.kernel * self.kernel) * height * width
 
     def output(self, shape: Shape) -> Shape:
         """The output's shape for an input of this shape."""

@@ -9,6 +9,7 @@ from budgetnas.arch import COST_NAMES
 from budgetnas.report.finalists import FinalistStudy, read_finalists, winner_line
 from budgetnas.report.read import Report
 from budgetnas.report.summary import OUT, VERDICTS, WORSE
+from budgetnas.searching.work import epochs_in_full
 from budgetnas.study.noise import Noise
 from budgetnas.study.trials import Kind
 
@@ -125,17 +126,30 @@ def _progress(report: Report) -> str:
 
 
 def _of_search(report: Report) -> list[str]:
-    best, counts, budget = report.best, report.counts, report.config.budget
+    best, counts = report.best, report.counts
     assert best is not None
+    limits = ", ".join(f"{b.limit:,} {COST_NAMES[b.cost]}" for b in report.config.all_limits)
     return [
         f"Best: trial {best['cell']}, {best['mean']:.2%} with {best['params']:,.0f} parameters "
-        f"(budget: {budget.limit:,} {COST_NAMES[budget.cost]}): {best['configuration']}.",
+        f"(budget: {limits}): {best['configuration']}.",
         _smallest_tie(report),
         winner_line(read_finalists(report.config, report.storage)),
         f"{counts.trained} networks were trained, {counts.pruned} of them stopped early; "
         f"{counts.over_budget} draws were over the budget and never trained, "
         f"{counts.duplicates} were duplicates, {counts.failed} failed.",
+        _epochs(report),
     ]
+
+
+def _epochs(report: Report) -> str:
+    """Say what stopping early has saved."""
+    done, whole = report.counts.epochs, epochs_in_full(report.config, report.trials)
+    if done >= whole:
+        return ""
+    return (
+        f"They were trained for {done:,} epochs, {done / whole:.2f} times as many as without "
+        "stopping early."
+    )
 
 
 def _smallest_tie(report: Report) -> str:

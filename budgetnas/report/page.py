@@ -2,6 +2,7 @@
 
 import math
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from markupsafe import Markup
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
-from budgetnas.arch import COST_NAMES
+from budgetnas.arch import describe_limits
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.report.answer import NOT_RECORDED, answer_lines
@@ -25,6 +26,7 @@ from budgetnas.report.style import Drawn
 from budgetnas.report.summary import VERDICTS
 from budgetnas.report.trials import axis_column, axis_names
 from budgetnas.spec import printable
+from budgetnas.study.front import front
 from budgetnas.study.trials import Kind
 
 DOCTYPE = b"<!doctype html>"
@@ -145,6 +147,7 @@ def _study_words(report: Report) -> dict[str, Any]:
         "comparison": report.comparison,
         "comparison_caption": report.comparison and comparison_caption(report.comparison),
         "epochs_kept": EPOCHS_KEPT,
+        "front": [] if report.grid else _front(report),
         "failed": table[table["kind"] == Kind.FAILED].to_dict("records"),
         "heading": heading,
         "is_search": report.grid is None,
@@ -164,6 +167,14 @@ def _study_words(report: Report) -> dict[str, Any]:
     }
 
 
+def _front(report: Report) -> list[dict[str, Any]]:
+    """List the networks that no cheaper one is as good as, for people."""
+    return [
+        {**asdict(step), "network": str(report.arch_of(step.number))}
+        for step in front(report.trials)
+    ]
+
+
 def _label(report: Report) -> tuple[str, str]:
     """Say what stands above the names of configurations, and which column they are in."""
     axes = axis_names(report.config)
@@ -174,8 +185,8 @@ def _label(report: Report) -> tuple[str, str]:
 
 def _question(report: Report) -> str:
     """Ask what a search asks."""
-    budget = report.config.budget
-    return f"Which network of at most {budget} {COST_NAMES[budget.cost]} is the most accurate?"
+    limits = describe_limits(report.config.all_limits)
+    return f"Which network of at most {limits} is the most accurate?"
 
 
 def _embedded(place: int, drawn: Drawn) -> dict[str, Any]:

@@ -71,6 +71,25 @@ BUDGETS = [
     row("search --budget 1e99", "from 1 to 1e+15, got '1e99'"),
     row("count resnet18 --budget five", "a budget is a whole number"),
     row("search", "--budget is needed to begin a study, --study to continue one"),
+    row(f"{BEGIN} --max-macs many", "a budget is a whole number such as 5e6"),
+    row(f"{BEGIN} --max-macs 10", "fits at most 100k parameters and 10 multiply-adds"),
+    row(f"{BEGIN} --bits 8", "--bits says in what --max-bytes is counted, got --bits 8 alone"),
+    row(f"{BEGIN} --max-bytes 1M --bits 4", "--bits: must be one of 8, 16, 32, got 4"),
+    row(f"{BEGIN} --max-bytes 100 --bits 8", "fits at most 100k parameters and 100 bytes of"),
+    row(f"{BEGIN} --also 200k", "--also: budgets must be smaller than --budget"),
+    row(f"{BEGIN} --also 50k,50k", "and differ, got 50k beside 50k"),
+    row(f"{BEGIN} --also 50k,", "a budget is a whole number such as 5e6"),
+    row(f"{BEGIN} --also 100", "no network of the space fits a budget of 100"),
+    row(f"{BEGIN} --proposal all", "unknown proposal 'all', known: fill, free"),
+    row("plan", "Missing option '--budget'"),
+    row("plan --budget 0", "a budget is a whole number such as 5e6"),
+    row("plan --budget 5M --trials 0", "Invalid value for '--trials'"),
+    row("plan --budget 5M --proposal all", "unknown proposal 'all', known: fill, free"),
+    row("plan --budget 5M --pruner all", "unknown pruner 'all', known: halving, median, none"),
+    row("plan --budget 5M --dataset folder", "the data set folder needs --data-dir"),
+    row("plan --budget 5M --dataset folder --data-dir no", "a folder data set needs train/"),
+    row("best --study s", "no study 's' in ./studies"),
+    row("best --study s --budget x", "a budget is a whole number such as 5e6"),
     row("search --study new", "--budget is needed to begin a study, there is no ./studies/new"),
     row("search --budget 9 --dataset digits", "the smallest, preact [1,1]"),
 ]  # fmt: skip
@@ -387,6 +406,22 @@ FINALISTS = [
     row("retrain resnet18 --seeds many", "got 'many'"),
 ]  # fmt: skip
 
+COMPARISONS = [
+    row("compare", "no study in ./studies; budgetnas search begins one"),
+    row("compare --study no", "no study 'no' in ./studies; budgetnas search begins one"),
+    row("compare --study ''", "'--study' / '--study-name': must not be empty, got ''"),
+    row("compare --seeds 0", "--seeds must be from 1 to 10,000, got 0"),
+    row("compare --seeds many", "got 'many'"),
+    row("compare --random -1", "--random must be from 0 to 100,000, got -1"),
+    row("compare --random all", "got 'all'"),
+    row("compare --epochs 0", "'--epochs': Input should be greater"),
+    row("compare --recipe fast", "unknown recipe 'fast', known: short, full"),
+    row("compare --workers x", "--workers must be auto or a whole number from 1 to 64"),
+    row("compare --top 3", "No such option: --top; known: --study"),
+    row("compare --study s", "--study must be a search, which has a space to draw from, got 's'",
+        studies__s__study_toml=A_GRID),
+]  # fmt: skip
+
 IMAGES = [
     row(FOLDER, "images/train is no folder", images__a__x_png=b""),
     row(FOLDER, "at least 2 classes (folders) are needed, got a", images__train__a__x_png=b""),
@@ -394,7 +429,8 @@ IMAGES = [
 ]
 
 ROWS = [*COMMANDS, *BUDGETS, *EMPTY, *OPTIONS, *NAMES, *PATHS, *ARCHS, *SPACES, *RECIPES,
-        *STUDIES, *RUNS, *BENCHES, *CALIBRATIONS, *FINALISTS, *IMAGES]  # fmt: skip
+        *STUDIES, *RUNS, *BENCHES, *CALIBRATIONS, *FINALISTS, *COMPARISONS,
+        *IMAGES]  # fmt: skip
 
 
 def listing() -> dict[Path, bytes]:

@@ -9,7 +9,7 @@ from tests.conftest import Program, environment
 
 HEAVY = ("torch", "torchvision", "optuna", "pandas", "sklearn", "numpy", "sqlalchemy")
 COMMANDS = (
-    "search", "retrain", "plan", "best", "finalists", "calibrate", "bench", "count",
+    "search", "retrain", "plan", "best", "finalists", "compare", "calibrate", "bench", "count",
     "presets", "dashboard",
 )  # fmt: skip
 

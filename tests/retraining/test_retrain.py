@@ -189,8 +189,9 @@ def test_what_can_not_be(target: str, options: dict[str, Any], message: str) -> 
 def test_trials_that_can_not_be_retrained() -> None:
     space = SMALL.changed(arch=SMALL.arch.changed(width=(8, 256)))
     found = search(
-        "20k", trials=1, dataset="digits", epochs=1, space=space, sampler="random", seed=1
-    )
+        "20k", trials=1, dataset="digits", epochs=1, space=space, sampler="random", seed=1,
+        proposal="free",
+    )  # fmt: skip
     assert found.over_budget > 0
     with pytest.raises(
         InputError, match="trial 0 of study 'digits-20k' is over the budget 20k by"
