@@ -4,6 +4,9 @@ import sys
 
 from budgetnas.cli import signals
 
+RESUMED = ("search", "retrain", "run", "finalists", "calibrate", "compare")
+"""Commands that, given again, go on where they stopped."""
+
 
 def main() -> int:
     """Run the program; return its exit status.
@@ -12,7 +15,7 @@ def main() -> int:
     """
     words = sys.argv[1:]
     last_words = "budgetnas: interrupted"
-    if words[:1] in (["search"], ["retrain"], ["run"], ["calibrate"], ["compare"]):
+    if words[:1] and words[0] in RESUMED:
         last_words = f"Interrupted. What was finished is kept. To go on: {signals.repeated(words)}"
     signals.end_on_the_spot(last_words)
     from budgetnas.cli.main import main as run

@@ -13,7 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
 from statistics import mean, stdev
@@ -70,16 +70,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--samplers", default=",".join(SAMPLERS), help="gp takes the longest")
     asked = parser.parse_args()
-    runs = list(planned(range(asked.seeds)))
-    with ProcessPoolExecutor(asked.workers) as pool:
-        rows = []
-        for number, row in enumerate(pool.map(measure, runs), start=1):
+    samplers = asked.samplers.split(",")
+    table = search_all(list(planned(range(asked.seeds), samplers)), asked.workers)
+    (RESULTS / "README.md").write_text(describe(table, asked.seeds, samplers))
+
+
+def search_all(runs: list[Run], workers: int) -> pd.DataFrame:
+    """Search as often as is not in the table yet, and keep each in it."""
+    path = RESULTS / "searches.csv"
+    rows = pd.read_csv(path).to_dict("records") if path.exists() else []
+    keys = Run.__dataclass_fields__.keys()
+    done = {tuple(row[key] for key in keys) for row in rows}
+    missing = [run for run in runs if astuple(run) not in done]
+    with ProcessPoolExecutor(workers) as pool:
+        for number, row in enumerate(pool.map(measure, missing), start=1):
             rows.append(row)
-            sys.stderr.write(f"{number} of {len(runs)}: {row}\n")
-    table = pd.DataFrame(rows)
-    table.to_csv(RESULTS / "searches.csv", index=False)
-    (RESULTS / "README.md").write_text(describe(table, asked.seeds))
+            pd.DataFrame(rows).to_csv(path, index=False)
+            sys.stderr.write(f"{number} of {len(missing)}: {row}\n")
+    return pd.DataFrame(rows)
 
 
 def planned(seeds: Iterable[int]) -> Iterable[Run]:
@@ -88,7 +98,7 @@ def planned(seeds: Iterable[int]) -> Iterable[Run]:
         for proposal in PROPOSALS:
             for budget in ("5M", "1M", "200k"):
                 yield Run(proposal, "tpe", "none", budget, seed)
-        for sampler in SAMPLERS:
+        for sampler in samplers:
             yield Run("fill", sampler, "halving", "200k", seed, trials=130)
         yield Run("fill", "tpe", "halving", "200k", seed)
 
@@ -105,7 +115,7 @@ def paired(one: pd.Series, other: pd.Series) -> str:
     return interval(list(one.to_numpy() - other.to_numpy()))
 
 
-def describe(table: pd.DataFrame, seeds: int) -> str:
+def describe(table: pd.DataFrame, seeds: int, samplers: Sequence[str]) -> str:
     """Write the page."""
     networks = read_table()
     x, y = learnable(networks)
@@ -117,7 +127,7 @@ def describe(table: pd.DataFrame, seeds: int) -> str:
         f"12 x 12 pixels, validated on 2,500; {len(networks)} trainings. Every epoch is in it.",
         "",
         "    python studies/small_networks.py --data-dir data/cifar10-half --seeds 2",
-        "    python studies/compare_samplers.py --seeds " + str(seeds),
+        f"    python studies/compare_samplers.py --seeds {seeds} --samplers {','.join(samplers)}",
         "",
         provenance(
             "CPU, 2 threads", 0, f"n = {seeds} searches of each kind, seeds 0 to {seeds - 1}"
@@ -162,7 +172,7 @@ def describe(table: pd.DataFrame, seeds: int) -> str:
     ]
     halved = table[(table.trials == 130)]
     chance = halved[halved.sampler == "random"].found_at_equal_epochs
-    for sampler in SAMPLERS:
+    for sampler in samplers:
         values = halved[halved.sampler == sampler].found_at_equal_epochs
         lines.append(f"| {sampler} | {interval(list(values))} | {paired(values, chance)} |")
     full = table[(table.proposal == "fill") & (table.pruner == "none") & (table.budget == "200k")]

@@ -68,8 +68,7 @@ def train_random(base: BegunStudy, count: int, command: str, means: Means) -> Ra
     """Draw networks at random and train them as a search's trials, or go on with that.
 
     Their space, limits, recipe, pruner, images and split are the search's; nothing is learnt from
-    one for the next, and no published network is among them. They are drawn with the search's
-    seed: trials that its sampler drew at random, too, may be the same.
+    one for the next, and no published network is among them.
     """
     proposal = base.config.proposal
     assert not isinstance(proposal, Grid), "a search draws"

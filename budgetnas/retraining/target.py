@@ -1,18 +1,19 @@
 """What to retrain: `best`, a trial's number, a preset, or an arch file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from budgetnas.arch import Arch, find_arch
+from budgetnas.arch import COST_NAMES, Arch, Budget, find_arch
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
 from budgetnas.report.finalists import read_finalists
 from budgetnas.space import Grid, Overrides, Proposal
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.drawn import drawn_by
-from budgetnas.study.trials import best_trial
+from budgetnas.study.trials import best_trial, excess_of
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,21 @@ def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> 
     trial = trials[number]
     if "arch" not in trial.user_attrs:
         raise InputError(f"trial {number} of study {study.name!r} has drawn no architecture yet")
-    excess = trial.user_attrs.get("excess", 0)
-    if excess > 0:
-        raise InputError(
-            f"trial {number} of study {study.name!r} is over the budget "
-            f"{study.config.budget} by {excess:,} parameters"
-        )
+    if over := exceeded(trial.user_attrs, study.config.all_limits):
+        raise InputError(f"trial {number} of study {study.name!r} is {over}")
     return trial
+
+
+def exceeded(attributes: Mapping[str, Any], limits: Sequence[Budget]) -> str:
+    """Say which limits a trial exceeds, and by how much; nothing if none."""
+    names = ["excess", *(excess_of(limit.cost) for limit in limits[1:])]
+    words = [
+        f"over the {'limit' if place else 'budget'} {limit} by {attributes[name]:,} "
+        f"{COST_NAMES[limit.cost]}"
+        for place, (limit, name) in enumerate(zip(limits, names, strict=True))
+        if attributes.get(name, 0) > 0
+    ]
+    return " and ".join(words)
 
 
 def _from_trial(trial: FrozenTrial, proposal: Proposal, rule: str | None) -> Target:

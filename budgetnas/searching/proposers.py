@@ -64,7 +64,10 @@ class _Drawn(ABC):
         """Reseed it by the number: a study that is continued proposes what it would have."""
         if number < len(self._first):
             return Wanted(wanted(self._first[number].arch, self._config))
-        return self._make(derive_seed(self._config.seed, "sampler", number))
+        # of random networks beside a search: others than those that it drew at random itself
+        variant = self._config.name.partition("/")[2]
+        names = ("sampler", variant, number) if variant else ("sampler", number)
+        return self._make(derive_seed(self._config.seed, *names))
 
     def propose(self, trial: optuna.Trial, study: optuna.Study, again: bool) -> Proposed:
         """Draw an architecture, and recipe fields if any is open."""
