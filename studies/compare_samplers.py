@@ -92,7 +92,7 @@ def search_all(runs: list[Run], workers: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def planned(seeds: Iterable[int]) -> Iterable[Run]:
+def planned(seeds: Iterable[int], samplers: Sequence[str]) -> Iterable[Run]:
     """List the searches."""
     for seed in seeds:
         for proposal in PROPOSALS:
