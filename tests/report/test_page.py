@@ -349,3 +349,24 @@ def test_a_report_is_read_by_name() -> None:
     run(trials=1)
     assert read_report(None).config.name == "digits-12k"
     assert isinstance(find_report("digits-12k"), Report)
+
+
+def test_the_best_for_every_budget() -> None:
+    trials = [trained(0, 0.5), trained(1, 0.9, LARGE), trained(2, 0.4, LARGE)]
+    report = Report(config_of(), Path("studies/made"), trials, {}, 0)
+    page = render(report)
+    assert "The best for every budget" in page
+    gained = 0.4 / (trials[1].user_attrs["params"] - trials[0].user_attrs["params"]) * 1e5
+    assert f"<td>{100 * gained:.2f}</td></tr>" in page
+    alone = Report(config_of(), Path("studies/made"), trials[:1], {}, 0)
+    assert "The best for every budget" not in render(alone)
+
+
+def test_what_stopping_early_has_saved() -> None:
+    trials = [trained(0, 0.5), trained(1, 0.4, stopped=True, epochs=1)]
+    report = Report(config_of(), Path("studies/made"), trials, {}, 0)
+    assert answer_lines(report)[-1] == (
+        "They were trained for 3 epochs, 0.75 times as many as without stopping early."
+    )
+    whole = Report(config_of(), Path("studies/made"), trials[:1], {}, 0)
+    assert "stopping early" not in answer_lines(whole)[-1]
