@@ -81,7 +81,7 @@ def search(
         ),
     ] = None,
     sampler: Annotated[
-        str | None, typer.Option(metavar="NAME", help="tpe (default), random, gp or nsga2.")
+        str | None, typer.Option(metavar="NAME", help="random (default), tpe, gp or nsga2.")
     ] = None,
     pruner: PrunerOption = None,
     device: DeviceOption = "auto",

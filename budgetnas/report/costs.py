@@ -65,7 +65,10 @@ def plot_costs(
             x=math.log10(limit), y=0.02, yref="paper", text="budget", xanchor="right",
             showarrow=False,
         )  # fmt: skip
-    figure.update_xaxes(type="log", title_text=COST_TITLES[cost], tickformat="~s", dtick="D2")
+    wide = table[cost].max() >= 2 * table[cost].min()  # else none of 1, 2 and 5 may be in sight
+    figure.update_xaxes(
+        type="log", title_text=COST_TITLES[cost], tickformat=".3~s", dtick="D2" if wide else None
+    )
     figure.update_yaxes(title_text=ACCURACY, tickformat=PERCENT)
     return styled(figure, 420, legend=LEGEND_ABOVE)
 

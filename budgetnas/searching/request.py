@@ -10,7 +10,7 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.pruners import DEFAULT_PRUNER
-from budgetnas.space import DEFAULT_PROPOSAL, PROPOSALS, Fill, Free, Grid, Space
+from budgetnas.space import DEFAULT_PROPOSAL, DEFAULT_SAMPLER, PROPOSALS, Fill, Free, Grid, Space
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.place import budget_needed, default_name
 
@@ -41,7 +41,9 @@ class SearchRequest:
         """Where networks shall come from."""
         kind = PROPOSALS[self.proposal or DEFAULT_PROPOSAL]
         presets = True if self.presets is None else self.presets
-        return kind(sampler=self.sampler or "tpe", space=self.space or Space(), presets=presets)
+        return kind(
+            sampler=self.sampler or DEFAULT_SAMPLER, space=self.space or Space(), presets=presets
+        )
 
     def source(self) -> DataSource:
         """The data that is asked for."""

@@ -78,7 +78,7 @@ def search(
         recipe: How to train a trial; `short` by default.
         proposal: `fill` draws what fits, `free` whatever the space holds; see `PROPOSALS`.
         presets: Whether the published networks that fit come first; they do by default.
-        sampler: A name in `SAMPLERS`; tpe by default.
+        sampler: A name in `SAMPLERS`; random by default, which tpe was measured to tie with.
         pruner: A name in `PRUNERS`; halving by default.
         device: auto, cpu, cuda or cuda:N.
         seed: What every random choice is derived from; 0 by default.

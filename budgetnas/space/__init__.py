@@ -6,7 +6,7 @@ from pydantic import Field
 
 from budgetnas.space.domains import RandomSuggester, Suggester
 from budgetnas.space.fill import Fill
-from budgetnas.space.free import Free
+from budgetnas.space.free import DEFAULT_SAMPLER, Free
 from budgetnas.space.grid import Axis, Cell, Grid, Race
 from budgetnas.space.overrides import Overrides
 from budgetnas.space.space import Draw, Space
@@ -21,6 +21,7 @@ DEFAULT_PROPOSAL = "fill"
 
 __all__ = [
     "DEFAULT_PROPOSAL",
+    "DEFAULT_SAMPLER",
     "PROPOSALS",
     "Axis",
     "Cell",

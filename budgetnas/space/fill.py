@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from budgetnas.space.domains import Range
+from budgetnas.space.free import DEFAULT_SAMPLER
 from budgetnas.space.space import Space
 from budgetnas.spec import Spec
 
@@ -21,7 +22,7 @@ class Fill(Spec):
     """
 
     name: Literal["fill"] = "fill"
-    sampler: str = "tpe"
+    sampler: str = DEFAULT_SAMPLER
     """Which of Optuna's samplers draws."""
     space: Space = Space()
     """What it draws from."""

@@ -5,12 +5,15 @@ from typing import Literal
 from budgetnas.space.space import Space
 from budgetnas.spec import Spec
 
+DEFAULT_SAMPLER = "random"
+"""No other was better than it at equal epochs (studies/small-networks/results)."""
+
 
 class Free(Spec):
     """Every trial is drawn by one of Optuna's samplers."""
 
     name: Literal["free"] = "free"
-    sampler: str = "tpe"
+    sampler: str = DEFAULT_SAMPLER
     """Which of Optuna's samplers draws."""
     space: Space = Space()
     """What it draws from."""

@@ -6,7 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from budgetnas.errors import InputError
 from budgetnas.recipe.recipe import BatchSize, Epochs
-from budgetnas.space import DEFAULT_PROPOSAL
+from budgetnas.space import DEFAULT_PROPOSAL, DEFAULT_SAMPLER
 from budgetnas.space.grid import SEED, Seeds
 from budgetnas.spec import Maybe, Spec, shorten
 
@@ -149,7 +149,7 @@ class SearchFile(Spec):
 
     trials: Annotated[int, Field(ge=1, le=10**9)] = 100
     """Trained trials."""
-    sampler: str = "tpe"
+    sampler: str = DEFAULT_SAMPLER
     """Which of Optuna's samplers draws."""
     pruner: str = "halving"
     """Which pruner stops hopeless trials."""
