@@ -141,7 +141,7 @@ OPTIONS = [
     ),
     row("run s --workers none", "--workers must be auto or a whole number from 1 to 64"),
     row(f"{BEGIN} --sampler best", "'best', known: tpe, random, gp, nsga2"),
-    row(f"{BEGIN} --pruner best", "'best', known: median, halving, none"),
+    row(f"{BEGIN} --pruner best", "'best', known: halving, median, none"),
     row(f"{BEGIN} --device cuda:99", "--device must be one of auto, cpu"),
     row("dashboard --port 99999", "'--port'"),
     row("dashboard --port http", "got 'http'"),
