@@ -14,7 +14,7 @@ SMALL = Space.parse(
 )
 
 
-OLD = {"proposal": "free", "presets": False, "pruner": "median"}
+OLD = {"proposal": "free", "presets": False, "sampler": "tpe", "pruner": "median"}
 """Draws that may be over the budget, all of them the sampler's: what most of these tests are
 about. tests/searching/test_proposals.py has the defaults."""
 

@@ -15,7 +15,7 @@ from budgetnas.study.config import StudyConfig
 from budgetnas.study.trials import Kind, kind_of
 from tests.searching.small import run, trials_of
 
-DEFAULTS = {"proposal": None, "presets": None, "pruner": None}
+DEFAULTS = {"proposal": None, "presets": None, "sampler": None, "pruner": None}
 
 
 def archs_of(listed: list[FrozenTrial]) -> list[Arch]:

@@ -191,7 +191,7 @@ def test_a_conflicting_option_shows_both_values(options: dict[str, Any], message
 
 def test_the_same_options_do_not_conflict() -> None:
     options: dict[str, Any] = {
-        "recipe": "short", "sampler": "random", "pruner": "median", "seed": 0, "image_size": 8,
+        "recipe": "short", "sampler": "tpe", "pruner": "median", "seed": 0, "image_size": 8,
     }  # fmt: skip
     run(trials=1, **options)
     assert run(trials=2, **options).trained == 2
@@ -206,7 +206,7 @@ def test_study_toml_defines_the_study() -> None:
     assert (config.seed, config.recipe.epochs, config.proposal) == (
         7,
         2,
-        Free(space=SMALL, presets=False),
+        Free(space=SMALL, sampler="tpe", presets=False),
     )
 
 
