@@ -29,7 +29,10 @@ def test_from_a_budget_to_a_tested_network(budgetnas: Program) -> None:
     assert found["storage"] == f"sqlite:///{Path('studies/digits-100k/study.db').resolve()}"
     assert not list(Path().rglob("test-openings.jsonl"))
     text = budgetnas(*SEARCH, "--trials", 3)
-    assert text.out.startswith("Study digits-100k: 3 trials trained (0 stopped early)")
+    assert text.out.startswith(
+        f"Study digits-100k: 3 trials trained ({found['pruned']} stopped early)"
+    )
+    assert f"Epochs: {found['epochs']} of 9; stopping early has saved" in text.out
     assert "Next: budgetnas retrain best --study digits-100k" in text.out
     run = budgetnas("retrain", "best", "--epochs", 2, "--json").json()
     assert {"run", "params", "test_accuracy", "test_loss"} <= set(run)

@@ -75,7 +75,7 @@ def test_a_study_file_is_run_and_reported(budgetnas: Program) -> None:
     page = Path("studies/rates/quick-digits/report.html").read_text()
     assert "Which rate?" in page
     assert "The &lt;larger&gt; one." in page
-    assert "3 epochs instead of 10" in page
+    assert "3 epochs instead of 9" in page
     assert "budgetnas run studies/rates --quick" in page
     assert not re.search(r"""<(script|link|img)[^>]+(src|href)=["']?http""", page)
     os.mkfifo("pipe")

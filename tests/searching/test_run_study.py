@@ -72,7 +72,7 @@ def test_every_configuration_with_every_seed_one_seed_after_the_other() -> None:
     config = StudyConfig.read(FOLDER)
     assert config.about.question == "Which rate?"
     assert config.about.scaled is not None
-    assert config.about.scaled.startswith("2 epochs instead of 10, batches of 25")
+    assert config.about.scaled.startswith("2 epochs instead of 9, batches of 25")
 
 
 def test_a_trial_keeps_its_curves_and_what_is_taken_for_what() -> None:
