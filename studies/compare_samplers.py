@@ -21,7 +21,7 @@ from statistics import mean, stdev
 import pandas as pd
 from program import provenance
 from scipy.special import stdtrit
-from surrogate import EPOCHS, MODELS, fitted, held_out_tau, learnable, read_table, search_on
+from surrogate import EPOCHS, FOLDS, MODELS, fitted, held_out_tau, learnable, read_table, search_on
 from surrogate import Surrogate as SurrogateModel
 
 from budgetnas.searching.samplers import SAMPLERS
@@ -127,25 +127,35 @@ def paired(one: pd.Series, other: pd.Series) -> str:
 def describe(table: pd.DataFrame, seeds: int, samplers: Sequence[str]) -> str:
     """Write the page."""
     networks = read_table()
-    x, y = learnable(networks)
     lines = [
         "# Small networks, and searches on a surrogate of their training",
         "",
-        f"networks.csv: {len(y)} networks of the default space, 8k to 220k parameters, trained as "
-        f"trials are ({EPOCHS} epochs of `short`, batch 64) on 2,000 images of CIFAR-10-JPEG at "
-        f"12 x 12 pixels, validated on 2,500; {len(networks)} trainings. Every epoch is in it.",
+        f"networks.csv: {networks['arch'].nunique()} networks of the default space, 8k to 220k "
+        f"parameters, trained as trials are ({EPOCHS} epochs of `short`, batch 64) on 2,000 images "
+        "of CIFAR-10-JPEG at 12 x 12 pixels, validated on 2,500; "
+        f"{len(networks)} trainings. Every epoch is in it.",
         "",
         "    python studies/small_networks.py --data-dir data/cifar10-half --seeds 2",
         f"    python studies/compare_samplers.py --seeds {seeds} --samplers {','.join(samplers)}",
         "",
-        provenance(
-            "CPU, 2 threads", 0, f"n = {seeds} searches of each kind, seeds 0 to {seeds - 1}"
-        ),
+        provenance("CPU, 2 threads", 0, f"n = {seeds} searches of each kind, seeds from 0"),
+        *surrogate_lines(networks),
+        *proposal_lines(table),
+        *sampler_lines(table, samplers),
+        *halving_lines(table),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def surrogate_lines(networks: pd.DataFrame) -> list[str]:
+    """Say how well each model predicts networks that it has not seen."""
+    x, y = learnable(networks)
+    lines = [
         "",
         "## The surrogate",
         "",
         f"Kendall's tau of predicted and measured accuracy after epoch {EPOCHS}, for networks not "
-        "seen (10 folds), 95 % interval by resampling networks:",
+        f"seen ({FOLDS} folds), 95 % interval by resampling networks:",
         "",
         "| model | tau |",
         "|---|---|",
@@ -153,11 +163,15 @@ def describe(table: pd.DataFrame, seeds: int, samplers: Sequence[str]) -> str:
     for name in MODELS:
         tau, low, high = held_out_tau(name, x, y, 300)
         lines.append(f"| {name} | {tau:.2f} ({low:.2f} to {high:.2f}) |")
-    lines += [
+    beyond = f"At 1M and 5M a surrogate extrapolates beyond every network it has seen: {BEYOND}."
+    return [*lines, "", beyond]
+
+
+def proposal_lines(table: pd.DataFrame) -> list[str]:
+    """Compare the ways to draw."""
+    lines = [
         "",
-        f"At 1M and 5M a surrogate extrapolates beyond every network it has seen: {BEYOND}.",
-        "",
-        "## Fill or free (tpe, no pruner, 100 trained)",
+        f"## Fill or free (tpe, no pruner, {TRIALS} trained)",
         "",
         "| budget, model | feasible draws, fill | free | found, fill, % | free | gain, points |",
         "|---|---|---|---|---|---|",
@@ -170,31 +184,39 @@ def describe(table: pd.DataFrame, seeds: int, samplers: Sequence[str]) -> str:
             f"| {interval(list(fill.found))} | {interval(list(free.found))} "
             f"| {paired(fill.found, free.found)} |"
         )
-    lines += [
+    return lines
+
+
+def sampler_lines(table: pd.DataFrame, samplers: Sequence[str]) -> list[str]:
+    """Compare samplers with drawing at random."""
+    halved = table[table.trials > TRIALS]
+    chance = halved[halved.sampler == "random"].found_at_equal_epochs
+    lines = [
         "",
         f"## Samplers at equal epochs ({EQUAL}; fill, halving, 200k)",
         "",
         "| sampler | found, % | over random, points |",
         "|---|---|---|",
     ]
-    halved = table[(table.trials == 130)]
-    chance = halved[halved.sampler == "random"].found_at_equal_epochs
     for sampler in samplers:
         values = halved[halved.sampler == sampler].found_at_equal_epochs
         lines.append(f"| {sampler} | {interval(list(values))} | {paired(values, chance)} |")
+    return lines
+
+
+def halving_lines(table: pd.DataFrame) -> list[str]:
+    """Say what halving saves and costs."""
     full = table[(table.proposal == "fill") & (table.pruner == "none") & (table.model == "gp")]
     half = table[(table.trials == TRIALS) & (table.pruner == "halving")]
-    lines += [
+    return [
         "",
-        "## Halving or every epoch (fill, tpe, 200k, 100 trained)",
+        f"## Halving or every epoch (fill, tpe, 200k, {TRIALS} trained)",
         "",
         f"Epochs: {half.epochs.mean():.0f} with halving, {full.epochs.mean():.0f} without: "
         f"{half.epochs.mean() / full.epochs.mean():.2f} times as many. Found: "
         f"{interval(list(half.found))} % and {interval(list(full.found))} %, a difference of "
         f"{paired(half.found, full.found)} points.",
-        "",
     ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

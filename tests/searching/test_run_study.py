@@ -288,7 +288,7 @@ def test_a_search_from_a_file() -> None:
     text = FILE.replace("seeds = 2\n", "") + f"[search]\ntrials = 3\nsampler = 'random'\n{space}"
     result = run(text, quick=QUICK.changed(trials=2))
     assert (result.trained, result.study) == (2, "which/quick-digits")
-    assert StudyConfig.read(FOLDER).proposal.name == "free"
+    assert StudyConfig.read(FOLDER).proposal.name == "fill"
     assert run(quick=QUICK.changed(trials=3)).trained == 3
 
 
