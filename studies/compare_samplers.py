@@ -131,8 +131,8 @@ def describe(table: pd.DataFrame, seeds: int, samplers: Sequence[str]) -> str:
         "# Small networks, and searches on a surrogate of their training",
         "",
         f"networks.csv: {networks['arch'].nunique()} networks of the default space, 8k to 220k "
-        f"parameters, trained as trials are ({EPOCHS} epochs of `short`, batch 64) on 2,000 images "
-        "of CIFAR-10-JPEG at 12 x 12 pixels, validated on 2,500; "
+        f"parameters, trained as trials are ({EPOCHS} epochs of `short`, batch 64) on 2,000 "
+        "images of CIFAR-10-JPEG at 12 x 12 pixels, validated on 2,500; "
         f"{len(networks)} trainings. Every epoch is in it.",
         "",
         "    python studies/small_networks.py --data-dir data/cifar10-half --seeds 2",
