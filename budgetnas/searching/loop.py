@@ -20,7 +20,7 @@ from budgetnas.events import EpochEnded, Notice, Once, TrialEnded, Watcher
 from budgetnas.searching.crew import Crew
 from budgetnas.searching.kin import AmongKin
 from budgetnas.searching.proposers import Proposed, proposer
-from budgetnas.searching.pruners import PRUNERS
+from budgetnas.searching.pruners import PRUNERS, Halving, lucky_guessing
 from budgetnas.searching.race import round_size
 from budgetnas.searching.record import Record
 from budgetnas.searching.training import (
@@ -156,6 +156,9 @@ class Loop:
         """Ask for the next trial, with the sampler for its number."""
         self.study.sampler = self.proposer.sampler(self._next_number())
         pruner = PRUNERS[self.config.pruner](self.config.recipe.epochs)
+        if isinstance(pruner, Halving):
+            facts = self.config.facts
+            pruner.guessing = lucky_guessing(len(facts.classes), facts.val)
         self.study.pruner = AmongKin(pruner, self.config) if self.config.smaller else pruner
         return self.study.ask()
 

@@ -1,9 +1,11 @@
 """The pruners that a study may use, by name."""
 
+import math
 from collections.abc import Callable
 
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
+from scipy.special import ndtri
 
 
 class Halving(BasePruner):
@@ -12,10 +14,20 @@ class Halving(BasePruner):
     At the first rung, and at each that is a factor further, a trial goes on if it is among the
     best share of those that came so far. It looks at reported values only: unlike Optuna's own,
     which writes down that a trial passed a rung, it says the same if it is asked twice.
+
+    A rung at which not even that share is better than guessing tells nothing, and stops nobody:
+    after an epoch of few steps all are as good as the next roll of a die.
     """
 
-    def __init__(self, first: int, factor: int) -> None:
-        self._first, self._factor = first, factor
+    def __init__(self, first: int, factor: int, guessing: float = 0.0) -> None:
+        """Set the rungs.
+
+        Args:
+            first: The epoch of the first one.
+            factor: How many times as far the next one is, and which share passes: one in so many.
+            guessing: The accuracy that guessing has with some luck, in [0, 1].
+        """
+        self._first, self._factor, self.guessing = first, factor, guessing
 
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
         """Say whether the trial ends at the step it has reached."""
@@ -28,13 +40,20 @@ class Halving(BasePruner):
             if step in other.intermediate_values
         ]
         share = max(1, len(values) // self._factor)
-        return trial.intermediate_values[step] < sorted(values, reverse=True)[share - 1]
+        needed = sorted(values, reverse=True)[share - 1]
+        return needed > self.guessing and trial.intermediate_values[step] < needed
 
     def _is_rung(self, step: int) -> bool:
         rung = self._first
         while rung < step:
             rung *= self._factor
         return rung == step
+
+
+def lucky_guessing(classes: int, images: int) -> float:
+    """Return the accuracy that guessing exceeds on so many images in 1 of 40 cases only."""
+    p = 1 / classes
+    return p + float(ndtri(0.975)) * math.sqrt(p * (1 - p) / images)
 
 
 # add yours here: a pruner from the number of epochs of a trial

@@ -196,7 +196,7 @@ def names(specs: Any) -> str:
             "one of grid, presets and search is needed, got grid and presets",
         ),
         ("seeds = 2\n[search]\ntrials = 3", "a search has one seed, and trains"),
-        ("[search]\ntrails = 3", "search.trails: unknown key, known: pruner, sampler, space, tri"),
+        ("[search]\ntrails = 3", "search.trails: unknown key, known: presets, proposal, pruner"),
         ("[search]\nspace = { arch = { with = 3 } }", "search.space: arch.with: unknown key"),
         (AXIS.replace("lr", "rl"), "rate '0.1': recipe: optimizer.rl: unknown key, known: decay_"),
         (AXIS.replace("recipe.", "recpie."), "grid.0: field: must be arch, recipe or a field of"),
