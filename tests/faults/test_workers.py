@@ -15,7 +15,10 @@ from tests.searching.processes import is_gone, wait_until_gone, workers_of
 from tests.searching.small import trials_in
 
 Start = Callable[..., "subprocess.Popen[str]"]
-WORDS = ("search", "--budget", "100k", "--dataset", "digits", "--epochs", 12, "--trials", 2)
+WORDS = (
+    "search", "--budget", "100k", "--dataset", "digits", "--epochs", 12, "--trials", 2,
+    "--proposal", "free", "--no-presets", "--sampler", "tpe", "--pruner", "median",
+)  # fmt: skip
 
 
 def wait_for_workers(process: "subprocess.Popen[str]") -> list[int]:
