@@ -1,6 +1,7 @@
 """Storages: any SQLAlchemy URL; a file in the study's folder unless one is given."""
 
 import contextlib
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import Any
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
 from budgetnas.errors import BudgetnasError, InputError
 from budgetnas.files import require_writable
@@ -20,6 +21,9 @@ from budgetnas.study.trials import check_trials
 
 METRIC = "val_accuracy"
 """What a trial's value is, for the dashboard and data frames."""
+
+MAKING_S = 30.0
+"""Seconds to wait for another process that makes the same storage at the same time."""
 
 
 def default_url(folder: Path) -> str:
@@ -55,12 +59,27 @@ def open_storage(url: str) -> RDBStorage:
     Raises:
         InputError: If the URL is none, its driver is missing, or nothing answers there.
     """
+    until = time.monotonic() + MAKING_S
     with _opening(url):
-        return RDBStorage(url, engine_kwargs=_engine_arguments(url))
+        while True:
+            try:
+                return RDBStorage(url, engine_kwargs=_engine_arguments(url))
+            except SQLAlchemyError as error:
+                if not _made_elsewhere(error) or time.monotonic() > until:
+                    raise
+            time.sleep(0.1)
+
+
+def _made_elsewhere(error: SQLAlchemyError) -> bool:
+    """Say whether another process makes the tables of a new storage at this moment.
+
+    Whoever comes second finds a table or a row of Optuna's there that wasn't when it looked.
+    """
+    return isinstance(error, IntegrityError) or "already exists" in str(error)
 
 
 def check_storage(url: str) -> bool:
-    """Look whether a storage can be connected to, and whether there are studies in it.
+    """Look whether a storage can be connected to, and whether its tables are all made.
 
     Nothing is written, not even an empty file.
 
@@ -78,9 +97,17 @@ def check_storage(url: str) -> bool:
     with _opening(url):
         engine = create_engine(url, **_engine_arguments(url))
         try:
-            return inspect(engine).has_table("studies")
+            return _is_made(engine)
         finally:
             engine.dispose()
+
+
+def _is_made(engine: Engine) -> bool:
+    """Say whether Optuna's tables are there: the schema's revision is what it writes last."""
+    if not inspect(engine).has_table("alembic_version"):
+        return False
+    with engine.connect() as connection:
+        return connection.execute(text("SELECT 1 FROM alembic_version")).first() is not None
 
 
 @contextlib.contextmanager

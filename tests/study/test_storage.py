@@ -1,11 +1,19 @@
 """Storages: one form of their URLs, and never a password."""
 
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from budgetnas.passwords import without_passwords
-from budgetnas.study.storage import hides_password, redacted
+from budgetnas.study.storage import (
+    check_storage,
+    connected,
+    hides_password,
+    open_study,
+    redacted,
+)
 
 
 def test_sqlite_paths_are_absolute() -> None:
@@ -33,3 +41,31 @@ def test_no_password_is_shown(url: str) -> None:
 def test_what_was_redacted_can_be_told(url: str) -> None:
     assert not hides_password(url)
     assert hides_password(redacted(url))
+
+
+def test_many_can_make_the_same_storage_at_once(tmp_path: Path) -> None:
+    """Optuna alone fails in most of these rounds: whoever comes second finds a row that wasn't."""
+
+    def begin(url: str) -> str:
+        with connected(url) as storage:
+            return open_study("s", storage).study_name
+
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(5):
+            url = f"sqlite:///{tmp_path / str(number)}.db"
+            assert list(pool.map(begin, [url] * 4)) == ["s"] * 4
+
+
+def test_a_storage_half_made_is_not_taken_for_one(tmp_path: Path) -> None:
+    """Whoever only reads would make the rest of it, and its maker would fail."""
+    file = tmp_path / "study.db"
+    url = f"sqlite:///{file}"
+    with connected(url) as storage:
+        open_study("s", storage)
+    assert check_storage(url)
+    with sqlite3.connect(file) as connection:
+        connection.execute("DELETE FROM alembic_version")
+    assert not check_storage(url)
+    with sqlite3.connect(file) as connection:
+        connection.execute("DROP TABLE alembic_version")
+    assert not check_storage(url)
