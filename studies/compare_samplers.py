@@ -8,7 +8,6 @@ best, so that luck counts for nothing.
 """
 
 import argparse
-import math
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
@@ -16,11 +15,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from pathlib import Path
-from statistics import mean, stdev
 
 import pandas as pd
-from program import provenance
-from scipy.special import stdtrit
+from program import interval, provenance
 from surrogate import EPOCHS, FOLDS, MODELS, fitted, held_out_tau, learnable, read_table, search_on
 from surrogate import Surrogate as SurrogateModel
 
@@ -110,13 +107,6 @@ def planned(seeds: Iterable[int], samplers: Sequence[str]) -> Iterable[Run]:
         for sampler in samplers:
             yield Run("fill", sampler, "halving", "200k", seed, trials=130)
         yield Run("fill", "tpe", "halving", "200k", seed)
-
-
-def interval(values: Sequence[float]) -> str:
-    """Write a mean and its 95 % interval, of accuracies in percent."""
-    n = len(values)
-    half = float(stdtrit(n - 1, 0.975)) * stdev(values) / math.sqrt(n)
-    return f"{100 * mean(values):.2f} ± {100 * half:.2f}"
 
 
 def paired(one: pd.Series, other: pd.Series) -> str:

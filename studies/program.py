@@ -1,12 +1,24 @@
 """Running the program from a script, and what its numbers need beside them."""
 
 import json
+import math
 import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
+
+from scipy.special import stdtrit
+
+from budgetnas.cli.watch import SearchWatch, shown
+from budgetnas.searching.plan import Plan
+from budgetnas.searching.work import Job, SearchResult, work
+from budgetnas.study.config import StudyConfig
+from budgetnas.study.place import config_path, study_folder
+from budgetnas.train.device import choose_device
 
 
 def budgetnas(words: list[str]) -> dict[str, Any]:
@@ -22,6 +34,25 @@ def retrain(words: list[str], out: Path) -> dict[str, Any]:
     """Run a retraining in a folder, or go on with it."""
     again = ["--resume"] if (out / "run.json").exists() else []
     return budgetnas(["retrain", *words, "--out", str(out), *again])
+
+
+def train(plan: Plan, data_dir: str, workers: int) -> SearchResult:
+    """Train what is still missing of a study that no command begins: a list of networks."""
+    folder = study_folder(plan.name)
+    began = StudyConfig.read(folder) if config_path(folder).is_file() else None
+    watch = SearchWatch()
+    job = Job(
+        plan.name, folder, plan, began, data_dir, None, 0, math.inf, choose_device("auto"), workers
+    )
+    with shown(watch):
+        return work(job, watch)
+
+
+def interval(values: Sequence[float]) -> str:
+    """Write a mean and its 95 % interval, of accuracies in percent."""
+    n = len(values)
+    half = float(stdtrit(n - 1, 0.975)) * stdev(values) / math.sqrt(n)
+    return f"{100 * mean(values):.2f} ± {100 * half:.2f}"
 
 
 def provenance(device: str, seed: int, runs: str = "n = 1 run each") -> str:

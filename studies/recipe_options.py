@@ -14,10 +14,9 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from program import provenance
+from program import provenance, train
 
 from budgetnas.arch import PRESETS, Budget, count_params
-from budgetnas.cli.watch import SearchWatch, shown
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 from budgetnas.recipe import RECIPES, Recipe
@@ -27,10 +26,8 @@ from budgetnas.recipe.optimizer import SAM, Average, Lookahead
 from budgetnas.report.read import Report, read_report
 from budgetnas.searching.begin import fitted
 from budgetnas.searching.plan import Plan, Settled
-from budgetnas.searching.work import Job, work
 from budgetnas.space import Axis, Cell, Grid
-from budgetnas.study.config import About, DataFacts, StudyConfig
-from budgetnas.study.place import config_path, study_folder
+from budgetnas.study.config import About, DataFacts
 from budgetnas.train.device import choose_device, hardware
 
 NAME = "recipe-options/trained"
@@ -81,26 +78,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
     try:
-        train(asked)
+        train(planned(asked), asked.data_dir, asked.workers)
     except InputError as error:
         sys.exit(f"recipe_options.py: {error}")
     text = describe(read_report(NAME))
     RESULTS.mkdir(parents=True, exist_ok=True)
     (RESULTS / "options.md").write_text(text)
     sys.stdout.write(text)
-
-
-def train(asked: argparse.Namespace) -> None:
-    """Train what is still missing, as a study."""
-    plan, folder = planned(asked), study_folder(NAME)
-    began = StudyConfig.read(folder) if config_path(folder).is_file() else None
-    job = Job(
-        NAME, folder, plan, began, asked.data_dir, None, 0, float("inf"), choose_device("auto"),
-        asked.workers,
-    )  # fmt: skip
-    watch = SearchWatch()
-    with shown(watch):
-        work(job, watch)
 
 
 def planned(asked: argparse.Namespace) -> Plan:

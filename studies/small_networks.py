@@ -14,16 +14,14 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
+from program import train
+
 from budgetnas.arch import Arch, Budget, count_params
-from budgetnas.cli.watch import SearchWatch, shown
 from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
 from budgetnas.searching.plan import Plan, Settled
-from budgetnas.searching.work import Job, work
 from budgetnas.space import Axis, Cell, Grid, RandomSuggester, Space
-from budgetnas.study.config import About, DataFacts, StudyConfig
-from budgetnas.study.place import config_path, study_folder
-from budgetnas.train.device import choose_device
+from budgetnas.study.config import About, DataFacts
 
 NAME = "small-networks/trained"
 LEAST, MOST, RANGES, EACH = 8_000, 220_000, 10, 20
@@ -55,17 +53,7 @@ def main() -> None:
         budget=Budget(limit=MOST), pruner="none", settle=settle,
         about=About(question="How accurate is each of so many small networks?"),
     )  # fmt: skip
-    folder = study_folder(NAME)
-    began = StudyConfig.read(folder) if config_path(folder).is_file() else None
-    watch = SearchWatch()
-    with shown(watch):
-        done = work(
-            Job(
-                NAME, folder, plan, began, asked.data_dir, None, 0, float("inf"),
-                choose_device("cpu"), asked.workers,
-            ),
-            watch,
-        )  # fmt: skip
+    done = train(plan, asked.data_dir, asked.workers)
     sys.stdout.write(f"{done.trained} trained, {done.failed} failed\n")
 
 
