@@ -136,10 +136,10 @@ def compared(report: Report) -> pd.DataFrame:
     """
     summary = report.summary.set_index("configuration")
     summary.index = [str(name).removeprefix("recipe ") for name in summary.index]
-    base = summary.loc[BASE]
+    base, repeats = summary.loc[BASE], report.repeats
     rows = []
     for name, row in summary[summary["n"] > 0].iterrows():
-        noise = report.noise.of_difference(row["mean"], row["n"], base["mean"], base["n"])
+        noise = report.noise.between(repeats[row["cell"]], repeats[base["cell"]])
         difference, longer = row["mean"] - base["mean"], row["seconds"] / base["seconds"]
         accuracy = f"{row['mean']:.2%}"
         if report.noise.df:  # something was repeated

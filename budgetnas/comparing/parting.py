@@ -1,6 +1,7 @@
 """What the recipe, the architecture, the search and luck gave: from a comparison's trials."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,13 @@ from scipy.special import ndtr
 
 from budgetnas.comparing.asked_comparison import PUBLISHED
 from budgetnas.comparing.baselines import FILLED
-from budgetnas.report.summary import measure_noise, summary_table
+from budgetnas.report.summary import measure_noise, measured_repeats, summary_table
 from budgetnas.report.trials import axis_column
 from budgetnas.searching.record import training_key
 from budgetnas.space import Grid
 from budgetnas.study.comparison import Compared, Luck, Part
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.noise import Noise
+from budgetnas.study.noise import Noise, Repeats
 
 NETWORK, RECIPE = "network", "recipe"
 """What networks of a comparison differ in."""
@@ -52,7 +53,7 @@ def judge(config: StudyConfig, table: pd.DataFrame, trials: int) -> Judged:
     summary = summary_table(config, table)
     known = summary.astype(object).where(summary.notna(), None)
     rows = tuple(_compared(row, grid) for row in known.to_dict("records"))
-    found = _Found(config, grid, rows, noise)
+    found = _Found(config, grid, rows, noise, measured_repeats(config, table))
     return Judged(rows, found.parts(), luck_of(noise, trials))
 
 
@@ -75,6 +76,8 @@ class _Found:
     grid: Grid
     rows: tuple[Compared, ...]
     noise: Noise
+    repeats: Mapping[int, Repeats]
+    """What was measured of each, by its place."""
 
     def parts(self) -> tuple[Part, ...]:
         """Subtract what is to be subtracted; what is not part of the comparison gave nothing."""
@@ -97,7 +100,7 @@ class _Found:
         same, gain, noise = self._key(this) == self._key(other), None, None
         if a.mean is not None and b.mean is not None:
             gain = a.mean - b.mean
-            noise = 0.0 if same else self.noise.of_difference(a.mean, a.n, b.mean, b.n)
+            noise = 0.0 if same else self.noise.between(self.repeats[this], self.repeats[other])
         return Part(
             name=name,
             this=f"{a.network} by {a.recipe}" if by else a.network,

@@ -7,7 +7,8 @@ DIFFERENCES = (
     "images; what is not above its noise may be chance. Noise is √(a² + b²): from the seeds, "
     "a = t · s · √(1/n + 1/n'), s the standard deviation of one training over seeds, pooled over "
     "all networks, t the 97.5 % quantile of Student's distribution; from the images, "
-    "b = 1.96 · √(2 p (1 - p) / images), p the mean of both accuracies."
+    "b = 1.96 · d / √images, d the standard deviation over images of by how much more often the "
+    "one was right than the other."
 )
 LUCKIEST = (
     "Luck is s times the expected maximum of k standard normal numbers, ∫ (1 - F(x)ᵏ - F(-x)ᵏ) dx "

@@ -93,8 +93,10 @@ def _noise(report: Report) -> str:
         return ""
     noise = report.noise
     images = (
-        "1.96 · √(2 p (1 - p) / images), where p is the mean of the two accuracies and images is "
-        f"{noise.images:,}: an upper bound, for all see the same images"
+        f"1.96 · d / √{noise.images}, where d is the standard deviation over the "
+        f"{noise.images:,} images of by how much more often the one was right than the other "
+        "(√(2 p (1 - p)), p the mean of the two accuracies, where it is not known which images "
+        "each was right about: an upper bound, for all see the same images)"
     )
     rule = "A difference from the best that is not above its noise is no difference here."
     if not noise.df:

@@ -14,13 +14,19 @@ from budgetnas.data.heldout import count_openings
 from budgetnas.errors import InputError
 from budgetnas.report.confusion import Counts
 from budgetnas.report.runs import run_table
-from budgetnas.report.summary import BEST, TIE, measure_noise, summary_table
+from budgetnas.report.summary import (
+    BEST,
+    TIE,
+    measure_noise,
+    measured_repeats,
+    summary_table,
+)
 from budgetnas.report.trials import curve_table, trial_table
 from budgetnas.space.grid import Grid
 from budgetnas.study.calibration import Calibration
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig, storage_url
-from budgetnas.study.noise import Noise
+from budgetnas.study.noise import Noise, Repeats
 from budgetnas.study.owned import require_unchanged
 from budgetnas.study.place import find_study, study_folder
 from budgetnas.study.storage import existing_study
@@ -68,6 +74,11 @@ class Report:
     def noise(self) -> Noise:
         """How far accuracies differ by chance."""
         return measure_noise(self.config, self.table)
+
+    @cached_property
+    def repeats(self) -> dict[int, Repeats]:
+        """What was measured of each configuration, by `cell`."""
+        return measured_repeats(self.config, self.table)
 
     @cached_property
     def summary(self) -> pd.DataFrame:

@@ -5,13 +5,15 @@ is neither the best nor a tie, whatever the others' means have become.
 """
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 
 from budgetnas.report.trials import axis_column, axis_names, cell_labels
 from budgetnas.space.grid import Grid
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.noise import Noise, pooled
+from budgetnas.study.noise import Noise, Once, Repeats, pooled
+from budgetnas.study.right import RIGHT, unpacked
 from budgetnas.study.trials import Kind
 
 BEST, TIE, WORSE, OUT = "best", "tie", "worse", "out"
@@ -37,9 +39,25 @@ def measure_noise(config: StudyConfig, table: pd.DataFrame) -> Noise:
         config: What defines the study.
         table: Its trials, from `trial_table`.
     """
-    done = _completed(table)
-    values = done[done["kind"] == Kind.TRAINED].groupby("cell")["val_accuracy"]
-    return pooled((group.tolist() for _, group in values), config.facts.val)
+    trained = table[table["kind"] == Kind.TRAINED]
+    measured = measured_repeats(config, trained).values()
+    return pooled((repeats.accuracies for repeats in measured), config.facts.val)
+
+
+def measured_repeats(config: StudyConfig, table: pd.DataFrame) -> dict[int, Repeats]:
+    """Return what was measured of each configuration that was, by `cell`.
+
+    Args:
+        config: What defines the study.
+        table: Its trials, from `trial_table`.
+    """
+    return {
+        cell: Repeats.of(
+            Once(accuracy, unpacked(right, config.facts.val))
+            for accuracy, right in zip(group["val_accuracy"], group[RIGHT], strict=True)
+        )
+        for cell, group in _completed(table).groupby("cell")
+    }
 
 
 def _completed(table: pd.DataFrame) -> pd.DataFrame:
@@ -85,7 +103,7 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
     ):
         counted = those.groupby(table["cell"]).sum()
         summary[name] = counted.reindex(summary.index, fill_value=0).astype(int)
-    summary = _compared(summary, noise)
+    summary = _compared(summary, noise, measured_repeats(config, table))
     kinds = cells["kind"].agg(set).to_dict()
     summary["verdict"] = [
         _verdict(row, kinds.get(cell, set())) for cell, row in summary.iterrows()
@@ -95,7 +113,7 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
     return summary.drop(columns="is_best").reset_index()
 
 
-def _compared(summary: pd.DataFrame, noise: Noise) -> pd.DataFrame:
+def _compared(summary: pd.DataFrame, noise: Noise, repeats: Mapping[int, Repeats]) -> pd.DataFrame:
     """Add each configuration's difference to the best, and how much of that chance makes."""
     measured = _ranked(summary[(summary["n"] > 0) & summary["out_after"].isna()])
     if measured.empty:
@@ -105,8 +123,8 @@ def _compared(summary: pd.DataFrame, noise: Noise) -> pd.DataFrame:
         is_best=summary.index == best.name,
         difference=best["mean"] - summary["mean"],
         noise=[
-            noise.of_difference(mean, n, best["mean"], best["n"]) if n else math.nan
-            for mean, n in zip(summary["mean"], summary["n"], strict=True)
+            noise.between(repeats[cell], repeats[best.name]) if cell in repeats else math.nan
+            for cell in summary.index
         ],
     )
 

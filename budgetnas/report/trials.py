@@ -12,10 +12,13 @@ from budgetnas.searching.course import CURVES
 from budgetnas.searching.race import OUT_OF_RACE
 from budgetnas.space.grid import SEED, Grid
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.right import RIGHT
 from budgetnas.study.trials import Kind, kind_of
 
 COSTS = ("params", "macs", "val_accuracy", "val_loss", "epochs", "seconds", "selected_epoch")
 """Attributes of a trial that are numbers, and columns under the same names."""
+LAST = ("stopped_early", "out_after", "failure", "arch", RIGHT)
+"""The last columns."""
 
 
 def axis_column(name: str) -> str:
@@ -51,8 +54,9 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
         of a grid; `seed`, counted from 0; `measured`, the number of the trial that was trained for
         it, its own or its twin's; `params` and `macs`; `val_accuracy` in [0, 1];
         `val_loss`; `epochs`; `seconds`; `selected_epoch`; `stopped_early`; `out_after`, the rounds
-        of a race after which it was not to be trained; `failure`; `arch` (JSON). What a trial has
-        not got is missing.
+        of a race after which it was not to be trained; `failure`; `arch` (JSON); `right`, which
+        validation images it was right about (see `budgetnas.study.right`). What a trial has not
+        got is missing.
     """
     found = _Found(config, trials)
     rows = [
@@ -66,12 +70,13 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
             "out_after": trial.user_attrs.get(OUT_OF_RACE, {}).get("after"),
             "failure": trial.user_attrs.get("failure"),
             "arch": trial.user_attrs.get("arch"),
+            RIGHT: found.measured(trial).user_attrs.get(RIGHT),
         }
         for trial in found.trials
     ]
     axes = [axis_column(name) for name in axis_names(config)]
     columns = ["number", "kind", "cell", "configuration", *axes, "seed", "measured", *COSTS]
-    table = pd.DataFrame(rows, columns=[*columns, "stopped_early", "out_after", "failure", "arch"])
+    table = pd.DataFrame(rows, columns=[*columns, *LAST])
     for name in (*COSTS, "out_after"):
         table[name] = pd.to_numeric(table[name])
     return table

@@ -8,6 +8,7 @@ from torch import Tensor
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.searching.conditions import Conditions
+from budgetnas.study.right import RIGHT, packed
 from budgetnas.train.engine import Epoch
 
 CURVES = ("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
@@ -21,10 +22,12 @@ class Course:
 
     def __init__(self, conditions: Conditions, val: ImageSet) -> None:
         self._best = conditions.best
-        self._val = val if conditions.confusion else None
+        self._val = val
+        self._keeps_confusion, self._keeps_right = conditions.confusion, conditions.right
         self._rows: list[list[float]] = []
         self._selected = torch.zeros(4, dtype=torch.float64)  # epoch, accuracy, balanced, loss
         self._confusion = torch.empty(0, dtype=torch.int64)
+        self._right = torch.empty(0, dtype=torch.bool)
 
     def add(self, epoch: Epoch) -> None:
         """Take an epoch down; of equally accurate ones, the lower loss, then the first counts."""
@@ -41,8 +44,11 @@ class Course:
         self._selected = torch.tensor(
             [epoch.number, accuracy, balanced, loss], dtype=torch.float64
         )
-        if self._val is not None and epoch.val_predictions is not None:
+        assert epoch.val_predictions is not None, "trials are validated"
+        if self._keeps_confusion:
             self._confusion = _confusion(self._val, epoch.val_predictions)
+        if self._keeps_right:
+            self._right = epoch.val_predictions == self._val.labels.cpu()
 
     @property
     def accuracy(self) -> float:
@@ -53,7 +59,7 @@ class Course:
         """Return what the trial's storage shall say, the selected epoch's accuracy among it."""
         epoch, accuracy, balanced, loss = self._selected.tolist()
         columns = zip(CURVES, zip(*self._rows, strict=True), strict=True)
-        attributes = {
+        attributes: dict[str, object] = {
             "val_accuracy": accuracy,
             "val_balanced_accuracy": balanced,
             "val_loss": loss,
@@ -61,9 +67,11 @@ class Course:
             "selected_epoch": int(epoch),
             "curves": {name: list(values) for name, values in columns},
         }
-        return attributes | (
-            {"confusion": self._confusion.tolist()} if self._val is not None else {}
-        )
+        if self._keeps_confusion:
+            attributes["confusion"] = self._confusion.tolist()
+        if self._keeps_right:
+            attributes[RIGHT] = packed(self._right.numpy())
+        return attributes
 
     def tensors(self) -> Tensors:
         """Return all of it, to be kept."""
@@ -71,14 +79,16 @@ class Course:
             "rows": torch.tensor(self._rows, dtype=torch.float64),
             "selected": self._selected,
             "confusion": self._confusion,
+            "right": self._right,
         }
 
     def load(self, tensors: Tensors, epochs: int) -> None:
         """Continue what was kept after so many epochs."""
-        rows, selected, confusion = (tensors[name] for name in self.tensors())
+        rows, selected, confusion, right = (tensors[name] for name in self.tensors())
         if rows.shape != (epochs, len(CURVES)) or selected.shape != (4,):
             raise InputError("it must have the measurements of each of its epochs")
-        self._rows, self._selected, self._confusion = rows.tolist(), selected, confusion
+        self._rows, self._selected = rows.tolist(), selected
+        self._confusion, self._right = confusion, right
 
 
 def _confusion(val: ImageSet, predictions: Tensor) -> Tensor:

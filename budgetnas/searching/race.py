@@ -5,12 +5,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.space import Grid, Proposal, Race
-from budgetnas.study.noise import pooled
+from budgetnas.study.noise import Once, Repeats, pooled
+from budgetnas.study.right import RIGHT, unpacked
 
 OUT_OF_RACE = "out_of_race"
 """The attribute of a trial whose configuration was out before its turn came."""
@@ -29,7 +29,7 @@ class Out:
 
 
 def hopeless(
-    race: Race, values: Mapping[int, Sequence[float]], images: int, complete: int
+    race: Race, measured: Mapping[int, Repeats], images: int, complete: int
 ) -> dict[int, Out]:
     """Say which of the configurations that are still in are out from now on.
 
@@ -37,34 +37,33 @@ def hopeless(
 
     Args:
         race: The rule.
-        values: The validation accuracies of each configuration, in [0, 1], one a seed.
+        measured: The validation accuracies of each configuration, one a seed.
         images: Validation images.
         complete: Complete rounds.
     """
-    noise = pooled(values.values(), images)
-    means = {cell: fmean(measured) for cell, measured in values.items() if measured}
+    noise = pooled((repeats.accuracies for repeats in measured.values()), images)
+    means = {cell: repeats.mean for cell, repeats in measured.items() if repeats.n}
     if len(means) < 2 or not noise.df:
         return {}
     best = max(means, key=lambda cell: means[cell])
     quantile = 1 - race.alpha / (2 * (len(means) - 1))
     out = {}
     for cell, mean in means.items():
-        seeds = len(values[cell]), len(values[best])
-        chance = noise.of_difference(mean, seeds[0], means[best], seeds[1], quantile)
+        chance = noise.between(measured[cell], measured[best], quantile)
         if (behind := means[best] - mean) > chance:
             out[cell] = Out(complete, behind, chance)
     return out
 
 
 def out_of_race(
-    race: Race, rounds: Sequence[Sequence[float | None]], images: int
+    race: Race, rounds: Sequence[Sequence[Once | None]], images: int
 ) -> dict[int, Out]:
     """Say which configurations are out after some complete rounds.
 
     Args:
         race: The rule.
-        rounds: Of each round, in order, every configuration's validation accuracy in [0, 1]; None
-            where it has none: its training failed, or it was out.
+        rounds: Of each round, in order, what every configuration's training measured; None where
+            it has not: it failed, or the configuration was out.
         images: Validation images.
 
     Returns:
@@ -74,10 +73,11 @@ def out_of_race(
     for complete in range(2, len(rounds) + 1):
         columns = enumerate(zip(*rounds[:complete], strict=True))
         left = {cell: column for cell, column in columns if cell not in out}
-        values = {
-            cell: [value for value in column if value is not None] for cell, column in left.items()
+        measured = {
+            cell: Repeats.of(once for once in column if once is not None)
+            for cell, column in left.items()
         }
-        out |= hopeless(race, values, images, complete)
+        out |= hopeless(race, measured, images, complete)
     return out
 
 
@@ -96,13 +96,15 @@ def why_out(
         return None
     size = len(proposal.cells)
     complete, place = divmod(number, size)
-    values = [_value(trial) for trial in trials[: complete * size]]
-    rounds = [values[first : first + size] for first in range(0, len(values), size)]
+    ended = [_measured(trial, images) for trial in trials[: complete * size]]
+    rounds = [ended[first : first + size] for first in range(0, len(ended), size)]
     return out_of_race(proposal.race, rounds, images).get(place)
 
 
-def _value(trial: FrozenTrial) -> float | None:
-    return trial.value if trial.state is TrialState.COMPLETE else None
+def _measured(trial: FrozenTrial, images: int) -> Once | None:
+    if trial.state is not TrialState.COMPLETE or trial.value is None:
+        return None
+    return Once(trial.value, unpacked(trial.user_attrs.get(RIGHT), images))
 
 
 def round_size(proposal: Proposal) -> int | None:

@@ -7,23 +7,72 @@ the means of two configurations, has two parts:
 - the seeds: t(q, df) * s * sqrt(1/n_a + 1/n_b), where s is the standard deviation of one
   training's accuracy, pooled over the configurations that were trained with 2 seeds or more, and
   df the sum of their n - 1. What seeds have in common can only make the true noise smaller.
-- the images: z(q) * sqrt(2 p (1 - p) / images), with p the mean of the two. That would be right
-  for errors on different images; on the same images it is an upper bound, unless networks are
-  right where others are wrong.
+- the images: z(q) * d / sqrt(images), where d is the standard deviation over images of by how much
+  more often the one was right than the other, of their seeds: in [-1, 1] an image, 0 where both
+  are equally often right. Where it is not known of each training which images it was right about,
+  d is sqrt(2 p (1 - p)), with p the mean of the two: right for errors on different images, an
+  upper bound for errors on the same, unless networks are right where others are wrong.
 
-They are independent, so that their squares add up. q is 0.975 for one comparison. A difference
-that is not above the noise is a tie.
+Their squares are added. What a seed changes of single images is then in both parts, so that the
+sum is rather too large than too small. q is 0.975 for one comparison. A difference that is not
+above the noise is a tie.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from statistics import variance
+from statistics import fmean, variance
+from typing import Self, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
+
+from budgetnas.study.right import Bools
+
+Floats: TypeAlias = NDArray[np.float64]
 
 CONFIDENCE = 0.975
 """The quantile of an interval that holds 95 % of what chance does."""
+
+
+@dataclass(frozen=True)
+class Once:
+    """What one training measured."""
+
+    accuracy: float
+    """In [0, 1]."""
+    right: Bools | None = None
+    """Which validation images it was right about, [images]; None if that is not known."""
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """What the trainings of one configuration measured, one a seed."""
+
+    accuracies: tuple[float, ...]
+    """Of each, in [0, 1]."""
+    right: Floats | None = None
+    """The share of them that was right, by validation image: [images]; None if not known."""
+
+    @classmethod
+    def of(cls, trainings: Iterable[Once]) -> Self:
+        """Put trainings together; what images they were right about is known of all or of none."""
+        several = list(trainings)
+        known = [once.right for once in several if once.right is not None]
+        whole = known and len(known) == len(several)
+        share = np.asarray(known, dtype=np.float64).mean(axis=0) if whole else None
+        return cls(tuple(once.accuracy for once in several), share)
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return len(self.accuracies)
+
+    @property
+    def mean(self) -> float:
+        """Their mean accuracy; NaN without any."""
+        return fmean(self.accuracies) if self.accuracies else math.nan
 
 
 @dataclass(frozen=True)
@@ -41,22 +90,26 @@ class Noise:
         """Return the half-width of a mean's 95 % interval over seeds; NaN if not known."""
         return self._t(CONFIDENCE) * self.sd * math.sqrt(1 / n) if self.df else math.nan
 
-    def of_difference(
-        self, a: float, n_a: int, b: float, n_b: int, quantile: float = CONFIDENCE
-    ) -> float:
-        """Return how far the means of two configurations differ by chance.
+    def between(self, one: Repeats, other: Repeats, quantile: float = CONFIDENCE) -> float:
+        """Return how far the means of two configurations differ by chance; NaN without any.
 
         Args:
-            a: One's mean accuracy, in [0, 1].
-            n_a: Its seeds.
-            b: The other's mean.
-            n_b: Its seeds.
+            one: What one measured.
+            other: What the other measured.
             quantile: Of what chance does; nearer to 1 where several are compared.
         """
-        seeds = self._t(quantile) * self.sd * math.sqrt(1 / n_a + 1 / n_b) if self.df else 0.0
-        p = (a + b) / 2
-        images = ndtri(quantile) * math.sqrt(2 * p * (1 - p) / self.images)
-        return math.hypot(seeds, images)
+        if not one.n or not other.n:
+            return math.nan
+        seeds = math.sqrt(1 / one.n + 1 / other.n)
+        if one.right is not None and other.right is not None:
+            deviation = float(np.std(one.right - other.right))
+        else:
+            p = (one.mean + other.mean) / 2
+            deviation = math.sqrt(2 * p * (1 - p))
+        return math.hypot(
+            self._t(quantile) * self.sd * seeds if self.df else 0.0,
+            ndtri(quantile) * deviation / math.sqrt(self.images),
+        )
 
     def _t(self, quantile: float) -> float:
         return float(stdtrit(self.df, quantile))

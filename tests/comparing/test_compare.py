@@ -22,7 +22,7 @@ from budgetnas.report.trials import trial_table
 from budgetnas.space import Axis, Free, Grid
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.noise import Noise
+from budgetnas.study.noise import Noise, Repeats
 from budgetnas.study.trials import Kind, best_trial, kind_of, tally
 from tests.comparing.races import RACE, race
 from tests.report.made import SMALL, config_of, grid_of, of_grid
@@ -232,6 +232,6 @@ def test_parts_and_luck_of_numbers_that_are_known() -> None:
     assert part.gain == pytest.approx(0.09)
     sd = math.sqrt((0.0002 + 0.0008) / 2)
     noise = Noise(sd=sd, df=2, images=config.facts.val)
-    assert part.noise == pytest.approx(noise.of_difference(0.91, 2, 0.82, 2))
+    assert part.noise == pytest.approx(noise.between(Repeats((0.90, 0.92)), Repeats((0.80, 0.84))))
     assert judged.luck.gain == pytest.approx(sd * 1.538753)
     assert luck_of(Noise(sd=math.nan, df=0, images=9), 10).gain is None

@@ -12,7 +12,8 @@ from scipy import stats
 from budgetnas.report.summary import measure_noise, summary_table
 from budgetnas.report.trials import trial_table
 from budgetnas.space import Grid
-from budgetnas.study.noise import Noise
+from budgetnas.study.noise import Noise, Once, Repeats
+from budgetnas.study.right import packed
 from tests.report.made import LARGE, SMALL, VAL, config_of, grid_of, of_grid, trained
 
 VALUES = {"a": [0.90, 0.92, 0.91], "b": [0.80, 0.83, 0.85], "c": [0.905, 0.900, 0.920]}
@@ -46,7 +47,7 @@ def test_two_configurations_differ_as_in_students_test() -> None:
     a, b = [0.90, 0.92, 0.91, 0.93], [0.88, 0.91, 0.87, 0.90]
     pooled = math.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / 2)
     noise = Noise(sd=pooled, df=6, images=10**12)
-    margin = noise.of_difference(float(np.mean(a)), 4, float(np.mean(b)), 4)
+    margin = noise.between(Repeats(tuple(a)), Repeats(tuple(b)))
     interval = stats.ttest_ind(a, b).confidence_interval(0.95)
     assert margin == pytest.approx((interval.high - interval.low) / 2, rel=1e-4)
 
@@ -63,7 +64,9 @@ def test_with_one_seed_only_the_images_are_noise() -> None:
     assert math.isnan(noise.sd)
     assert math.isnan(noise.of_mean(1))
     normal = stats.norm.ppf(0.975)
-    assert noise.of_difference(0.8, 1, 0.6, 1) == pytest.approx(normal * math.sqrt(2 * 0.21 / VAL))
+    assert noise.between(Repeats((0.8,)), Repeats((0.6,))) == pytest.approx(
+        normal * math.sqrt(2 * 0.21 / VAL)
+    )
 
 
 def test_the_images_noise_covers_what_samples_of_images_do() -> None:
@@ -72,18 +75,18 @@ def test_the_images_noise_covers_what_samples_of_images_do() -> None:
     right = rng.random((2_000, images, 2)) < p
     means = right.mean(axis=1)
     noise = Noise(sd=math.nan, df=0, images=images)
-    apart = [abs(a - b) > noise.of_difference(a, 1, b, 1) for a, b in means]
+    apart = [abs(a - b) > noise.between(Repeats((a,)), Repeats((b,))) for a, b in means]
     assert 0.03 < np.mean(apart) < 0.07
 
 
 def test_the_noise_of_seeds_is_exceeded_by_chance_in_five_of_a_hundred() -> None:
     rng = np.random.default_rng(0)
-    apart = []
+    apart, half = [], Repeats((0.5,) * 3)
     for _ in range(1_000):
         a, b = 0.5 + 0.01 * rng.standard_normal((2, 3))
         sd = math.sqrt((np.var(a, ddof=1) + np.var(b, ddof=1)) / 2)
         noise = Noise(sd=sd, df=4, images=10**12)
-        apart.append(abs(a.mean() - b.mean()) > noise.of_difference(0.5, 3, 0.5, 3))
+        apart.append(abs(a.mean() - b.mean()) > noise.between(half, half))
     assert 0.03 < np.mean(apart) < 0.07
 
 
@@ -92,10 +95,59 @@ def test_the_noise_of_seeds_is_exceeded_by_chance_in_five_of_a_hundred() -> None
 )  # fmt: skip
 def test_noise_is_symmetric_and_grows(a: float, b: float, n: int, m: int, sd: float) -> None:
     noise, more = Noise(sd, 4, 100), Noise(sd + 0.1, 4, 100)
-    both = noise.of_difference(a, n, b, m)
-    assert both == pytest.approx(noise.of_difference(b, m, a, n))
-    assert both <= more.of_difference(a, n, b, m)
-    assert both >= Noise(math.nan, 0, 100).of_difference(a, n, b, m)
+    one, other = Repeats((a,) * n), Repeats((b,) * m)
+    both = noise.between(one, other)
+    assert both == pytest.approx(noise.between(other, one))
+    assert both <= more.between(one, other)
+    assert both >= Noise(math.nan, 0, 100).between(one, other)
+
+
+def test_which_images_were_right_tells_networks_apart_that_their_number_does_not() -> None:
+    """Networks that find the same images hard, one of them better by 2 points, on 2,500 images."""
+    rng, images, seeds = np.random.default_rng(0), 2_500, 3
+    ease = rng.beta(0.6, 0.6, images)
+    noise = Noise(sd=math.nan, df=0, images=images)
+
+    def measured(better: float) -> Repeats:
+        right = rng.random((seeds, images)) < np.clip(ease + better, 0, 1)
+        return Repeats.of(Once(float(each.mean()), each) for each in right)
+
+    def without(repeats: Repeats) -> Repeats:
+        return Repeats(repeats.accuracies)
+
+    found, blind, wrong = 0, 0, 0
+    for _ in range(200):
+        one, better, equal = measured(0), measured(0.02), measured(0)
+        gain = better.mean - one.mean
+        found += gain > noise.between(one, better)
+        blind += gain > noise.between(without(one), without(better))
+        wrong += abs(equal.mean - one.mean) > noise.between(one, equal)
+    assert found > 150 > 40 > blind
+    assert wrong / 200 < 0.1, "it is chance in about five of a hundred"
+
+
+def test_right_is_known_of_all_trainings_or_of_none() -> None:
+    known = np.array([True, False, True])
+    assert Repeats.of([Once(0.5), Once(2 / 3, known)]).right is None
+    share = Repeats.of([Once(2 / 3, known), Once(1 / 3, ~known)]).right
+    assert share is not None
+    assert share.tolist() == [0.5] * 3
+    assert Repeats.of([]).right is None
+    assert math.isnan(Noise(0.1, 3, 3).between(Repeats.of([]), Repeats((0.5,))))
+
+
+def test_a_studys_noise_is_of_the_images_that_were_right() -> None:
+    grid = grid_of({"x": ("a", "b")}, [SMALL], 1)
+    rng = np.random.default_rng(0)
+    one = rng.random(VAL) < 0.8
+    other = one & (rng.random(VAL) < 0.9)  # wrong wherever the first is, and a little more
+    trials = [
+        of_grid(grid, place, float(right.mean()), right=packed(right))
+        for place, right in enumerate((one, other))
+    ]
+    summary = summary_table(config_of(grid), trial_table(config_of(grid), trials))
+    p = one.mean() - other.mean()
+    assert summary["noise"][1] == pytest.approx(1.959964 * math.sqrt(p * (1 - p) / VAL))
 
 
 def test_a_row_a_configuration_in_the_grids_order() -> None:

@@ -7,15 +7,24 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from optuna.trial import FrozenTrial
 from scipy import stats
 
 from budgetnas.searching.race import Out, out_of_race, round_size, why_out
 from budgetnas.space import Race
+from budgetnas.study.noise import Once
+from budgetnas.study.right import packed
 from tests.report.made import SMALL, config_of, grid_of, of_grid
 
 IMAGES = 5_000
 RACE = Race()
 accuracies = st.integers(0, IMAGES).map(lambda right: right / IMAGES)
+
+
+def raced(race: Race, rounds: Sequence[Sequence[float | None]], images: int) -> dict[int, Out]:
+    """Race with accuracies alone."""
+    measured = [[None if value is None else Once(value) for value in row] for row in rounds]
+    return out_of_race(race, measured, images)
 
 
 @st.composite
@@ -44,7 +53,7 @@ def naive(rounds: Sequence[Sequence[float]], images: int) -> set[int]:
 def test_after_the_second_round_it_is_the_formula(pairs: list[tuple[float, float]]) -> None:
     rounds = list(zip(*pairs, strict=True))
     means = np.array(pairs).mean(axis=1)
-    table = out_of_race(RACE, rounds, IMAGES)
+    table = raced(RACE, rounds, IMAGES)
     edges = {cell for cell, why in table.items() if why.behind - why.noise < 1e-9}
     assert set(table) - edges == naive(rounds, IMAGES) - edges
     for cell, why in table.items():
@@ -54,7 +63,7 @@ def test_after_the_second_round_it_is_the_formula(pairs: list[tuple[float, float
 
 @given(races())
 def test_the_best_is_never_out_and_worse_never_stays_longer(rounds: list[list[float]]) -> None:
-    out = out_of_race(RACE, rounds, IMAGES)
+    out = raced(RACE, rounds, IMAGES)
     last = len(rounds[0])
     stay = {cell: out[cell].after if cell in out else math.inf for cell in range(last)}
     for complete in range(2, len(rounds) + 1):
@@ -70,45 +79,45 @@ def test_the_best_is_never_out_and_worse_never_stays_longer(rounds: list[list[fl
 
 @given(races())
 def test_what_was_decided_stays_so_whatever_comes_later(rounds: list[list[float]]) -> None:
-    whole = out_of_race(RACE, rounds, IMAGES)
+    whole = raced(RACE, rounds, IMAGES)
     for complete in range(len(rounds) + 1):
-        so_far = out_of_race(RACE, rounds[:complete], IMAGES)
+        so_far = raced(RACE, rounds[:complete], IMAGES)
         assert so_far == {c: why for c, why in whole.items() if why.after <= complete}
     trained = [
         [value if cell not in whole or place < whole[cell].after else None
          for cell, value in enumerate(row)]
         for place, row in enumerate(rounds)
     ]  # fmt: skip
-    assert out_of_race(RACE, trained, IMAGES) == whole, "what is out need not be trained"
+    assert raced(RACE, trained, IMAGES) == whole, "what is out need not be trained"
 
 
 def test_one_that_is_as_good_is_out_in_five_of_a_hundred_or_fewer() -> None:
     rng, lost = np.random.default_rng(0), 0
     for _ in range(400):
         rounds = (0.5 + 0.02 * rng.standard_normal((2, 4))).tolist()
-        lost += 0 in out_of_race(RACE, rounds, 10**12)
+        lost += 0 in raced(RACE, rounds, 10**12)
     assert lost / 400 <= 0.05
 
 
 def test_a_smaller_alpha_drops_less() -> None:
     rounds = [[0.90, 0.86, 0.50], [0.91, 0.87, 0.51]]
-    assert set(out_of_race(RACE, rounds, IMAGES)) == {1, 2}
-    assert set(out_of_race(Race(alpha=1e-4), rounds, IMAGES)) == {2}
+    assert set(raced(RACE, rounds, IMAGES)) == {1, 2}
+    assert set(raced(Race(alpha=1e-4), rounds, IMAGES)) == {2}
 
 
 def test_what_was_not_measured_is_not_judged() -> None:
     rounds = [[0.90, None, 0.50, None], [0.91, None, None, 0.40], [0.92, None, 0.52, None]]
-    out = out_of_race(RACE, rounds, IMAGES)
+    out = raced(RACE, rounds, IMAGES)
     assert set(out) == {2, 3}
-    assert not out_of_race(RACE, [[0.9, None], [None, 0.1]], IMAGES), "no seed was repeated"
-    assert not out_of_race(RACE, [[0.9], [0.1]], IMAGES), "there is no other"
-    assert not out_of_race(RACE, [[None, None]] * 3, IMAGES)
+    assert not raced(RACE, [[0.9, None], [None, 0.1]], IMAGES), "no seed was repeated"
+    assert not raced(RACE, [[0.9], [0.1]], IMAGES), "there is no other"
+    assert not raced(RACE, [[None, None]] * 3, IMAGES)
 
 
 def test_few_images_keep_more_in() -> None:
     rounds = [[0.90, 0.80], [0.901, 0.801]]
-    assert set(out_of_race(RACE, rounds, 10_000)) == {1}
-    assert not out_of_race(RACE, rounds, 50)
+    assert set(raced(RACE, rounds, 10_000)) == {1}
+    assert not raced(RACE, rounds, 50)
 
 
 def test_a_trial_is_judged_by_the_rounds_before_its_own() -> None:
@@ -124,3 +133,26 @@ def test_a_trial_is_judged_by_the_rounds_before_its_own() -> None:
     assert why_out(grid.changed(race=None), trials, 5, IMAGES) is None
     assert why_out(config_of().proposal, trials, 5, IMAGES) is None
     assert (round_size(grid), round_size(grid.changed(race=None))) == (2, None)
+
+
+def test_which_images_were_right_ends_a_race_sooner() -> None:
+    """Where one is right wherever the other is, fewer images show that it is better."""
+    rng, images = np.random.default_rng(0), 500
+    one = rng.random(images) < 0.8
+    good = np.array([one, np.roll(one, 1)])  # seeds differ in images, not in how many
+    bad = good & (np.arange(images) % 32 > 0)
+    grid = grid_of({"network": ("good", "bad")}, [SMALL], 3).changed(race=RACE)
+
+    def trials(known: bool) -> list[FrozenTrial]:
+        rounds = [right for pair in zip(good, bad, strict=True) for right in pair]
+        return [
+            of_grid(
+                grid, number, float(right.mean()), **({"right": packed(right)} if known else {})
+            )
+            for number, right in enumerate(rounds)
+        ]
+
+    assert why_out(grid, trials(known=False), 5, images) is None
+    why = why_out(grid, trials(known=True), 5, images)
+    assert why is not None
+    assert why.noise < why.behind

@@ -18,6 +18,7 @@ from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.file_tables import Quick
+from budgetnas.study.right import unpacked
 from budgetnas.study.trials import Kind, best_trial, kind_of
 from tests.searching.small import replay, trials_of
 
@@ -87,7 +88,11 @@ def test_a_trial_keeps_its_curves_and_what_is_taken_for_what() -> None:
         counts = said["confusion"]
         right = sum(counts[label][label] for label in range(10))
         assert right / sum(map(sum, counts)) == trial.value
-        assert sum(map(sum, counts)) == StudyConfig.read(FOLDER).facts.val
+        val = StudyConfig.read(FOLDER).facts.val
+        assert sum(map(sum, counts)) == val
+        images = unpacked(said["right"], val)
+        assert images is not None
+        assert images.sum() == right
 
 
 def test_one_seed_is_the_same_for_all_configurations() -> None:
@@ -144,7 +149,11 @@ def test_the_best_epoch_counts_where_the_file_says_so() -> None:
         assert curve[said["selected_epoch"] - 1] == max(curve)
         assert said["curves"]["val_loss"][said["selected_epoch"] - 1] == said["val_loss"]
         right = sum(said["confusion"][label][label] for label in range(10))
-        assert right == round(max(curve) * sum(map(sum, said["confusion"])))
+        val = sum(map(sum, said["confusion"]))
+        assert right == round(max(curve) * val)
+        images = unpacked(said["right"], val)
+        assert images is not None, "of the selected epoch"
+        assert images.sum() == right
     assert any(t.user_attrs["selected_epoch"] < 5 for t in trials_of(result))
 
 
