@@ -50,7 +50,7 @@ class Run:
     @property
     def name(self) -> str:
         """The study."""
-        return f"{NAME}/{self.pruner}-{self.sampler}-{self.seed}"
+        return f"{NAME}-{self.pruner}-{self.sampler}-{self.seed}"
 
 
 @dataclass(frozen=True)
