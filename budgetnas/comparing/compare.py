@@ -12,10 +12,11 @@ from budgetnas._version import __version__
 from budgetnas.comparing.asked_calibration import calibrated_space
 from budgetnas.comparing.asked_comparison import AskedComparison
 from budgetnas.comparing.derived import Means, derived_name, derived_trials, train_grid
-from budgetnas.comparing.entrants import Entrants, entrants, find_winner, train_random
+from budgetnas.comparing.entrants import Entrants, entrants, train_random
 from budgetnas.comparing.parting import WINNER, judge
 from budgetnas.events import Notice, Watcher, nobody
 from budgetnas.recipe import Recipe
+from budgetnas.report.finalists import chosen
 from budgetnas.report.trials import trial_table
 from budgetnas.space import Grid
 from budgetnas.study.begun import BegunStudy, find_begun
@@ -77,7 +78,7 @@ def compare(
     derived_name(base, VARIANT)
     if base.guessed:
         watch(Notice(f"study {base.name}"))
-    winner = find_winner(base, storage)
+    winner, _ = chosen(base, base.trials(storage), storage, "to compare")
     means = _ending_together(Means(data_dir, storage, device, timeout, workers, watch))
     began = _began(base)
     if began is not None:

@@ -9,10 +9,8 @@ from budgetnas.comparing.asked_comparison import PUBLISHED, SEEDS, AskedComparis
 from budgetnas.comparing.baselines import FILLED, baselines
 from budgetnas.comparing.derived import Means, derived_name, derived_trials, train_drawn
 from budgetnas.comparing.parting import BEST_RANDOM, NETWORK, RECIPE, WINNER
-from budgetnas.errors import InputError
 from budgetnas.events import Notice
 from budgetnas.recipe import Recipe
-from budgetnas.report.finalists import read_finalists
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig
@@ -34,22 +32,6 @@ class Entrants:
     """What recipes had to give up for the images."""
     notes: tuple[str, ...]
     """What is missing, and what a trial had drawn of its recipe."""
-
-
-def find_winner(base: BegunStudy, storage: str | None) -> FrozenTrial:
-    """Find the winner of a search's finalists, or else the best of its trials.
-
-    Raises:
-        InputError: If none was completed yet.
-    """
-    trials = base.trials(storage)
-    finalists = read_finalists(base.config, storage)
-    if finalists is not None and finalists.winner:
-        return trials[finalists.winner.trial]
-    best = best_trial(trials)
-    if best is None:
-        raise InputError(f"study {base.name!r} has no completed trial to compare yet")
-    return best
 
 
 @dataclass(frozen=True)

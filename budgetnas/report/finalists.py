@@ -7,13 +7,14 @@ from functools import cached_property
 import pandas as pd
 from optuna.trial import FrozenTrial
 
+from budgetnas.errors import InputError
 from budgetnas.report.summary import BEST, TIE, summary_table
 from budgetnas.report.trials import axis_column, trial_table
 from budgetnas.space import Grid
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.place import config_path, study_folder
-from budgetnas.study.trials import trainings_left
+from budgetnas.study.trials import best_trial, trainings_left
 
 VARIANT = "finalists"
 """What the comparison of a study's best trials is called, and its folder in the study's."""
@@ -124,6 +125,34 @@ def read_finalists(config: StudyConfig, storage: str | None) -> FinalistStudy | 
         return None
     begun = BegunStudy(name, folder, StudyConfig.read(folder), guessed=False)
     return FinalistStudy(begun.config, begun.trials(storage if config.storage else None))
+
+
+def chosen(
+    study: BegunStudy, trials: Sequence[FrozenTrial], storage: str | None, purpose: str
+) -> tuple[FrozenTrial, str]:
+    """Choose the winner of a search's finalists, or else the best of its trials; say the rule.
+
+    Args:
+        study: The search.
+        trials: Its trials, by number.
+        storage: SQLAlchemy URL of its storage, if it is not what the study remembers.
+        purpose: What it is for: `to retrain`.
+
+    Raises:
+        InputError: If none was completed yet.
+    """
+    best = best_trial(trials)
+    if best is None:
+        raise InputError(f"study {study.name!r} has no completed trial {purpose} yet")
+    finalists = read_finalists(study.config, storage)
+    if finalists is not None and (winner := finalists.winner):
+        rule = f"best: trial {winner.trial}, the finalists' winner, {winner.rule}"
+        return trials[winner.trial], rule
+    why = "no finalists yet"
+    if finalists is not None:
+        why = f"its finalists are unfinished: {finalists.left} trainings are left"
+        why = why if finalists.left else "all of its finalists failed"
+    return best, f"best: trial {best.number}, best validation accuracy of the search ({why})"
 
 
 def winner_line(finalists: FinalistStudy | None) -> str:

@@ -9,11 +9,13 @@ from optuna.trial import FrozenTrial
 from budgetnas.arch import COST_NAMES, Arch, Budget, find_arch
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
-from budgetnas.report.finalists import read_finalists
+from budgetnas.report.finalists import chosen
 from budgetnas.space import Grid, Overrides, Proposal
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.drawn import drawn_by
 from budgetnas.study.trials import best_trial, excess_of
+
+TO_RETRAIN = "to retrain"
 
 
 @dataclass(frozen=True)
@@ -55,29 +57,14 @@ def _find_trial(
 ) -> tuple[FrozenTrial, str | None]:
     """Find a trial; of the best, say by which rule it is that."""
     trials = study.trials(storage)
-    if target == "best":
-        best = best_trial(trials)
-        if best is None:
-            raise InputError(f"study {study.name!r} has no completed trial to retrain yet")
-        return _chosen(best, trials, study, storage)
-    return _numbered(int(target), trials, study), None
-
-
-def _chosen(
-    best: FrozenTrial, trials: Sequence[FrozenTrial], study: BegunStudy, storage: str | None
-) -> tuple[FrozenTrial, str | None]:
-    """Choose the winner of a search's finalists, or else the best of its trials."""
-    if isinstance(study.config.proposal, Grid):
-        return best, None
-    finalists = read_finalists(study.config, storage)
-    if finalists is not None and (winner := finalists.winner):
-        rule = f"best: trial {winner.trial}, the finalists' winner, {winner.rule}"
-        return trials[winner.trial], rule
-    why = "no finalists yet"
-    if finalists is not None:
-        why = f"its finalists are unfinished: {finalists.left} trainings are left"
-        why = why if finalists.left else "all of its finalists failed"
-    return best, f"best: trial {best.number}, best validation accuracy of the search ({why})"
+    if target != "best":
+        return _numbered(int(target), trials, study), None
+    if not isinstance(study.config.proposal, Grid):
+        return chosen(study, trials, storage, TO_RETRAIN)
+    best = best_trial(trials)
+    if best is None:
+        raise InputError(f"study {study.name!r} has no completed trial {TO_RETRAIN} yet")
+    return best, None
 
 
 def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> FrozenTrial:

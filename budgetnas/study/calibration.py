@@ -1,16 +1,12 @@
 """`Calibration`, the content of calibration.json: how far a short training can be trusted."""
 
-from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field
 
-from budgetnas.files import write_atomic
 from budgetnas.recipe.recipe import Epochs
-from budgetnas.spec import Spec, parse_json, read_text
-
-FILE = "calibration.json"
-"""Its name in the study's folder."""
+from budgetnas.spec import Spec
+from budgetnas.study.finding import NOT_KNOWN, Finding
 
 SEARCHES_BY = "validation accuracy"
 """The criterion that a search ranks by, and a recommendation is for."""
@@ -23,8 +19,6 @@ RULE = (
     "of the highest tau's 95 % interval, and none where that interval reaches 0"
 )
 """How `recommended` follows from the rows."""
-
-NOT_KNOWN = "not known"
 
 
 class Estimate(Spec):
@@ -66,8 +60,10 @@ class Row(Spec):
     the best of all less the best of those."""
 
 
-class Calibration(Spec):
+class Calibration(Finding):
     """What short trainings of a study have told of full ones."""
+
+    FILE = "calibration.json"
 
     study: str
     """The study's name."""
@@ -99,22 +95,6 @@ class Calibration(Spec):
     """Epochs of a trial; null where none can be recommended."""
     rule: str = RULE
     """How that was chosen."""
-
-    @classmethod
-    def read(cls, folder: Path) -> Self | None:
-        """Read the calibration of the study in a folder, if there is one.
-
-        Raises:
-            InputError: If it is damaged.
-        """
-        path = folder / FILE
-        if not path.is_file():
-            return None
-        return cls.parse(parse_json(read_text(path), str(path)), str(path))
-
-    def write(self, folder: Path) -> None:
-        """Write it beside study.toml, whole or not at all."""
-        write_atomic(folder / FILE, self.model_dump_json(indent=2) + "\n")
 
     @property
     def counted(self) -> str:

@@ -1,19 +1,13 @@
 """`Comparison`, the content of comparison.json: a search's winner beside its baselines."""
 
-from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field
 
-from budgetnas.files import write_atomic
 from budgetnas.recipe.recipe import Epochs
-from budgetnas.spec import Spec, parse_json, read_text
+from budgetnas.spec import Spec
 from budgetnas.study.config import Count
-
-FILE = "comparison.json"
-"""Its name in the study's folder."""
-
-NOT_KNOWN = "not known"
+from budgetnas.study.finding import NOT_KNOWN, Finding
 
 
 class Compared(Spec):
@@ -103,8 +97,10 @@ class Luck(Spec):
         )
 
 
-class Comparison(Spec):
+class Comparison(Finding):
     """A search's winner beside what it has to beat, all trained alike."""
+
+    FILE = "comparison.json"
 
     study: str
     """The search's name."""
@@ -134,22 +130,6 @@ class Comparison(Spec):
     """What the recipe, the architecture and the search gave."""
     luck: Luck | None = None
     """What luck gives."""
-
-    @classmethod
-    def read(cls, folder: Path) -> Self | None:
-        """Read the comparison of the study in a folder, if there is one.
-
-        Raises:
-            InputError: If it is damaged.
-        """
-        path = folder / FILE
-        if not path.is_file():
-            return None
-        return cls.parse(parse_json(read_text(path), str(path)), str(path))
-
-    def write(self, folder: Path) -> None:
-        """Write it beside study.toml, whole or not at all."""
-        write_atomic(folder / FILE, self.model_dump_json(indent=2) + "\n")
 
     @property
     def lines(self) -> list[str]:
