@@ -12,7 +12,7 @@ class Halving(BasePruner):
     """Successive halving (Jamieson and Talwalkar, 2016; asynchronous: Li et al., 2020).
 
     At the first rung, and at each that is a factor further, a trial goes on if it is among the
-    best share of those that came so far. It looks at reported values only: unlike Optuna's own,
+    best share of those that came so far, rounded up. It looks at reported values only: unlike Optuna's own,
     which writes down that a trial passed a rung, it says the same if it is asked twice.
 
     A rung at which not even that share is better than guessing tells nothing, and stops nobody:
@@ -39,7 +39,7 @@ class Halving(BasePruner):
             for other in study.get_trials(deepcopy=False)
             if step in other.intermediate_values
         ]
-        share = max(1, len(values) // self._factor)
+        share = math.ceil(len(values) / self._factor)
         needed = sorted(values, reverse=True)[share - 1]
         return needed > self.guessing and trial.intermediate_values[step] < needed
 
