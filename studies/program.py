@@ -36,13 +36,22 @@ def retrain(words: list[str], out: Path) -> dict[str, Any]:
     return budgetnas(["retrain", *words, "--out", str(out), *again])
 
 
-def train(plan: Plan, data_dir: str, workers: int) -> SearchResult:
-    """Train what is still missing of a study that no command begins: a list of networks."""
+def train(
+    plan: Plan, data_dir: str | None, workers: int, deadline: float = math.inf
+) -> SearchResult:
+    """Train what is still missing of a study that no command begins: a list of networks.
+
+    Args:
+        plan: What it is.
+        data_dir: Where its images are.
+        workers: How many trainings at once.
+        deadline: Of `time.monotonic`, when it stops at the next epoch.
+    """
     folder = study_folder(plan.name)
     began = StudyConfig.read(folder) if config_path(folder).is_file() else None
     watch = SearchWatch()
     job = Job(
-        plan.name, folder, plan, began, data_dir, None, 0, math.inf, choose_device("auto"), workers
+        plan.name, folder, plan, began, data_dir, None, 0, deadline, choose_device("auto"), workers
     )
     with shown(watch):
         return work(job, watch)

@@ -12,8 +12,9 @@ class Halving(BasePruner):
     """Successive halving (Jamieson and Talwalkar, 2016; asynchronous: Li et al., 2020).
 
     At the first rung, and at each that is a factor further, a trial goes on if it is among the
-    best share of those that came so far, rounded up. It looks at reported values only: unlike Optuna's own,
-    which writes down that a trial passed a rung, it says the same if it is asked twice.
+    best share of those that came so far, rounded up. It looks at reported values only: unlike
+    Optuna's own, which writes down that a trial passed a rung, it says the same if it is asked
+    twice.
 
     A rung at which not even that share is better than guessing tells nothing, and stops nobody:
     after an epoch of few steps all are as good as the next roll of a die.
