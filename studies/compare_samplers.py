@@ -23,6 +23,7 @@ from surrogate import Surrogate as SurrogateModel
 
 from budgetnas.searching.samplers import SAMPLERS
 from budgetnas.space import PROPOSALS
+from budgetnas.space.free import DEFAULT_SAMPLER
 
 RESULTS = Path("studies/small-networks/results")
 TRIALS = 100
@@ -106,7 +107,8 @@ def planned(seeds: Iterable[int], samplers: Sequence[str]) -> Iterable[Run]:
             yield Run(proposal, "tpe", "none", "200k", seed)
         for sampler in samplers:
             yield Run("fill", sampler, "halving", "200k", seed, trials=130)
-        yield Run("fill", "tpe", "halving", "200k", seed)
+        for pruner in ("none", "halving"):
+            yield Run("fill", DEFAULT_SAMPLER, pruner, "200k", seed)
 
 
 def paired(one: pd.Series, other: pd.Series) -> str:
@@ -166,8 +168,9 @@ def proposal_lines(table: pd.DataFrame) -> list[str]:
         "| budget, model | feasible draws, fill | free | found, fill, % | free | gain, points |",
         "|---|---|---|---|---|---|",
     ]
+    unstopped = table[(table.pruner == "none") & (table.sampler == "tpe")]
     for budget, model in (("5M", BEYOND), ("1M", BEYOND), ("200k", BEYOND), ("200k", "gp")):
-        those = table[(table.pruner == "none") & (table.budget == budget) & (table.model == model)]
+        those = unstopped[(unstopped.budget == budget) & (unstopped.model == model)]
         fill, free = (those[those.proposal == each] for each in ("fill", "free"))
         lines.append(
             f"| {budget}, {model} | {fill.feasible.mean():.1%} | {free.feasible.mean():.1%} "
@@ -196,11 +199,11 @@ def sampler_lines(table: pd.DataFrame, samplers: Sequence[str]) -> list[str]:
 
 def halving_lines(table: pd.DataFrame) -> list[str]:
     """Say what halving saves and costs."""
-    full = table[(table.proposal == "fill") & (table.pruner == "none") & (table.model == "gp")]
-    half = table[(table.trials == TRIALS) & (table.pruner == "halving")]
+    whole = table[(table.trials == TRIALS) & (table.sampler == DEFAULT_SAMPLER)]
+    full, half = (whole[whole.pruner == pruner] for pruner in ("none", "halving"))
     return [
         "",
-        f"## Halving or every epoch (fill, tpe, 200k, {TRIALS} trained)",
+        f"## Halving or every epoch (fill, {DEFAULT_SAMPLER}, 200k, {TRIALS} trained)",
         "",
         f"Epochs: {half.epochs.mean():.0f} with halving, {full.epochs.mean():.0f} without: "
         f"{half.epochs.mean() / full.epochs.mean():.2f} times as many. Found: "
