@@ -33,7 +33,7 @@ def cost_table(summary: pd.DataFrame, cost: str = "params") -> pd.DataFrame:
 def plot_costs(
     table: pd.DataFrame, cost: str = "params", limit: int | None = None, *, named: bool = False
 ) -> go.Figure:
-    """Draw accuracy against cost on a logarithmic axis, with the Pareto front.
+    """Draw accuracy against cost, with the Pareto front; by ratio where costs differ that much.
 
     Args:
         table: From `cost_table`.
@@ -59,16 +59,15 @@ def plot_costs(
             marker={"size": 9, "symbol": "square"}, hoverinfo="skip",
         )
     )  # fmt: skip
+    wide = table[cost].max() >= 2 * table[cost].min()  # else none of 1, 2 and 5 may be in sight
     if limit is not None and table[cost].max() * 10 >= limit:
         figure.add_vline(x=limit, line={"color": "#444", "dash": "dash", "width": 1})
-        figure.add_annotation(  # unlike lines, it wants the logarithm
-            x=math.log10(limit), y=0.02, yref="paper", text="budget", xanchor="right",
-            showarrow=False,
+        figure.add_annotation(
+            x=math.log10(limit) if wide else limit,  # unlike lines, it wants the logarithm
+            y=0.02, yref="paper", text="budget", xanchor="right", showarrow=False,
         )  # fmt: skip
-    wide = table[cost].max() >= 2 * table[cost].min()  # else none of 1, 2 and 5 may be in sight
-    figure.update_xaxes(
-        type="log", title_text=COST_TITLES[cost], tickformat=".3~s", dtick="D2" if wide else None
-    )
+    scale = {"type": "log", "dtick": "D2"} if wide else {"type": "linear"}
+    figure.update_xaxes(title_text=COST_TITLES[cost], tickformat=".3~s", **scale)
     figure.update_yaxes(title_text=ACCURACY, tickformat=PERCENT)
     return styled(figure, 420, legend=LEGEND_ABOVE)
 

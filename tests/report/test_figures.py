@@ -176,6 +176,22 @@ def test_the_front_is_what_nothing_smaller_beats() -> None:
     assert "budget" not in texts(plot_costs(table, limit=10**9))
 
 
+@pytest.mark.parametrize(("params", "scale", "at"), [((70, 78), "linear", 80), ((20, 78), "log",
+                         math.log10(80))])  # fmt: skip
+def test_an_axis_of_networks_that_fill_a_budget_has_ticks(
+    params: tuple[int, ...], scale: str, at: float
+) -> None:
+    """Between 1, 2 and 5 times a power of ten a logarithmic one would have none."""
+    summary = pd.DataFrame({
+        "configuration": list("ab"), "n": [1, 1], "params": params, "macs": [1] * 2,
+        "mean": [0.5, 0.4],
+    })  # fmt: skip
+    layout = plot_costs(cost_table(summary), limit=80).layout
+    assert layout.xaxis.type == scale
+    (budget,) = layout.annotations
+    assert budget.x == pytest.approx(at)
+
+
 def test_what_fits() -> None:
     counted = [Counted("?", 5, 7, -1, True, "x"), Counted("?", 8, 9, 2, False, "y")]
     table = fit_table(["a", "b"], counted)
