@@ -22,8 +22,6 @@ class Conditions:
     """Whether a trial counts by its best epoch, not by its last."""
     confusion: bool
     """Whether to keep which class is taken for which."""
-    right: bool
-    """Whether to keep which validation images were right: where configurations are compared."""
     numerics: Numerics
     """In which arithmetic."""
 
@@ -31,5 +29,4 @@ class Conditions:
     def of(cls, config: "StudyConfig") -> Self:
         """Take them from what defines a study."""
         best = config.select == "best"
-        compared = config.proposal.name == "grid"
-        return cls(config.definition(), best, config.confusion, compared, config.numerics)
+        return cls(config.definition(), best, config.confusion, config.numerics)

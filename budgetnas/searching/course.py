@@ -23,7 +23,7 @@ class Course:
     def __init__(self, conditions: Conditions, val: ImageSet) -> None:
         self._best = conditions.best
         self._val = val
-        self._keeps_confusion, self._keeps_right = conditions.confusion, conditions.right
+        self._keeps_confusion = conditions.confusion
         self._rows: list[list[float]] = []
         self._selected = torch.zeros(4, dtype=torch.float64)  # epoch, accuracy, balanced, loss
         self._confusion = torch.empty(0, dtype=torch.int64)
@@ -47,8 +47,7 @@ class Course:
         assert epoch.val_predictions is not None, "trials are validated"
         if self._keeps_confusion:
             self._confusion = _confusion(self._val, epoch.val_predictions)
-        if self._keeps_right:
-            self._right = epoch.val_predictions == self._val.labels.cpu()
+        self._right = epoch.val_predictions == self._val.labels.cpu()
 
     @property
     def accuracy(self) -> float:
@@ -66,11 +65,10 @@ class Course:
             "epochs": len(self._rows),
             "selected_epoch": int(epoch),
             "curves": {name: list(values) for name, values in columns},
+            RIGHT: packed(self._right.numpy()),
         }
         if self._keeps_confusion:
             attributes["confusion"] = self._confusion.tolist()
-        if self._keeps_right:
-            attributes[RIGHT] = packed(self._right.numpy())
         return attributes
 
     def tensors(self) -> Tensors:
