@@ -33,7 +33,7 @@ from budgetnas.study.trials import best_trial
 
 NAME = "real-searches"
 RESULTS = Path("studies") / NAME / "results"
-BUDGET, TRIALS, SIZE, IMAGES = "40k", 20, 12, 2_000
+BUDGET, TRIALS, SIZE, IMAGES = "40k", 30, 12, 2_000
 EPOCHS, SEEDS = 18, 3
 """How a winner is retrained."""
 RANDOM, RIVAL = "random", "tpe"
