@@ -25,6 +25,7 @@ from budgetnas.arch import Arch, count_params
 from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
 from budgetnas.report.read import read_report
+from budgetnas.report.trials import axis_column
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.request import as_budget
 from budgetnas.space import Axis, Cell, Grid
@@ -156,7 +157,7 @@ def retrained(found: list[Found], data_dir: str, workers: int) -> pd.DataFrame:
     )  # fmt: skip
     train(plan, data_dir, workers)
     trained = read_report(plan.name).table
-    accuracy = trained.groupby("network")["val_accuracy"].mean()
+    accuracy = trained.groupby(axis_column("network"))["val_accuracy"].mean()
     return pd.DataFrame(
         {
             **each.run.__dict__, "trained": each.trained, "epochs": each.epochs,
