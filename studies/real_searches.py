@@ -14,7 +14,7 @@ import math
 import shlex
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -59,6 +59,8 @@ class Found:
     """What a search takes for the best, and after how many epochs."""
 
     run: Run
+    equal: bool
+    """Whether it is after as many epochs as the other sampler had, too."""
     trained: int
     epochs: int
     value: float
@@ -112,8 +114,8 @@ def winners(runs: list[Run]) -> Iterator[Found]:
         rival = Run("halving", RIVAL, run.seed)
         if run == Run("halving", RANDOM, run.seed) and rival in trials:
             equal = min(epochs_of(trials[run]), epochs_of(trials[rival]))
-            yield taken(run, trials[run], equal)
-            yield taken(rival, trials[rival], equal)
+            yield replace(taken(run, trials[run], equal), equal=True)
+            yield replace(taken(rival, trials[rival], equal), equal=True)
 
 
 def epochs_of(trials: list[FrozenTrial]) -> int:
@@ -132,7 +134,7 @@ def taken(run: Run, trials: list[FrozenTrial], most: float) -> Found:
     best = best_trial(within)
     assert best is not None, "something was completed"
     arch = Arch.from_json(best.user_attrs["arch"])
-    return Found(run, len(within), epochs_of(within), float(best.value or 0), arch)
+    return Found(run, False, len(within), epochs_of(within), float(best.value or 0), arch)
 
 
 def retrained(found: list[Found], data_dir: str, workers: int) -> pd.DataFrame:
@@ -160,7 +162,7 @@ def retrained(found: list[Found], data_dir: str, workers: int) -> pd.DataFrame:
     accuracy = trained.groupby(axis_column("network"))["val_accuracy"].mean()
     return pd.DataFrame(
         {
-            **each.run.__dict__, "trained": each.trained, "epochs": each.epochs,
+            **each.run.__dict__, "equal": each.equal, "trained": each.trained, "epochs": each.epochs,
             "val_accuracy": each.value, "params": count_params(each.arch),
             "retrained": accuracy[each.arch.digest()], "arch": each.arch.to_json(),
         }
@@ -171,7 +173,7 @@ def retrained(found: list[Found], data_dir: str, workers: int) -> pd.DataFrame:
 def describe(table: pd.DataFrame) -> str:
     """Write the page."""
     command = shlex.join(["python", "studies/real_searches.py", *sys.argv[1:]])
-    whole = table.drop_duplicates(["pruner", "sampler", "seed"])
+    whole, cut = table[~table.equal], table[table.equal]
     halving = whole[(whole.pruner == "halving") & (whole.sampler == RANDOM)]
     none = whole[whole.pruner == "none"]
     rival = whole[whole.sampler == RIVAL]
@@ -199,16 +201,10 @@ def describe(table: pd.DataFrame) -> str:
             f"{RIVAL} and {RANDOM}, both with halving, {len(rival)} searches: "
             f"{difference(rival, same)} points for {rival.epochs.mean():.0f} and "
             f"{same.epochs.mean():.0f} epochs a search; after equally many epochs "
-            f"{difference(*equal(table))} points.",
+            f""
+            f"{difference(*(cut[cut.sampler == name] for name in (RIVAL, RANDOM)))} points.",
         ]
     return "\n".join(lines) + "\n"
-
-
-def equal(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the rival's and random's winners after equally many epochs, the last rows."""
-    last = table[table.pruner == "halving"].drop_duplicates(["sampler", "seed"], keep="last")
-    rival = last[last.sampler == RIVAL]
-    return rival, last[(last.sampler == RANDOM) & last.seed.isin(rival.seed)]
 
 
 def difference(one: pd.DataFrame, other: pd.DataFrame) -> str:
