@@ -162,7 +162,8 @@ def retrained(found: list[Found], data_dir: str, workers: int) -> pd.DataFrame:
     accuracy = trained.groupby(axis_column("network"))["val_accuracy"].mean()
     return pd.DataFrame(
         {
-            **each.run.__dict__, "equal": each.equal, "trained": each.trained, "epochs": each.epochs,
+            **each.run.__dict__, "equal": each.equal,
+            "trained": each.trained, "epochs": each.epochs,
             "val_accuracy": each.value, "params": count_params(each.arch),
             "retrained": accuracy[each.arch.digest()], "arch": each.arch.to_json(),
         }
@@ -201,7 +202,6 @@ def describe(table: pd.DataFrame) -> str:
             f"{RIVAL} and {RANDOM}, both with halving, {len(rival)} searches: "
             f"{difference(rival, same)} points for {rival.epochs.mean():.0f} and "
             f"{same.epochs.mean():.0f} epochs a search; after equally many epochs "
-            f""
             f"{difference(*(cut[cut.sampler == name] for name in (RIVAL, RANDOM)))} points.",
         ]
     return "\n".join(lines) + "\n"
