@@ -15,8 +15,8 @@ LEAST_ARCHS = 5
 """Of fewer architectures, resampled, no interval says anything."""
 
 RULE = (
-    "recommended is the fewest epochs whose tau by validation accuracy is not below the lower end "
-    "of the highest tau's 95 % interval, and none where that interval reaches 0"
+    "recommended is the fewest epochs whose tau by validation accuracy has a 95 % interval above "
+    "0, and is not below the lower end of the highest tau's; none where the highest's reaches 0"
 )
 """How `recommended` follows from the rows."""
 
@@ -138,7 +138,11 @@ class Calibration(Finding):
         if not self.finished or best is None or best.tau.low is None or best.tau.low <= 0:
             return None
         least = best.tau.low
-        return min(row.epochs for row in self._ranked() if (row.tau.value or 0) >= least)
+        return min(
+            row.epochs
+            for row in self._ranked()
+            if (row.tau.value or 0) >= least and (row.tau.low or 0) > 0
+        )
 
 
 def _epochs(row: Row) -> str:
