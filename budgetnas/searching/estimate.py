@@ -13,6 +13,7 @@ from budgetnas.space import Fill, Free, Grid, RandomSuggester
 from budgetnas.study.config import StudyConfig
 from budgetnas.train.engine import train
 from budgetnas.train.init import initial_model
+from budgetnas.train.memory import memory_guard
 
 CANDIDATES = 20
 STEPS = 3
@@ -39,6 +40,7 @@ def estimate_seconds(config: StudyConfig, task: Task, trials: int, device: torch
     return training_seconds(arch, recipe, task, images, device) * trials
 
 
+@memory_guard("timing a training")
 def training_seconds(
     arch: Arch, recipe: Recipe, task: Task, images: tuple[int, int], device: torch.device
 ) -> float:

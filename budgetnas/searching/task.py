@@ -35,7 +35,8 @@ class Task:
         """Say what images are normalised by; measured once."""
         known = self._statistics
         if recipe.normalize not in known:
-            known[recipe.normalize] = recipe_statistics(recipe, self.images)
+            with memory_guard("the images"):
+                known[recipe.normalize] = recipe_statistics(recipe, self.images)
         return known[recipe.normalize]
 
     def train(

@@ -102,7 +102,8 @@ def work(job: Job, watch: Watcher) -> SearchResult:
         images = load_train(source, lambda *progress: watch(Loading(*progress)))
     parts = split_images(images, seed, samples, at_most)
     config, notices = _settled(job, facts_of(images, parts))
-    train, val = images.take(parts.train), images.take(parts.val)
+    with memory_guard("the images"):
+        train, val = images.take(parts.train), images.take(parts.val)
     staff = None
     if job.began is None:  # now only: how many workers there are decides how many threads
         config, staff = employ(job.workers, config, train, job.device, True, watch)
