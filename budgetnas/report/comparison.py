@@ -8,7 +8,8 @@ DIFFERENCES = (
     "a = t · s · √(1/n + 1/n'), s the standard deviation of one training over seeds, pooled over "
     "all networks, t the 97.5 % quantile of Student's distribution; from the images, "
     "b = 1.96 · d / √images, d the standard deviation over images of by how much more often the "
-    "one was right than the other."
+    "one was right than the other; where that is not known, √(2 p (1 - p)), p the mean of both "
+    "accuracies, an upper bound."
 )
 LUCKIEST = (
     "Luck is s times the expected maximum of k standard normal numbers, ∫ (1 - F(x)ᵏ - F(-x)ᵏ) dx "

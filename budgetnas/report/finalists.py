@@ -129,11 +129,13 @@ def read_finalists(config: StudyConfig, storage: str | None) -> FinalistStudy | 
 
 def chosen(
     study: BegunStudy, trials: Sequence[FrozenTrial], storage: str | None, purpose: str
-) -> tuple[FrozenTrial, str]:
+) -> tuple[FrozenTrial, str | None]:
     """Choose the winner of a search's finalists, or else the best of its trials; say the rule.
 
+    A grid has no finalists and no rule: its best is that of its configurations.
+
     Args:
-        study: The search.
+        study: The study.
         trials: Its trials, by number.
         storage: SQLAlchemy URL of its storage, if it is not what the study remembers.
         purpose: What it is for: `to retrain`.
@@ -144,6 +146,8 @@ def chosen(
     best = best_trial(trials)
     if best is None:
         raise InputError(f"study {study.name!r} has no completed trial {purpose} yet")
+    if isinstance(study.config.proposal, Grid):
+        return best, None
     finalists = read_finalists(study.config, storage)
     if finalists is not None and (winner := finalists.winner):
         rule = f"best: trial {winner.trial}, the finalists' winner, {winner.rule}"

@@ -13,9 +13,7 @@ from budgetnas.report.finalists import chosen
 from budgetnas.space import Grid, Overrides, Proposal
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.drawn import drawn_by
-from budgetnas.study.trials import best_trial, excess_of
-
-TO_RETRAIN = "to retrain"
+from budgetnas.study.trials import excess_of
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,7 @@ def _find_trial(
     trials = study.trials(storage)
     if target != "best":
         return _numbered(int(target), trials, study), None
-    if not isinstance(study.config.proposal, Grid):
-        return chosen(study, trials, storage, TO_RETRAIN)
-    best = best_trial(trials)
-    if best is None:
-        raise InputError(f"study {study.name!r} has no completed trial {TO_RETRAIN} yet")
-    return best, None
+    return chosen(study, trials, storage, "to retrain")
 
 
 def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> FrozenTrial:

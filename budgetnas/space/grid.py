@@ -52,7 +52,8 @@ class Race(Spec):
     - the seeds: t(q, df) * s * sqrt(2 / n), where s is the standard deviation over seeds, pooled
       over those still in, and df = m (n - 1);
     - the validation images: z(q) * d / sqrt(images), d the standard deviation over images of by
-      how much more often the one was right than the other.
+      how much more often the one was right than the other (where that is not known, an upper
+      bound: `budgetnas.study.noise`).
 
     So one that is as good as the best is out after a given round with a probability of at most
     alpha. Only what complete rounds have measured counts, so that a race that was interrupted, or
