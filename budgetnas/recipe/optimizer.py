@@ -70,7 +70,10 @@ class Lookahead(Spec):
     """How far the slow weights move towards the fast ones."""
 
     evaluate: Literal["slow", "fast"] = "slow"
-    """Which weights are evaluated and kept in the end."""
+    """Which weights are evaluated and kept in the end. `slow`: the fast ones until the first
+    synchronisation that mixes weights (k steps, in a run that has so many); the last step of the
+    run then synchronises, too, so that the slow ones contain all of it. `fast`: always those, and
+    nothing is synchronised but by `phase`."""
 
     phase: Literal["paper", "efficient-resnets"] = "paper"
     """`paper`: after steps k, 2k, ... from the initial weights. `efficient-resnets`: as that
@@ -88,7 +91,7 @@ class Average(Spec):
     """Over which share of the run the average reaches back."""
 
     every: LookaheadSteps = 5
-    """Steps between two of its updates."""
+    """Steps between two of its updates; the last step of the run is one, too."""
 
 
 class SAM(Spec):

@@ -19,18 +19,33 @@ class Lookahead:
     """Slow weights behind the fast ones of any optimizer (Zhang et al., 2019, algorithm 1).
 
     Call `step` after each step of the optimizer. The parameters hold the fast weights.
+
+    Slow weights stand for the training from the first synchronisation on that moves them towards
+    what was trained; before it they are the initial ones, and the fast weights count. Where slow
+    weights are evaluated, the last step synchronises, too, so that they contain every step; a run
+    too short for a first synchronisation never does: it ends with its fast weights.
     """
 
-    def __init__(self, parameters: list[Parameter], spec: LookaheadSpec) -> None:
+    def __init__(self, parameters: list[Parameter], spec: LookaheadSpec, steps: int) -> None:
+        """Prepare for a run of so many steps."""
         self.spec = spec
         self.parameters = parameters
         self.slow: list[Tensor] = []
         if spec.phase == "paper":
             self.slow = _copies(parameters)
+        # the published program's first one, after step 1, is of weights with themselves
+        self._first = spec.k if spec.phase == "paper" else spec.k + 1
+        self._last = steps
 
     def due(self, number: int) -> bool:
         """Say whether it synchronises after this step, counted from 1."""
-        return (number if self.spec.phase == "paper" else number - 1) % self.spec.k == 0
+        if (number if self.spec.phase == "paper" else number - 1) % self.spec.k == 0:
+            return True
+        return number == self._last and self._slow_count(number)
+
+    def _slow_count(self, number: int) -> bool:
+        """Say whether the slow weights are the ones to evaluate after so many steps."""
+        return self.spec.evaluate == "slow" and number >= self._first
 
     @torch.no_grad()
     def step(self, number: int) -> None:
@@ -47,9 +62,9 @@ class Lookahead:
         torch._foreach_copy_(list(self.parameters), self.slow)
 
     @contextmanager
-    def evaluated(self) -> Iterator[None]:
-        """Put the weights that the recipe evaluates into the parameters, for a while."""
-        if self.spec.evaluate == "fast" or not self.slow:
+    def evaluated(self, number: int) -> Iterator[None]:
+        """Put the weights to evaluate after so many steps into the parameters, for a while."""
+        if not self._slow_count(number):
             yield
             return
         with _swapped(list(self.parameters), self.slow):
@@ -60,12 +75,15 @@ class Average:
     """A running average of the weights and of the norms' statistics.
 
     Its first updates average all that they have seen; later ones forget exponentially, so that it
-    reaches back over the recipe's share of the run.
+    reaches back over the recipe's share of the run. The last step updates it, too, so that it
+    contains the whole run, however short.
     """
 
     def __init__(self, model: nn.Module, spec: AverageSpec, steps: int) -> None:
+        """Prepare for a run of so many steps."""
         floating = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
         self.spec = spec
+        self._last = steps
         self.live: list[Tensor] = [*model.parameters(), *floating]
         self.averaged = _copies(self.live)
         weights = average_weights(spec, steps)
@@ -73,7 +91,7 @@ class Average:
 
     def due(self, number: int) -> bool:
         """Say whether it is updated after this step, counted from 1."""
-        return number % self.spec.every == 0
+        return number % self.spec.every == 0 or number == self._last
 
     @torch.no_grad()
     def step(self, number: int, position: Tensor) -> None:
@@ -93,7 +111,7 @@ class Average:
     @contextmanager
     def evaluated(self, number: int) -> Iterator[None]:
         """Put the average into the model, for a while, if there was an update by this step."""
-        if number < self.spec.every:
+        if number < min(self.spec.every, self._last):
             yield
             return
         with _swapped(self.live, self.averaged):

@@ -199,9 +199,10 @@ class _Run:
     def _evaluated(self) -> AbstractContextManager[None]:
         """Put the weights that the recipe evaluates into the model, for a while."""
         steps = self.steps
+        done = self.epochs_done * len(steps.bounds)
         if steps.average:
-            return steps.average.evaluated(self.epochs_done * len(steps.bounds))
-        return steps.lookahead.evaluated() if steps.lookahead else nullcontext()
+            return steps.average.evaluated(done)
+        return steps.lookahead.evaluated(done) if steps.lookahead else nullcontext()
 
     def evaluated_weights(self) -> State:
         """The model's `state_dict` with the weights that the recipe evaluates."""

@@ -46,8 +46,8 @@ class Steps:
         named = list(model.named_parameters())
         self.parameters = [parameter for _, parameter in named]
         self.rates = Rates(named, recipe, len(self.bounds), device)
-        self.lookahead = Lookahead(self.parameters, recipe.lookahead) if recipe.lookahead else None
-        steps = recipe.epochs * len(self.bounds)
+        steps, ahead = recipe.epochs * len(self.bounds), recipe.lookahead
+        self.lookahead = Lookahead(self.parameters, ahead, steps) if ahead else None
         self.average = Average(model, recipe.average, steps) if recipe.average else None
         self.sharpness = Sharpness(model, recipe.sharpness, steps) if recipe.sharpness else None
         self._mix = Mixer(recipe.mix, device)

@@ -12,12 +12,14 @@ from budgetnas.recipe.optimizer import Lookahead as LookaheadSpec
 from budgetnas.train.averaging import Average, Lookahead, average_weights
 
 
-def run_lookahead(spec: LookaheadSpec, steps: int) -> tuple[list[float], Lookahead]:
-    """Let the fast weight grow by 1 each step; return it after each."""
+def run_lookahead(
+    spec: LookaheadSpec, done: int, steps: int = 1_000
+) -> tuple[list[float], Lookahead]:
+    """Let the fast weight grow by 1 each step of a run; return it after each that is done."""
     weight = Parameter(torch.zeros(1))
-    lookahead = Lookahead([weight], spec)
+    lookahead = Lookahead([weight], spec, steps)
     seen = []
-    for number in range(1, steps + 1):
+    for number in range(1, done + 1):
         with torch.no_grad():
             weight.add_(1)
         lookahead.step(number)
@@ -47,9 +49,47 @@ def test_lookahead_evaluates_what_the_recipe_says(evaluate: str, value: float) -
     spec = LookaheadSpec.model_validate({"k": 3, "evaluate": evaluate})
     _, lookahead = run_lookahead(spec, 4)
     (weight,) = lookahead.parameters
-    with lookahead.evaluated():
+    with lookahead.evaluated(4):
         assert weight.item() == value
     assert weight.item() == 2.5
+
+
+def evaluated_after(spec: LookaheadSpec, done: int, steps: int) -> float:
+    _, lookahead = run_lookahead(spec, done, steps)
+    with lookahead.evaluated(done):
+        return lookahead.parameters[0].item()
+
+
+@pytest.mark.parametrize(("phase", "first"), [("paper", 5), ("efficient-resnets", 6)])
+def test_before_slow_weights_have_moved_the_fast_ones_count(phase: str, first: int) -> None:
+    spec = LookaheadSpec.model_validate({"k": 5, "phase": phase})
+    assert [evaluated_after(spec, n, 100) for n in range(1, first)] == list(range(1, first))
+    assert evaluated_after(spec, first, 100) < first
+    too_short = [evaluated_after(spec, n, n) for n in range(1, first)]
+    assert too_short == list(range(1, first)), "a run's end mixes no initial weights in"
+
+
+@pytest.mark.parametrize(
+    ("phase", "by_step"),
+    [
+        # slow 2.5 at 5, 0.5 of each step's move since
+        ("paper", {5: 2.5, 6: 3.0, 8: 4.0, 9: 4.5, 10: 5.0, 11: 5.5}),
+        # slow 1 at 1, 3.5 at 6
+        ("efficient-resnets", {6: 3.5, 7: 4.0, 9: 5.0, 11: 6.0}),
+    ],
+)
+def test_the_end_of_a_run_synchronises(phase: str, by_step: dict[int, float]) -> None:
+    spec = LookaheadSpec.model_validate({"k": 5, "phase": phase})
+    assert {n: evaluated_after(spec, n, n) for n in by_step} == by_step
+    assert evaluated_after(spec, 9, 10) == min(by_step.values()), "one step before it: not yet"
+
+
+@pytest.mark.parametrize("phase", ["paper", "efficient-resnets"])
+def test_where_the_fast_weights_are_evaluated_the_end_changes_nothing(phase: str) -> None:
+    spec = LookaheadSpec.model_validate({"k": 5, "phase": phase, "evaluate": "fast"})
+    for steps in range(1, 12):
+        assert run_lookahead(spec, steps, steps)[0] == run_lookahead(spec, steps)[0]
+        assert evaluated_after(spec, steps, steps) == run_lookahead(spec, steps)[0][-1]
 
 
 def test_lookahead_of_one_step_and_alpha_one_is_the_optimizer() -> None:
@@ -98,3 +138,11 @@ def test_before_its_first_update_an_average_stands_for_nothing() -> None:
     average, model = averaged(AverageSpec(every=5), 30, 4)
     with average.evaluated(4):
         assert model.weight.item() == 4
+
+
+@pytest.mark.parametrize(("every", "steps"), [(5, 3), (5, 9), (4, 8), (3, 10)])
+def test_an_average_contains_the_last_step(every: int, steps: int) -> None:
+    spec = AverageSpec(horizon=0.01, every=every)  # reaches back over no step at all
+    average, model = averaged(spec, steps, steps)
+    with average.evaluated(steps):
+        assert model.weight.item() == pytest.approx(steps, abs=1e-2)

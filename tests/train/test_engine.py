@@ -15,7 +15,7 @@ from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, Statistics, measure_statistics
 from budgetnas.data.splits import split
 from budgetnas.errors import Diverged
-from budgetnas.recipe import Numerics, Recipe
+from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.train.engine import Epoch, State, recipe_statistics, train
 from budgetnas.train.evaluate import Normalizer, evaluate
 from budgetnas.train.init import initial_model
@@ -64,12 +64,14 @@ def test_batches_cover_every_image_once(images: int, batch: int) -> None:
     [
         {},
         {"lookahead": {"k": 3}},
+        {"lookahead": {"k": 4}},  # 15 steps: the last one synchronises out of turn
+        {"lookahead": {"k": 20}},
         {"lookahead": {"k": 3, "evaluate": "fast", "phase": "efficient-resnets"}},
         {"optimizer": {"name": "adam", "lr": 0.01}},
         {"optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1}, "lookahead": {}},
         {"schedule": {"name": "OneCycleLR", "max_lr": 0.1}, "clip": {"name": "norm"}},
         {"clip": {"name": "value"}, "label_smoothing": 0.1},
-        {"average": {"horizon": 0.2, "every": 2}, "lookahead": {}},
+        {"average": {"horizon": 0.2, "every": 2}, "lookahead": {"k": 4}},
         {"augment": [{"name": "flip", "alternate": True}, {"name": "cutout"}]},
         {"augment": [{"name": "crop"}, {"name": "trivial"}], "mix": {"name": "mixup"}},
         {"mix": {"name": "cutmix"}, "sharpness": {"last": 0.5}, "lookahead": {"k": 3}},
@@ -94,15 +96,34 @@ def test_a_resumed_training_is_the_uninterrupted_one(
         assert all(torch.equal(weights[name], weights_again[name]) for name in weights)
 
 
-def test_weights_are_the_evaluated_ones(some: ImageSet) -> None:
+@pytest.mark.parametrize("number", [2, 3])
+def test_weights_are_the_evaluated_ones(some: ImageSet, number: int) -> None:
     how = recipe(lookahead={"k": 4, "evaluate": "slow"})
-    epoch, state, weights = epochs(some, how, val=some)[-1]
-    assert any(not torch.equal(weights[n], state[f"model.{n}"]) for n in weights)
+    epoch, state, weights = epochs(some, how, val=some)[number - 1]
+    synchronised = all(torch.equal(weights[n], state[f"model.{n}"]) for n in weights)
+    assert synchronised == (number == how.epochs), "15 steps of 4: only the run's end makes it so"
     model = initial_model(ARCH, how.init, 0)
     model.load_state_dict(weights)
     normalize = Normalizer(recipe_statistics(how, some), Numerics(), torch.device("cpu"))
     measured = evaluate(model, some, normalize, Numerics(), how.batch_size)
     assert (measured.loss, measured.accuracy) == (epoch.val_loss, epoch.val_accuracy)
+
+
+@pytest.mark.parametrize("steps", [1, 4, 5, 9])
+def test_a_short_run_keeps_what_it_has_trained(digits: ImageSet, steps: int) -> None:
+    """108 images are one step of 128 an epoch: Lookahead's fifth is in the fifth epoch."""
+    few, how = digits.take(torch.arange(108)), RECIPES["full"]
+    how, _ = how.changed(epochs=steps).adapted(1, mirror=False, image_size=8)
+    initial = initial_model(ARCH, how.init, 0).state_dict()
+    trained = epochs(few, how)
+    assert len(trained) == steps
+    for _, _, weights in trained:
+        assert not any(torch.equal(weights[n], initial[n]) for n in weights if "weight" in n)
+    different = {weights["head.linear.weight"].numpy().tobytes() for _, _, weights in trained[:5]}
+    assert len(different) == min(steps, 5)
+    assert steps < 6 or not torch.equal(
+        trained[-2][2]["head.linear.weight"], trained[-1][2]["head.linear.weight"]
+    )
 
 
 def test_steps_before_the_sharpness_aware_ones_are_plain(some: ImageSet) -> None:
