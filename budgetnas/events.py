@@ -143,5 +143,11 @@ class Once:
                 self._watch(Notice(text))
 
 
+def each_once(watch: Watcher) -> Watcher:
+    """Return a watcher that passes every event on, but each notice only once."""
+    once = Once(watch)
+    return lambda event: once([event.text]) if isinstance(event, Notice) else watch(event)
+
+
 def nobody(event: Event) -> None:
     """Watch nothing."""

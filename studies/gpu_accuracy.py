@@ -29,7 +29,7 @@ def accuracy(setting: Setting) -> list[Line]:
     if setting.smoke:
         source = DataSource.choose("digits")
     images = load_train(source)
-    parts = split(images.labels, 0)
+    parts = split(images.labels, 0, groups=images.groups)
     part, val = images.take(parts.train), images.take(parts.val).to(setting.device)
     arch = PRESETS["efficient-resnet"]
     if setting.smoke:

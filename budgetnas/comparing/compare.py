@@ -14,7 +14,7 @@ from budgetnas.comparing.asked_comparison import AskedComparison
 from budgetnas.comparing.derived import Means, derived_name, derived_trials, train_grid
 from budgetnas.comparing.entrants import Entrants, entrants, train_random
 from budgetnas.comparing.parting import WINNER, judge
-from budgetnas.events import Notice, Watcher, nobody
+from budgetnas.events import Notice, Watcher, each_once, nobody
 from budgetnas.recipe import Recipe
 from budgetnas.report.finalists import chosen
 from budgetnas.report.trials import trial_table
@@ -79,7 +79,7 @@ def compare(
     if base.guessed:
         watch(Notice(f"study {base.name}"))
     winner, _ = chosen(base, base.trials(storage), storage, "to compare")
-    means = _ending_together(Means(data_dir, storage, device, timeout, workers, watch))
+    means = _ending_together(Means(data_dir, storage, device, timeout, workers, each_once(watch)))
     began = _began(base)
     if began is not None:
         return _again(base, asked, *began, winner, means())

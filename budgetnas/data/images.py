@@ -2,10 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import torch
 from torch import Tensor
+
+from budgetnas.data.copies import Copies, count_copies, digests_of, groups_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +23,8 @@ class ImageSet:
     """The classes' names."""
     pixels: Tensor | None = None
     """uint8 [1 + n * size * size + 1, channels], see `packed_pixels`; None until it is packed."""
+    notices: tuple[str, ...] = ()
+    """What the reader of its files has to say of it, a line each."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -34,10 +39,30 @@ class ImageSet:
         """1 for grey, 3 for colour."""
         return self.images.shape[3]
 
+    @cached_property
+    def digests(self) -> list[bytes]:
+        """A digest of each image's pixels."""
+        return digests_of(self.images)
+
+    @cached_property
+    def groups(self) -> Tensor:
+        """For each image the index of the first identical one, int64 [n]."""
+        return groups_of(self.digests)
+
+    @property
+    def copies(self) -> Copies:
+        """How many of the images are there more than once."""
+        return count_copies(self.groups, self.labels)
+
+    @property
+    def all_notices(self) -> tuple[str, ...]:
+        """What people should know of a training part, a line each."""
+        return (*self.notices, *filter(None, [self.copies.notice]))
+
     def take(self, indices: Tensor) -> Self:
         """Return the images at these indices, in this order."""
         images, labels = self.images[indices], self.labels[indices]
-        return replace(self, images=images, labels=labels, pixels=None)
+        return replace(self, images=images, labels=labels, pixels=None, notices=())
 
     def to(self, device: torch.device) -> Self:
         """Return the set with its tensors on a device."""

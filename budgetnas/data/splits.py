@@ -1,6 +1,7 @@
 """Which images train, which validate, and which are set aside for the test."""
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,26 +29,86 @@ class Split:
     """int64: what trials are compared on."""
 
 
-def split(labels: Tensor, seed: int, train_samples: int | None = None) -> Split:
+def split(
+    labels: Tensor, seed: int, train_samples: int | None = None, groups: Tensor | None = None
+) -> Split:
     """Split a training part into train and val, stratified: a tenth of each class validates.
 
     A class always keeps at least one image to train on, and gives at least one to validate on
-    where it has two.
+    where it has two different ones. Identical images stay on one side.
 
     Args:
         labels: int64 [n].
         seed: The study's.
         train_samples: Keep only so many of train, stratified too; val is never made smaller.
+        groups: For each image the index of the first identical one, int64 [n]; None: all differ.
     """
     order = _order(len(labels), derive_seed(seed, "split"))
-    val, train = [], []
-    for members in _by_class(labels, order):
-        share = max(round(len(members) / VALIDATION_SHARE), 1) if len(members) > 1 else 0
-        val.append(members[:share])
-        train.append(members[share:])
+    validates = torch.zeros(len(labels), dtype=torch.bool)
+    if groups is None or torch.equal(groups, torch.arange(len(groups))):
+        for members in _by_class(labels, order):
+            validates[members[: _share(len(members))]] = True
+    else:
+        _Groups(labels, groups, order).choose(validates)
+    train = _by_class(labels, order[~validates[order]])
     if train_samples is not None:
         train = _subset(train, train_samples)
-    return Split(torch.cat(train).sort().values, torch.cat(val).sort().values)
+    return Split(torch.cat(train).sort().values, validates.nonzero().flatten())
+
+
+def _share(members: int) -> int:
+    """Return how many images of a class validate."""
+    return max(round(members / VALIDATION_SHARE), 1) if members > 1 else 0
+
+
+class _Groups:
+    """Groups of identical images, each of which is on one side as a whole.
+
+    A group is of the class that most of its images have. A class gives its groups in the order of
+    the seed, leaving out those that are larger than what is still to be given; where all are, it
+    gives its smallest.
+    """
+
+    def __init__(self, labels: Tensor, groups: Tensor, order: Tensor) -> None:
+        self._members: dict[int, list[int]] = {}
+        for image, group in zip(order.tolist(), groups[order].tolist(), strict=True):
+            self._members.setdefault(group, []).append(image)
+        self._labels: list[int] = labels.tolist()
+        self._left = Counter(self._labels)
+
+    def choose(self, validates: Tensor) -> None:
+        """Set True for the images that validate."""
+        classes: dict[int, list[list[int]]] = {}
+        for members in self._members.values():
+            classes.setdefault(self._label(members), []).append(members)
+        for label in sorted(classes):
+            for members in self._chosen(classes[label]):
+                validates[members] = True
+
+    def _label(self, members: list[int]) -> int:
+        counts = Counter(self._labels[image] for image in members)
+        return min((-count, label) for label, count in counts.items())[1]
+
+    def _chosen(self, groups: list[list[int]]) -> list[list[int]]:
+        room = _share(sum(map(len, groups)))
+        chosen = []
+        for members in groups:
+            if len(members) <= room and self._take(members):
+                chosen.append(members)
+                room -= len(members)
+            if not room:
+                break
+        if not chosen and len(groups) > 1:
+            chosen = [min(groups, key=len)] if self._take(min(groups, key=len)) else []
+        return chosen
+
+    def _take(self, members: list[int]) -> bool:
+        """Take a group away from training, unless one of its classes would have nothing left."""
+        counts = Counter(self._labels[image] for image in members)
+        if any(self._left[label] <= count for label, count in counts.items()):
+            return False
+        self._left -= counts
+        return True
 
 
 def _order(n: int, seed: int) -> Tensor:

@@ -156,18 +156,21 @@ def hold_out(images: ImageSet, select: str, seed: int) -> tuple[ImageSet, ImageS
     """
     if SELECTIONS[select] != "val":
         return images, None
-    parts = split(images.labels, seed)
+    parts = split(images.labels, seed, groups=images.groups)
     if not len(parts.val):
         raise InputError(
-            f"--select {select} holds out a tenth of each class that has 2 training images "
-            "or more, got no such class"
+            f"--select {select} holds out a tenth of each class that has 2 different "
+            "training images or more, got no such class"
         )
     return images.take(parts.train), images.take(parts.val)
 
 
 def _load(source: DataSource, watch: Watcher) -> ImageSet:
     with memory_guard("the images"):
-        return load_train(source, lambda *progress: watch(Loading(*progress)))
+        images = load_train(source, lambda *progress: watch(Loading(*progress)))
+    for text in images.all_notices:
+        watch(Notice(text))
+    return images
 
 
 def load_again(

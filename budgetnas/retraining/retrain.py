@@ -187,7 +187,8 @@ def run_in(
         for text in notices:
             watch(Notice(text))
         with system_guard():
-            return Retraining(config, folder, log, device, watch).run(trained_on, val)
+            run = Retraining(config, folder, log, device, watch, frozenset(images.digests))
+            return run.run(trained_on, val)
 
 
 def _used(uses: int) -> str:

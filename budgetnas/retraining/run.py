@@ -165,6 +165,8 @@ class RunResult:
     """As `test_loss`, after the last epoch; None where its weights were never tested."""
     test_images: int
     """Size of the test part."""
+    test_in_train: int
+    """How many of its images are training images, too."""
     test_openings: int
     """How often this study's test part has been opened, this run included."""
     epochs: int

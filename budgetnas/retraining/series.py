@@ -12,7 +12,7 @@ from statistics import fmean
 from typing import Any
 
 from budgetnas.errors import InputError
-from budgetnas.events import Notice, Watcher, nobody
+from budgetnas.events import Notice, Watcher, each_once, nobody
 from budgetnas.retraining.begin import load_again, reseeded, runs_of
 from budgetnas.retraining.retrain import RESULT, origin_of, retrain, run_in
 from budgetnas.retraining.run import RunConfig, RunResult
@@ -91,6 +91,7 @@ def retrain_seeds(
     """
     if seeds < 2:
         raise InputError(f"--seeds must be at least 2 for a mean and its interval, got {seeds}")
+    watch = each_once(watch)  # each run has the same to say of the same images
     out = None if out is None else Path(out)
     if resume:
         out = first_of(out) if out else _unfinished(target, options.get("study"), seeds, watch)

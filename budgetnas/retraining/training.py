@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from budgetnas.arch import count_macs, count_params
+from budgetnas.data.copies import count_common
 from budgetnas.data.heldout import count_openings, open_test
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
@@ -37,6 +38,8 @@ class Retraining:
     log: Path
     device: torch.device
     watch: Watcher
+    known: frozenset[bytes]
+    """Digests of the training part's images, to find those that the test part has, too."""
 
     def run(self, images: ImageSet, val: ImageSet | None) -> RunResult:
         """Train what is left to train, then test.
@@ -138,11 +141,24 @@ class Retraining:
         every_epoch = config.test_selected
         self.watch(TestOpened(count_openings(self.log) + 1, every_epoch))
         with memory_guard("the test images"):
-            return open_test(
+            test = open_test(
                 config.data, config.arch.in_channels, self.log, str(self.folder),
                 config.fingerprint, lambda *progress: self.watch(Loading(*progress)),
                 every_epoch=every_epoch,
             )  # fmt: skip
+        for text in (*test.notices, *filter(None, [self._known_notice(test)])):
+            self.watch(Notice(text))
+        return test
+
+    def _known_notice(self, test: ImageSet) -> str | None:
+        """Say how many test images are training images, too; None if none is."""
+        number = count_common(test.digests, self.known)
+        if not number:
+            return None
+        return (
+            f"{number:,} of {len(test):,} test images are training images, too: the test accuracy "
+            "is higher than on new images, remove them from one of the parts"
+        )
 
     def _measure(self, test: ImageSet, epoch: int) -> Evaluation:
         """Evaluate the weights that were kept, which are of this epoch."""
@@ -185,6 +201,7 @@ class Retraining:
             last_test_accuracy=last.get("test_accuracy"),
             last_test_loss=last.get("test_loss"),
             test_images=len(test),
+            test_in_train=count_common(test.digests, self.known),
             test_openings=count_openings(self.log),
             epochs=config.recipe.epochs,
             seconds=round(sum(row["seconds"] for row in history.rows), 3),

@@ -60,9 +60,11 @@ def split_images(
         train_samples: Keep only so many to train on.
         at_most: Keep all where there are fewer.
     """
-    parts = split(images.labels, seed, train_samples)
+    parts = split(images.labels, seed, train_samples, images.groups)
     if not len(parts.val):
-        raise InputError("at least one class needs 2 images, one of them to validate on, got none")
+        raise InputError(
+            "at least one class needs 2 different images, one of them to validate on, got none"
+        )
     if train_samples is not None and train_samples < len(images.classes):
         raise InputError(
             f"--train-samples must be at least the {len(images.classes)} classes, "
@@ -79,6 +81,7 @@ def split_images(
 def facts_of(images: ImageSet, parts: Split) -> DataFacts:
     """Take down what the data turned out to be."""
     described = describe_split(parts)
+    repeated = images.copies
     return DataFacts(
         channels=images.channels,
         classes=images.classes,
@@ -86,6 +89,8 @@ def facts_of(images: ImageSet, parts: Split) -> DataFacts:
         train=described["train"],
         val=described["val"],
         split=described["digest"],
+        copies=repeated.copies,
+        ambiguous=repeated.ambiguous,
     )
 
 

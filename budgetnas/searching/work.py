@@ -100,6 +100,8 @@ def work(job: Job, watch: Watcher) -> SearchResult:
     source, seed, samples, at_most = _data_of(job)
     with memory_guard("the images"):
         images = load_train(source, lambda *progress: watch(Loading(*progress)))
+    for text in images.all_notices:
+        watch(Notice(text))
     parts = split_images(images, seed, samples, at_most)
     config, notices = _settled(job, facts_of(images, parts))
     with memory_guard("the images"):

@@ -36,6 +36,10 @@ class DataFacts(Spec):
     """Images that trials are compared on."""
     split: str
     """Digest of which images are which."""
+    copies: Count = 0
+    """Images of the training part that repeat another one."""
+    ambiguous: Count = 0
+    """Pictures of the training part that lie under two classes or more."""
 
 
 class About(Spec):
