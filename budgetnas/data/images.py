@@ -10,6 +10,9 @@ from torch import Tensor
 
 from budgetnas.data.copies import Copies, count_copies, digests_of, groups_of
 
+VALUES_AT_ONCE = 2**24
+"""So many pixels of a channel are counted at once."""
+
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
@@ -106,15 +109,25 @@ class Statistics:
 def measure_statistics(images: Tensor) -> Statistics:
     """Measure each channel's mean and standard deviation over uint8 images [n, h, w, c].
 
-    Counts of the 256 values are exact, whatever the number of images. A channel of one single
-    value gets a standard deviation of 1.
+    Counts of the 256 values are exact, whatever the number of images and wherever they are: the
+    same images have the same statistics on every device. A channel of one single value gets a
+    standard deviation of 1.
     """
     means, deviations = [], []
     levels = torch.arange(256, dtype=torch.float64) / 255
     for channel in range(images.shape[3]):
-        counts = torch.bincount(images[..., channel].flatten().int(), minlength=256).double()
+        counts = _value_counts(images[..., channel])
         mean = (counts * levels).sum() / counts.sum()
         variance = (counts * (levels - mean) ** 2).sum() / counts.sum()
         means.append(float(mean))
         deviations.append(float(variance.sqrt()) or 1.0)
     return Statistics(tuple(means), tuple(deviations))
+
+
+def _value_counts(channel: Tensor) -> Tensor:
+    """Count each of the 256 values of uint8 [n, h, w], as float64 [256] on the CPU."""
+    some = max(1, VALUES_AT_ONCE // channel.shape[1:].numel())  # counting takes 4 bytes a value
+    parts = [
+        torch.bincount(part.flatten().int(), minlength=256) for part in torch.split(channel, some)
+    ]
+    return torch.stack(parts).sum(0).cpu().double()

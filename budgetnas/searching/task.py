@@ -1,7 +1,7 @@
 """Training one architecture for a trial: all that a trial needs but Optuna."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -25,15 +25,19 @@ class Task:
     """What trials are compared on."""
     numerics: Numerics
     """In which arithmetic."""
-    _statistics: dict[Normalization, Statistics] = field(default_factory=dict, repr=False)
+    measured: dict[Normalization, Statistics] = field(default_factory=dict, repr=False)
+    """What the images are normalised by, as far as it has been asked for."""
 
     def to(self, device: torch.device) -> "Task":
-        """Return the task with its images on a device, and ready to be gathered."""
-        return Task(self.images.to(device).packed(), self.val.to(device), self.numerics)
+        """Return the task with its images on a device, and ready to be gathered.
+
+        What was measured of them goes along.
+        """
+        return replace(self, images=self.images.to(device).packed(), val=self.val.to(device))
 
     def statistics(self, recipe: Recipe) -> Statistics:
         """Say what images are normalised by; measured once."""
-        known = self._statistics
+        known = self.measured
         if recipe.normalize not in known:
             with memory_guard("the images"):
                 known[recipe.normalize] = recipe_statistics(recipe, self.images)

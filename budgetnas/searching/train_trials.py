@@ -4,6 +4,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetnas.data.images import Statistics
+from budgetnas.recipe.images import Normalization
 from budgetnas.searching.conditions import Conditions
 from budgetnas.searching.shared_images import SharedImages
 from budgetnas.searching.task import Task
@@ -27,13 +29,16 @@ class TrainTrials:
     """The study's."""
     images: SharedImages
     device: str
+    measured: dict[Normalization, Statistics]
+    """What the images are normalised by, as far as it is known."""
 
     def work(self, line: Line) -> None:
         """Train what is assigned for as long as there is anybody to assign it."""
         use_threads(self.conditions.numerics)
         with memory_guard("the images"):
             train, val = self.images.open()
-            task = Task(train, val, self.conditions.numerics).to(use_device(self.device))
+            task = Task(train, val, self.conditions.numerics, self.measured)
+            task = task.to(use_device(self.device))
         line.say(Ready())
         while True:
             _follow(training(self.conditions, self.folder, task, line.hear()), line)

@@ -128,7 +128,8 @@ def workers(
     """
     with shared(task.images, task.val, folder=folder) as images:
         dealt = itertools.islice(itertools.cycle(devices), count)
-        crew = Workers([TrainTrials(conditions, folder, images, str(device)) for device in dealt])
+        jobs = [TrainTrials(conditions, folder, images, str(d), task.measured) for d in dealt]
+        crew = Workers(jobs)
         try:
             crew.start()
             yield crew

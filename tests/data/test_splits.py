@@ -6,6 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgetnas.data import images
 from budgetnas.data.images import ImageSet, measure_statistics
 from budgetnas.data.splits import content_digest, describe_split, is_set_aside, split
 
@@ -56,11 +57,18 @@ def test_a_fifth_is_set_aside() -> None:
 
 
 def test_statistics_are_exact() -> None:
-    images = torch.randint(0, 256, (50, 7, 7, 3), dtype=torch.uint8)
-    measured = measure_statistics(images)
-    values = images.double().flatten(0, 2) / 255
+    pixels = torch.randint(0, 256, (50, 7, 7, 3), dtype=torch.uint8)
+    measured = measure_statistics(pixels)
+    values = pixels.double().flatten(0, 2) / 255
     assert measured.mean == pytest.approx(values.mean(0).tolist())
     assert measured.std == pytest.approx(values.std(0, correction=0).tolist())
+
+
+def test_statistics_are_the_same_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = torch.randint(0, 256, (50, 7, 7, 3), dtype=torch.uint8)
+    whole = measure_statistics(pixels)
+    monkeypatch.setattr(images, "VALUES_AT_ONCE", 100)
+    assert measure_statistics(pixels) == whole
 
 
 def test_one_single_value_is_not_divided_by_zero() -> None:
