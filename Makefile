@@ -34,7 +34,7 @@ clean:
 
 .venv/installed: .venv/pip pyproject.toml
 	@echo "Installing into .venv (torch is large: a minute or two) ..."
-	$(BIN)/python -m pip install --quiet --editable ".[dashboard]"
+	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
 .venv/installed-dev: .venv/installed

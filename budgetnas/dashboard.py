@@ -36,7 +36,7 @@ def serve(study: str | None, storage: str | None, port: int, say: Callable[[str]
         say: Told the address.
 
     Raises:
-        InputError: If there is no such study, no dashboard installed, or the port is taken.
+        InputError: If there is no such study, or the port is taken.
     """
     name, _ = find_study(study)
     folder = study_folder(name)
@@ -54,12 +54,8 @@ def serve(study: str | None, storage: str | None, port: int, say: Callable[[str]
 
 
 def _application(study: optuna.Study) -> WSGI:
-    try:
-        from optuna_dashboard import wsgi
-    except ImportError:
-        raise InputError(
-            "the dashboard is not installed: pip install 'budgetnas[dashboard]'"
-        ) from None
+    from optuna_dashboard import wsgi  # half a second to import, for this command only
+
     application: WSGI = wsgi(study._storage)
     return application
 

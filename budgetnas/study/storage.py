@@ -12,7 +12,7 @@ from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from budgetnas.errors import BudgetnasError, InputError
 from budgetnas.files import require_writable
@@ -21,6 +21,13 @@ from budgetnas.study.trials import check_trials
 
 METRIC = "val_accuracy"
 """What a trial's value is, for the dashboard and data frames."""
+
+# add yours here: by the backend of a URL, what to install to reach it
+DRIVERS = {
+    "postgresql": "pip install 'budgetnas[postgresql]'",
+    "mysql": "pip install pymysql, and begin the URL with mysql+pymysql://",
+    "mariadb": "pip install pymysql, and begin the URL with mariadb+pymysql://",
+}
 
 MAKING_S = 30.0
 """Seconds to wait for another process that makes the same storage at the same time."""
@@ -130,11 +137,25 @@ def _opening(url: str) -> Iterator[None]:
             warnings.simplefilter("ignore")  # of options in the URL that nobody knows
             yield
     except ImportError as error:
-        raise InputError(f"the storage {redacted(url)} needs a driver: {error}") from None
+        cure = DRIVERS.get(make_url(url).get_backend_name(), "install the one that its URL names")
+        raise InputError(
+            f"the storage {redacted(url)} needs a driver that can be imported: "
+            f"{str(error).splitlines()[0]}; {cure}"
+        ) from None
+    except NoSuchModuleError:
+        raise InputError(_unknown_kind(url)) from None
     except (SQLAlchemyError, RuntimeError, ValueError, TypeError) as error:
         reason = str(getattr(error, "orig", None) or error).splitlines()[0]
         kind = BudgetnasError if "is locked" in reason else InputError  # it may be free soon
         raise kind(f"the storage {redacted(url)} can't be opened: {reason}") from None
+
+
+def _unknown_kind(url: str) -> str:
+    """Describe a URL whose first word SQLAlchemy has no database for."""
+    kind = make_url(url).drivername
+    known = ("sqlite", *DRIVERS)
+    cure = "write postgresql://" if kind == "postgres" else f"known: {', '.join(known)}"
+    return f"the storage {redacted(url)} must be of a known kind, got {kind!r}: {cure}"
 
 
 def _sqlite_file(url: str) -> str | None:

@@ -1,11 +1,14 @@
 """Storages: one form of their URLs, and never a password."""
 
+import re
 import sqlite3
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from budgetnas.errors import InputError
 from budgetnas.passwords import without_passwords
 from budgetnas.study.storage import (
     check_storage,
@@ -41,6 +44,25 @@ def test_no_password_is_shown(url: str) -> None:
 def test_what_was_redacted_can_be_told(url: str) -> None:
     assert not hides_password(url)
     assert hides_password(redacted(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "cure"),
+    [
+        ("postgres://u:secret@h/x", "got 'postgres': write postgresql://"),
+        ("nonesuch://h/x", "known: sqlite, postgresql, mysql, mariadb"),
+        ("postgresql://u:secret@h/x", "pip install 'budgetnas[postgresql]'"),
+        ("mysql+pymysql://h/x", "pip install pymysql"),
+    ],
+)
+def test_what_can_not_be_reached_says_what_to_do(
+    url: str, cure: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for driver in ("psycopg", "pymysql"):
+        monkeypatch.setitem(sys.modules, driver, None)  # as if it were not installed
+    with pytest.raises(InputError, match=re.escape(cure)) as refused:
+        check_storage(url)
+    assert "secret" not in str(refused.value)
 
 
 def test_many_can_make_the_same_storage_at_once(tmp_path: Path) -> None:
