@@ -30,7 +30,7 @@ from budgetnas.study.noise import Noise, Repeats
 from budgetnas.study.owned import require_unchanged
 from budgetnas.study.place import find_study, study_folder
 from budgetnas.study.storage import existing_study
-from budgetnas.study.trials import Tally, tally, trainings_left
+from budgetnas.study.trials import Tally, own_trials, tally, trainings_left
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,11 @@ class Report:
         """Return the network of a configuration."""
         if self.grid is not None:
             return self.grid.cells[cell].arch
-        return Arch.from_json(self.trials[cell].user_attrs["arch"], f"trial {cell}")
+        return Arch.from_json(self._numbered[cell].user_attrs["arch"], f"trial {cell}")
+
+    @cached_property
+    def _numbered(self) -> dict[int, FrozenTrial]:
+        return {trial.number: trial for trial in self.trials}
 
     def confusion_of(self, cell: int) -> Counts | None:
         """Add up a configuration's confusion matrices over its seeds.
@@ -155,7 +159,7 @@ class Report:
             none was kept.
         """
         numbers = self.table.loc[self.table["cell"] == cell, "measured"]
-        kept = [self.trials[number].user_attrs.get("confusion") for number in numbers]
+        kept = [self._numbered[number].user_attrs.get("confusion") for number in numbers]
         matrices = [np.asarray(matrix, dtype=np.int64) for matrix in kept if matrix]
         return np.sum(matrices, axis=0) if matrices else None
 
@@ -182,7 +186,7 @@ def read_report(name: str | None, storage: str | None = None) -> Report:
     config = StudyConfig.read(folder)
     with existing_study(config.name, storage_url(config, folder, storage)) as study:
         require_unchanged(study, config)
-        trials = study.get_trials(deepcopy=False)
+        trials = own_trials(study.get_trials(deepcopy=False))
         attributes = dict(study.user_attrs)
     report = Report(config, folder, trials, attributes, count_openings(folder), storage)
     if not report.counts.trained and not report.counts.failed:

@@ -61,13 +61,16 @@ def _find_trial(
 
 
 def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> FrozenTrial:
-    if number >= len(trials):
+    if not trials:
+        raise InputError(f"study {study.name!r} has no trials yet, got {number}")
+    trial = next((trial for trial in trials if trial.number == number), None)
+    if trial is None and number < trials[-1].number:
         raise InputError(
-            f"study {study.name!r} has trials 0 to {len(trials) - 1}, got {number}"
-            if trials
-            else f"study {study.name!r} has no trials yet, got {number}"
+            f"trial {number} of study {study.name!r} was added by another program and has no "
+            "architecture"
         )
-    trial = trials[number]
+    if trial is None:
+        raise InputError(f"study {study.name!r} has trials 0 to {trials[-1].number}, got {number}")
     if "arch" not in trial.user_attrs:
         raise InputError(f"trial {number} of study {study.name!r} has drawn no architecture yet")
     if over := exceeded(trial.user_attrs, study.config.all_limits):
@@ -93,6 +96,6 @@ def _from_trial(trial: FrozenTrial, proposal: Proposal, rule: str | None) -> Tar
         drawn.arch,
         trial=drawn.trial,
         overrides=drawn.overrides,
-        recipe=proposal.at(trial.number)[0].recipe if isinstance(proposal, Grid) else None,
+        recipe=proposal.cell_of(trial.params).recipe if isinstance(proposal, Grid) else None,
         rule=rule,
     )

@@ -1,5 +1,6 @@
 """Trials of one budget among themselves: a sampler and a pruner that see no others.
 
+Trials that other programs have added to the study they never see.
 Where a study searches for several budgets, larger networks are more accurate than smaller ones,
 whatever their shapes: compared with those, a good small network would look like a bad one.
 """
@@ -14,6 +15,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.trials import is_foreign
 
 
 class _Kin(optuna.Study):
@@ -37,20 +39,24 @@ class _Kin(optuna.Study):
         return [trial for trial in trials if self._belongs(trial)]
 
 
-def kin(study: optuna.Study, config: StudyConfig, limit: int) -> optuna.Study:
-    """Return the study as far as its trials of one budget go; those not counted yet are of all.
+def kin(study: optuna.Study, config: StudyConfig, limit: int | None) -> optuna.Study:
+    """Return the study as far as its own trials of one budget go.
+
+    Those that are not counted yet are of every budget.
 
     Args:
         study: All of it.
         config: What defines it.
-        limit: The budget's.
+        limit: The budget's; None: of all budgets.
     """
-    if not config.smaller:
+    if limit is None and not any(map(is_foreign, study.get_trials(deepcopy=False))):
         return study
 
     def belongs(trial: FrozenTrial) -> bool:
+        if is_foreign(trial):
+            return False
         cost = trial.user_attrs.get(config.budget.cost)
-        return cost is None or config.budget_for(cost).limit == limit
+        return limit is None or cost is None or config.budget_for(cost).limit == limit
 
     return _Kin(study, belongs)
 
@@ -63,15 +69,16 @@ class AmongKin(BasePruner):
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Say whether the trial ends at the step it has reached."""
-        cost = trial.user_attrs[self._config.budget.cost]
-        limit = self._config.budget_for(cost).limit
-        return self._pruner.prune(kin(study, self._config, limit), trial)
+        config = self._config
+        cost = trial.user_attrs[config.budget.cost]
+        limit = config.budget_for(cost).limit if config.smaller else None
+        return self._pruner.prune(kin(study, config, limit), trial)
 
 
 class SamplerAmongKin(BaseSampler):
     """Lets a sampler learn from the trials of one budget."""
 
-    def __init__(self, sampler: BaseSampler, config: StudyConfig, limit: int) -> None:
+    def __init__(self, sampler: BaseSampler, config: StudyConfig, limit: int | None) -> None:
         self._sampler, self._config, self._limit = sampler, config, limit
 
     def _kin(self, study: optuna.Study) -> optuna.Study:

@@ -12,12 +12,12 @@ from typing import Literal, TypeAlias, assert_never
 
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
-from optuna.trial import TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from budgetnas.errors import BudgetnasError, SearchFailed
 from budgetnas.events import EpochEnded, Notice, Once, TrialEnded, Watcher
 from budgetnas.searching.crew import Crew
+from budgetnas.searching.enqueued import EnqueuedWrongly
 from budgetnas.searching.kin import AmongKin
 from budgetnas.searching.proposers import Proposed, proposer
 from budgetnas.searching.pruners import PRUNERS, Halving, lucky_guessing
@@ -33,7 +33,7 @@ from budgetnas.searching.training import (
     Kept,
     Trained,
 )
-from budgetnas.study.trials import Kind
+from budgetnas.study.trials import Kind, Turn, is_foreign
 
 Stopped: TypeAlias = Literal["trials", "timeout", "exhausted"]
 """Why a search ended: N trials are trained, time is up, nothing new can be drawn."""
@@ -89,6 +89,7 @@ class Loop:
         """
         left = self.record.queue_running()
         self.record.forget_ended()
+        self._tell_foreign()
         if left:
             numbers = ", ".join(map(str, left))
             trials_of = f"trial{'s' * (len(left) > 1)} {numbers}"
@@ -98,6 +99,18 @@ class Loop:
         except (KeyboardInterrupt, BudgetnasError):
             self.record.queue_running()
             raise
+
+    def _tell_foreign(self) -> None:
+        """Name the trials that other programs have added to the study."""
+        numbers = [t.number for t in self.record.trials() if is_foreign(t)]
+        if numbers:
+            listed = ", ".join(map(str, numbers))
+            self.watch(
+                Notice(
+                    f"trial{'s' * (len(numbers) > 1)} {listed}: added by another program, "
+                    "without what this one measures; left out"
+                )
+            )
 
     def _run(self, trials: int, deadline: float) -> Stopped:
         while missing := self.record.missing(trials):
@@ -144,30 +157,30 @@ class Loop:
         size = round_size(self.config.proposal)
         if size is None or not self._running:
             return True
-        return self._next_number() // size == min(self._running) // size
+        running = min(self.record.turn(number).index for number in self._running)
+        return self.record.next_turn().index // size == running // size
 
-    def _next_number(self) -> int:
-        """Return the number of the trial that is next."""
-        listed = self.record.trials()
-        waiting = [trial.number for trial in listed if trial.state is TrialState.WAITING]
-        return min(waiting, default=len(listed))
-
-    def _ask(self) -> optuna.Trial:
-        """Ask for the next trial, with the sampler for its number."""
-        self.study.sampler = self.proposer.sampler(self._next_number())
+    def _ask(self, turn: Turn) -> optuna.Trial:
+        """Ask for the next trial, with the sampler for its turn."""
+        self.study.sampler = self.proposer.sampler(turn)
         pruner = PRUNERS[self.config.pruner](self.config.recipe.epochs)
         if isinstance(pruner, Halving):
             facts = self.config.facts
             pruner.guessing = lucky_guessing(len(facts.classes), facts.val)
-        self.study.pruner = AmongKin(pruner, self.config) if self.config.smaller else pruner
+        self.study.pruner = AmongKin(pruner, self.config)
         return self.study.ask()
 
     def _take_up(self) -> TrialEnded | None:
         """Draw and count the next trial; what is new and fits begins its training."""
-        trial = self._ask()
+        turn = self.record.next_turn()
+        trial = self._ask(turn)
         with self._blamed(trial):
             again = "excess" in trial.user_attrs
-            proposed = self.proposer.propose(trial, self.study, again)
+            try:
+                proposed = self.proposer.propose(trial, turn, self.study, again)
+            except EnqueuedWrongly as error:
+                self.watch(self.record.fail(trial, str(error)))
+                return None  # no failure of the search's own: it goes on
             if not self.record.describe(trial, proposed):
                 return self.record.prune(trial, Kind.OVER_BUDGET, proposed)
             if self.record.is_out(trial):

@@ -1,7 +1,8 @@
 """What a trial trains: a `Proposal` at work, on an Optuna study."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
@@ -11,6 +12,7 @@ from optuna.samplers import BaseSampler
 from budgetnas.arch import Arch, Budget
 from budgetnas.recipe import Recipe
 from budgetnas.searching.drawing import draw_filled
+from budgetnas.searching.enqueued import CheckedValues, EnqueuedWrongly
 from budgetnas.searching.first import first_networks, wanted
 from budgetnas.searching.kin import SamplerAmongKin
 from budgetnas.searching.redraw import Redraw
@@ -18,6 +20,7 @@ from budgetnas.searching.samplers import SAMPLERS, Listed, Wanted
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Draw, Fill, Free, Grid, Overrides, Suggester
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.trials import Turn
 
 
 @dataclass(frozen=True)
@@ -43,11 +46,24 @@ class Proposer(Protocol):
     size: int | None
     """How many trials there are in all; None where there is no end."""
 
-    def sampler(self, number: int) -> BaseSampler:
-        """Return the sampler for the trial of this number."""
+    def sampler(self, turn: Turn) -> BaseSampler:
+        """Return the sampler for the trial of this turn."""
 
-    def propose(self, trial: optuna.Trial, study: optuna.Study, again: bool) -> Proposed:
+    def propose(
+        self, trial: optuna.Trial, turn: Turn, study: optuna.Study, again: bool
+    ) -> Proposed:
         """Let a trial draw; `again` says that all it draws is in the storage already."""
+
+
+@contextmanager
+def _checked(suggester: Suggester, turn: Turn) -> Iterator[Suggester]:
+    """Check the values that somebody enqueued, if this trial has any."""
+    if turn.enqueued is None:
+        yield suggester
+        return
+    checked = CheckedValues(suggester, turn.enqueued)
+    yield checked
+    checked.require_all_drawn()
 
 
 class _Drawn(ABC):
@@ -60,35 +76,49 @@ class _Drawn(ABC):
         self._make: Callable[[int], BaseSampler] = SAMPLERS[proposal.sampler]
         self._first = first_networks(config, proposal) if proposal.presets else []
 
-    def sampler(self, number: int) -> BaseSampler:
-        """Reseed it by the number: a study that is continued proposes what it would have."""
-        if number < len(self._first):
-            return Wanted(wanted(self._first[number].arch, self._config))
+    def sampler(self, turn: Turn) -> BaseSampler:
+        """Reseed it by the turn: a study that is continued proposes what it would have."""
+        if self._is_first(turn):
+            return Wanted(wanted(self._first[turn.index].arch, self._config))
         # of random networks beside a search: others than those that it drew at random itself
         variant = self._config.name.partition("/")[2]
-        names = ("sampler", variant, number) if variant else ("sampler", number)
-        return self._make(derive_seed(self._config.seed, *names))
+        # an enqueued trial leaves open what nobody chose, and takes no turn from another one
+        names = (turn.index,) if turn.enqueued is None else ("enqueued", turn.number)
+        names = (variant, *names) if variant else names
+        sampler = self._make(derive_seed(self._config.seed, "sampler", *names))
+        return SamplerAmongKin(sampler, self._config, self._limit(turn))
 
-    def propose(self, trial: optuna.Trial, study: optuna.Study, again: bool) -> Proposed:
+    def _is_first(self, turn: Turn) -> bool:
+        """Return whether this turn is a published network's."""
+        return turn.index < len(self._first) and turn.enqueued is None
+
+    def propose(
+        self, trial: optuna.Trial, turn: Turn, study: optuna.Study, again: bool
+    ) -> Proposed:
         """Draw an architecture, and recipe fields if any is open."""
-        arch, drawn = self._draw(trial if again else Redraw(trial, study), trial.number)
+        with _checked(trial if again else Redraw(trial, study), turn) as suggester:
+            arch, drawn = self._draw(suggester, turn)
         seed = derive_seed(self._config.seed, "trial", trial.number)
         recipe = drawn.apply(self._config.recipe)
-        if trial.number >= len(self._first):
+        if not self._is_first(turn):
             return Proposed(arch, recipe, seed, str(arch), drawn)
         # what was drawn for it is what comes nearest to it
-        name, arch = self._first[trial.number]
+        name, arch = self._first[turn.index]
         return Proposed(arch, recipe, seed, f"{name}: {arch}", drawn, name)
 
+    def _limit(self, turn: Turn) -> int | None:
+        """Return the limit of the budget whose trials this one learns from; None: of all."""
+        return None
+
     @abstractmethod
-    def _draw(self, trial: Suggester, number: int) -> Draw:
+    def _draw(self, trial: Suggester, turn: Turn) -> Draw:
         """Draw what is not published."""
 
 
 class _Free(_Drawn):
     """Draws whatever the space holds."""
 
-    def _draw(self, trial: Suggester, number: int) -> Draw:
+    def _draw(self, trial: Suggester, turn: Turn) -> Draw:
         facts = self._config.facts
         return self._space.draw(trial, facts.channels, len(facts.classes))
 
@@ -100,19 +130,15 @@ class _Fill(_Drawn):
         super().__init__(config, fill)
         self._fill = fill
 
-    def sampler(self, number: int) -> BaseSampler:
-        """Let it learn from the trials of the budget that it draws for."""
-        sampler = super().sampler(number)
-        if not self._config.smaller:
-            return sampler
-        return SamplerAmongKin(sampler, self._config, self._budget(number).limit)
+    def _limit(self, turn: Turn) -> int | None:
+        return self._budget(turn).limit if self._config.smaller else None
 
-    def _budget(self, number: int) -> Budget:
-        return self._config.budgets[number % len(self._config.budgets)]
+    def _budget(self, turn: Turn) -> Budget:
+        return self._config.budgets[turn.index % len(self._config.budgets)]
 
-    def _draw(self, trial: Suggester, number: int) -> Draw:
+    def _draw(self, trial: Suggester, turn: Turn) -> Draw:
         config, facts = self._config, self._config.facts
-        limits = (self._budget(number), *config.limits)
+        limits = (self._budget(turn), *config.limits)
         return draw_filled(
             self._fill, trial, limits, config.data.image_size, facts.channels, len(facts.classes)
         )
@@ -125,12 +151,19 @@ class _Grid:
         self._config, self._grid = config, grid
         self.size: int | None = grid.size
 
-    def sampler(self, number: int) -> BaseSampler:
+    def sampler(self, turn: Turn) -> BaseSampler:
         """A sampler that gives the trial its place in the grid."""
-        return Listed(self._grid)
+        return Listed(self._grid, turn.index)
 
-    def propose(self, trial: optuna.Trial, study: optuna.Study, again: bool) -> Proposed:
+    def propose(
+        self, trial: optuna.Trial, turn: Turn, study: optuna.Study, again: bool
+    ) -> Proposed:
         """Take the trial's configuration; the seed is the same for all configurations."""
+        if turn.enqueued is not None:
+            raise EnqueuedWrongly(
+                "a grid trains what its study file lists: it takes no enqueued values, "
+                f"got {turn.enqueued}"
+            )
         cell, number = self._grid.draw(trial)
         seed = derive_seed(self._config.seed, "seed", number)
         return Proposed(cell.arch, cell.recipe, seed, f"{cell}, seed {number}", None)

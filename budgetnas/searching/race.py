@@ -5,12 +5,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.space import Grid, Proposal, Race
 from budgetnas.study.noise import Once, Repeats, pooled
 from budgetnas.study.right import RIGHT, unpacked
+from budgetnas.study.trials import is_enqueued, is_foreign, turn_of
 
 OUT_OF_RACE = "out_of_race"
 """The attribute of a trial whose configuration was out before its turn came."""
@@ -95,8 +97,9 @@ def why_out(
     if not isinstance(proposal, Grid) or proposal.race is None:
         return None
     size = len(proposal.cells)
-    complete, place = divmod(number, size)
-    ended = [_measured(trial, images) for trial in trials[: complete * size]]
+    complete, place = divmod(turn_of(trials, number).index, size)
+    proposed = (t for t in trials if not (is_foreign(t) or is_enqueued(t)))
+    ended = [_measured(trial, images) for trial in islice(proposed, complete * size)]
     rounds = [ended[first : first + size] for first in range(0, len(ended), size)]
     return out_of_race(proposal.race, rounds, images).get(place)
 

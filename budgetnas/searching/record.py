@@ -17,7 +17,17 @@ from budgetnas.searching.race import OUT_OF_RACE, why_out
 from budgetnas.searching.training import Trained
 from budgetnas.space import Grid, Overrides
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.trials import Best, Kind, best_trial, excess_of, kind_of, tally
+from budgetnas.study.trials import (
+    Best,
+    Kind,
+    Turn,
+    best_trial,
+    excess_of,
+    kind_of,
+    tally,
+    trainings_left,
+    turn_of,
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +47,18 @@ class Record:
         listed, proposal = self.trials(), self.config.proposal
         if not isinstance(proposal, Grid):
             return max(0, trials - tally(listed).trained)
-        ended = sum(kind_of(trial) is not Kind.OPEN for trial in listed)
-        return max(0, proposal.size - ended, len(listed) - ended)
+        is_open = sum(kind_of(trial) is Kind.OPEN for trial in listed)
+        return max(trainings_left(proposal, listed), is_open)
+
+    def next_turn(self) -> Turn:
+        """Return which trial is next: the first that waits, else a new one."""
+        listed = self.trials()
+        waiting = [trial.number for trial in listed if trial.state is TrialState.WAITING]
+        return turn_of(listed, min(waiting, default=len(listed)))
+
+    def turn(self, number: int) -> Turn:
+        """Return where a trial stands among those that the study proposes."""
+        return turn_of(self.trials(), number)
 
     def reported(self, number: int) -> Mapping[int, float]:
         """What a trial's epochs have reported, in earlier processes too."""

@@ -12,6 +12,8 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState
 
+from budgetnas.study.trials import ENQUEUED
+
 
 class Redraw:
     """A trial as a suggester whose draws are what they would have been without the interruption.
@@ -25,7 +27,9 @@ class Redraw:
         self._trial, self._study = trial, study
         self._stored = set(trial.params)
         frozen = study.get_trials(deepcopy=False)[trial.number]
-        if self._stored or frozen.system_attrs:
+        # what somebody enqueued was never asked of the sampler
+        self._stored -= set(frozen.system_attrs.get(ENQUEUED, ()))
+        if self._stored or set(frozen.system_attrs) - {ENQUEUED}:
             self._draw_together()
 
     def _draw_together(self) -> None:

@@ -37,10 +37,10 @@ class _OneByOne(BaseSampler):
 
 
 class Listed(_OneByOne):
-    """Gives each trial the values of its place in a grid: a function of its number alone."""
+    """Gives a trial the values of one place in a grid."""
 
-    def __init__(self, grid: Grid) -> None:
-        self._grid = grid
+    def __init__(self, grid: Grid, index: int) -> None:
+        self._cell, self._seed = grid.at(index)
 
     def sample_independent(
         self,
@@ -50,8 +50,7 @@ class Listed(_OneByOne):
         param_distribution: BaseDistribution,
     ) -> Any:
         """Return the value of the trial's place."""
-        cell, seed = self._grid.at(trial.number)
-        return seed if param_name == SEED else cell.values[param_name]
+        return self._seed if param_name == SEED else self._cell.values[param_name]
 
 
 class Wanted(_OneByOne):

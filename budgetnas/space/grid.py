@@ -1,10 +1,12 @@
 """`Grid`: named configurations, each trained with several seeds."""
 
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from budgetnas.arch.arch import Arch
+from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
 from budgetnas.space.domains import Suggester
 from budgetnas.spec import Maybe, Spec
@@ -113,4 +115,16 @@ class Grid(Spec):
         }
         # of all seeds there could be: of a single one, Optuna would not ask the sampler
         seed = trial.suggest_int(SEED, 0, MAX_SEEDS - 1)
-        return next(cell for cell in self.cells if cell.values == values), seed
+        return self.cell_of(values), seed
+
+    def cell_of(self, values: Mapping[str, Any]) -> Cell:
+        """Return the configuration of these values, one of each axis; others are left out.
+
+        Raises:
+            InputError: If there is none.
+        """
+        named = {axis.name: values[axis.name] for axis in self.axes}
+        for cell in self.cells:
+            if cell.values == named:
+                return cell
+        raise InputError(f"the grid has no configuration {named}")

@@ -10,6 +10,7 @@ from budgetnas.study.config import StudyConfig, storage_url
 from budgetnas.study.owned import require_unchanged
 from budgetnas.study.place import find_study, study_folder
 from budgetnas.study.storage import existing_study
+from budgetnas.study.trials import own_trials
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class BegunStudy:
     """Whether the user did not name it."""
 
     def trials(self, storage: str | None = None) -> Sequence[FrozenTrial]:
-        """Read its trials, by number.
+        """Read its own trials, in the order of their numbers.
 
         Args:
             storage: SQLAlchemy URL of its storage, if it is not what the study remembers.
@@ -37,7 +38,7 @@ class BegunStudy:
         url = storage_url(self.config, self.folder, storage)
         with existing_study(self.name, url) as loaded:
             require_unchanged(loaded, self.config)
-            return loaded.get_trials(deepcopy=False)
+            return own_trials(loaded.get_trials(deepcopy=False))
 
 
 def find_begun(name: str | None) -> BegunStudy:

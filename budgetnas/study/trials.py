@@ -8,6 +8,7 @@ over budget    PRUNED with attribute `excess` > 0 (and an Optuna constraint > 0)
 duplicate      PRUNED with attribute `duplicate_of`                                no
 out of race    PRUNED with attribute `out_of_race`: after which round, by how much no
 failed         FAIL, its reason in attribute `failure`                             no
+foreign        ended, and has no attribute of ours: added through Optuna           no
 open           RUNNING, or WAITING to be taken up again                            no
 =============  ==================================================================  ===========
 """
@@ -32,15 +33,65 @@ class Kind(StrEnum):
     DUPLICATE = "duplicate"
     OUT = "out of the race"
     FAILED = "failed"
+    FOREIGN = "foreign"
     OPEN = "open"
+
+
+OURS = ("arch", "params", "excess", "epochs", "duplicate_of", "out_of_race", "failure")
+"""Attributes of which every trial that ended here has one."""
+
+
+def is_foreign(trial: FrozenTrial) -> bool:
+    """Return whether an ended trial was added to the study by another program."""
+    return trial.state.is_finished() and not any(name in trial.user_attrs for name in OURS)
+
+
+def is_enqueued(trial: FrozenTrial) -> bool:
+    """Return whether somebody enqueued a trial with values of their choice."""
+    return ENQUEUED in trial.system_attrs
+
+
+ENQUEUED = "fixed_params"
+"""Optuna's own attribute of a trial that was enqueued: its values."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where a trial stands among those that its study proposes."""
+
+    number: int
+    """The trial's, in its storage."""
+    index: int
+    """How many trials the study has proposed before it: foreign and enqueued ones are none."""
+    enqueued: Mapping[str, Any] | None
+    """The values that somebody has chosen for it; None: the study proposes it."""
+
+
+def turn_of(trials: Sequence[FrozenTrial], number: int) -> Turn:
+    """Return where a trial stands, which what is added later does not change.
+
+    Args:
+        trials: All of the study's, by number.
+        number: The trial's; that of the next one, if there is none of this number.
+    """
+    index = number - sum(is_foreign(t) or is_enqueued(t) for t in trials[:number])
+    enqueued = trials[number].system_attrs.get(ENQUEUED) if number < len(trials) else None
+    return Turn(number, index, enqueued)
+
+
+def own_trials(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Leave out what other programs have added to a study."""
+    return [trial for trial in trials if not is_foreign(trial)]
 
 
 def kind_of(trial: FrozenTrial) -> Kind:
     """Say what became of a trial.
 
     Raises:
-        InputError: If it is no trial of ours.
+        InputError: If it is pruned and does not say why.
     """
+    if is_foreign(trial):
+        return Kind.FOREIGN
     match trial.state:
         case TrialState.COMPLETE:
             return Kind.TRAINED
@@ -75,15 +126,17 @@ def is_over(attributes: Mapping[str, Any]) -> bool:
 
 
 def check_trials(trials: Sequence[FrozenTrial]) -> None:
-    """See that the trials of a study are ours, and all there.
+    """See that the trials of a study are all there, and ours are whole.
 
     Raises:
         ValueError: If one is missing, or does not say what a trial of its kind says.
-        InputError: If one is no trial of ours.
+        InputError: If one is pruned and does not say why.
     """
     for place, trial in enumerate(trials):
         if trial.number != place:
             raise ValueError(f"trial {place} is missing")
+        if is_foreign(trial):
+            continue
         attributes, kind = trial.user_attrs, kind_of(trial)
         if "excess" in attributes or kind is Kind.TRAINED:  # written after all other costs
             Arch.from_json(attributes["arch"], f"trial {place}")
@@ -152,7 +205,8 @@ def tally(trials: Iterable[FrozenTrial]) -> Tally:
 
 def trainings_left(grid: Grid, trials: Iterable[FrozenTrial]) -> int:
     """Count the trainings of a grid that have not ended."""
-    return max(0, grid.size - sum(kind_of(trial) is not Kind.OPEN for trial in trials))
+    proposed = [t for t in trials if not (is_foreign(t) or is_enqueued(t))]
+    return max(0, grid.size - sum(kind_of(trial) is not Kind.OPEN for trial in proposed))
 
 
 def best_trial(trials: Iterable[FrozenTrial]) -> FrozenTrial | None:
@@ -173,7 +227,7 @@ def best_trials(trials: Iterable[FrozenTrial], most: int | None = None) -> list[
     """
     repeats: dict[object, list[FrozenTrial]] = {}
     for trial in trials:
-        if trial.state is TrialState.COMPLETE and trial.value is not None:
+        if kind_of(trial) is Kind.TRAINED and trial.state is TrialState.COMPLETE:
             repeats.setdefault(_configuration(trial), []).append(trial)
     seeds = max(map(len, repeats.values()), default=0)
 

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from budgetnas.errors import InputError
-from budgetnas.study.trials import Kind, Tally, best_trial, kind_of, tally
+from budgetnas.study.trials import Kind, Tally, best_trial, kind_of, tally, turn_of
 
 
 def trial(state: TrialState, value: float | None = None, **attributes: Any) -> FrozenTrial:
@@ -21,6 +21,9 @@ TRIALS = [
     (trial(TrialState.PRUNED, excess=-7, duplicate_of=0), Kind.DUPLICATE),
     (trial(TrialState.PRUNED, excess=-7, out_of_race={"after": 2}), Kind.OUT),
     (trial(TrialState.FAIL, failure="out of memory"), Kind.FAILED),
+    (trial(TrialState.COMPLETE, 0.99), Kind.FOREIGN),
+    (trial(TrialState.PRUNED), Kind.FOREIGN),
+    (trial(TrialState.FAIL, note="by hand"), Kind.FOREIGN),
     (trial(TrialState.RUNNING), Kind.OPEN),
     (trial(TrialState.WAITING), Kind.OPEN),
 ]
@@ -36,9 +39,20 @@ def test_tally() -> None:
     assert counted == Tally(trained=2, pruned=1, over_budget=1, duplicates=1, failed=1, epochs=4)
 
 
-def test_a_foreign_trial_is_refused_not_guessed() -> None:
+def test_a_pruned_trial_that_does_not_say_why_is_refused_not_guessed() -> None:
     with pytest.raises(InputError, match="must have epochs, excess, duplicate_of or out_of_race"):
-        kind_of(trial(TrialState.PRUNED))
+        kind_of(trial(TrialState.PRUNED, arch="{}"))
+
+
+def test_foreign_and_enqueued_trials_take_no_turn() -> None:
+    study = optuna.create_study(direction="maximize")
+    study.add_trial(trial(TrialState.COMPLETE, 0.5, params=1))
+    study.add_trial(trial(TrialState.COMPLETE, 0.9))
+    study.enqueue_trial({"x": 1})
+    study.add_trial(trial(TrialState.PRUNED, params=1, epochs=1))
+    turns = [turn_of(study.trials, number) for number in range(5)]
+    assert [turn.index for turn in turns] == [0, 1, 1, 1, 2]
+    assert [turn.enqueued for turn in turns] == [None, None, {"x": 1}, None, None]
 
 
 def test_of_equals_the_smallest_is_best() -> None:
