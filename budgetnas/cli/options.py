@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from budgetnas.data.view import check_background, check_fit
 from budgetnas.recipe.recipe import MAX_EPOCHS
 from budgetnas.searching.asked_workers import check_workers
 from budgetnas.space import PROPOSALS
@@ -70,10 +71,28 @@ ImageSizeOption = Annotated[
     int | None,
     typer.Option(
         min=1, max=4096, metavar="PIXELS",
-        help="Side of an image: short side resized, centre cropped. The data set's own unless "
-        "given; 32 for folder.",
+        help="Side of an image. The data set's own unless given; 32 for folder.",
     ),
 ]  # fmt: skip
+FitOption = Annotated[
+    str | None,
+    typer.Option(
+        parser=check_fit,
+        metavar="NAME",
+        help="How pictures that are not square become so: crop (default: the short side resized, "
+        "the centre kept), pad (the long side resized, the rest background) or squash (both "
+        "sides resized). What lies at an edge is seen only with pad or squash.",
+    ),
+]
+BackgroundOption = Annotated[
+    str | None,
+    typer.Option(
+        parser=check_background,
+        metavar="COLOUR",
+        help="What is behind transparent pixels, and around padded pictures: white (default), "
+        "black, grey or #rrggbb.",
+    ),
+]
 EpochsOption = Annotated[
     int | None,
     typer.Option(min=1, max=MAX_EPOCHS, metavar="N", help="Epochs, instead of the recipe's."),

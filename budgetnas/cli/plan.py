@@ -7,11 +7,13 @@ import typer
 
 from budgetnas.arch import COST_NAMES, Budget, as_also, as_limits, describe_limits
 from budgetnas.cli.options import (
+    BackgroundOption,
     BitsOption,
     DataDirOption,
     DatasetOption,
     DeviceOption,
     EpochsOption,
+    FitOption,
     ImageSizeOption,
     JsonOption,
     MaxBytesOption,
@@ -47,6 +49,8 @@ def plan(
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     image_size: ImageSizeOption = None,
+    fit: FitOption = None,
+    background: BackgroundOption = None,
     train_samples: TrainSamplesOption = None,
     epochs: EpochsOption = None,
     space: SpaceOption = None,
@@ -68,13 +72,14 @@ def plan(
     drawn_from = None if space is None else Space.from_file(space)
     if recipe is not None:
         load_recipe(recipe)
-    DataSource.choose(dataset or "cifar10", data_dir, image_size)
+    DataSource.choose(dataset or "cifar10", data_dir, image_size, fit, background)
     from budgetnas.planning.outlook import plan as look_ahead
     from budgetnas.searching.pruners import DEFAULT_PRUNER
 
     found = look_ahead(
         limit, also=also, max_macs=max_macs, max_bytes=max_bytes, bits=bits, trials=trials,
-        dataset=dataset or "cifar10", data_dir=data_dir, image_size=image_size,
+        dataset=dataset or "cifar10", data_dir=data_dir, image_size=image_size, fit=fit,
+        background=background,
         train_samples=train_samples, epochs=epochs, space=drawn_from, recipe=recipe or "short",
         proposal=proposal or DEFAULT_PROPOSAL, pruner=pruner or DEFAULT_PRUNER, device=device,
     )  # fmt: skip

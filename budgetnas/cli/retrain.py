@@ -11,10 +11,12 @@ import typer
 from budgetnas.arch import find_arch
 from budgetnas.cli import signals
 from budgetnas.cli.options import (
+    BackgroundOption,
     DataDirOption,
     DatasetOption,
     DeviceOption,
     EpochsOption,
+    FitOption,
     ImageSizeOption,
     JsonOption,
     RecipeOption,
@@ -42,6 +44,8 @@ def retrain(
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     image_size: ImageSizeOption = None,
+    fit: FitOption = None,
+    background: BackgroundOption = None,
     epochs: EpochsOption = None,
     recipe: RecipeOption = None,
     seed: SeedOption = None,
@@ -108,9 +112,9 @@ def retrain(
     watch = RetrainWatch()
     options: dict[str, Any] = {
         "study": study, "storage": storage, "dataset": dataset, "data_dir": data_dir,
-        "image_size": image_size, "epochs": epochs, "recipe": recipe, "seed": seed,
-        "select": select, "test_curves": test_curves, "compiled": compiled, "resume": resume,
-        "out": out, "device": device, "watch": watch,
+        "image_size": image_size, "fit": fit, "background": background, "epochs": epochs,
+        "recipe": recipe, "seed": seed, "select": select, "test_curves": test_curves,
+        "compiled": compiled, "resume": resume, "out": out, "device": device, "watch": watch,
     }  # fmt: skip
     try:
         with signals.raised(), watch:

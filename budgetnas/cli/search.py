@@ -8,11 +8,13 @@ import typer
 from budgetnas.arch import Budget, as_also, as_limits
 from budgetnas.cli.options import (
     EXHAUSTED,
+    BackgroundOption,
     BitsOption,
     DataDirOption,
     DatasetOption,
     DeviceOption,
     EpochsOption,
+    FitOption,
     ImageSizeOption,
     JsonOption,
     MaxBytesOption,
@@ -67,6 +69,8 @@ def search(
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
     image_size: ImageSizeOption = None,
+    fit: FitOption = None,
+    background: BackgroundOption = None,
     train_samples: TrainSamplesOption = None,
     epochs: EpochsOption = None,
     space: SpaceOption = None,
@@ -101,7 +105,7 @@ def search(
     if recipe is not None:
         load_recipe(recipe)
     if study is None:
-        DataSource.choose(dataset or "cifar10", data_dir, image_size)
+        DataSource.choose(dataset or "cifar10", data_dir, image_size, fit, background)
     as_also(also, limit)
     as_limits(max_macs, max_bytes, bits)
     _look_up(limit, study, sampler, pruner)
@@ -113,7 +117,8 @@ def search(
         result = run(
             limit, also=also, max_macs=max_macs, max_bytes=max_bytes, bits=bits,
             proposal=proposal, presets=presets, trials=trials, study=study, storage=storage,
-            dataset=dataset, data_dir=data_dir, image_size=image_size, train_samples=train_samples,
+            dataset=dataset, data_dir=data_dir, image_size=image_size, fit=fit,
+            background=background, train_samples=train_samples,
             epochs=epochs, space=drawn_from, recipe=recipe, sampler=sampler, pruner=pruner,
             device=device, seed=seed, timeout=timeout, workers=workers, watch=watch,
         )  # fmt: skip

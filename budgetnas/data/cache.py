@@ -1,14 +1,16 @@
 """A cache of decoded images on this machine, so that a folder is decoded only once.
 
-A row is found by a digest of a file's content, the size and the decoder. No row can be out of
+A row is found by a digest of a file's content, the view and the decoder. No row can be out of
 date: a changed file has another key, and a renamed, moved or copied one the same. The cache only
 ever saves time: a damaged row is decoded anew, and whatever is wrong with the file (no room, no
 permission, locked, no database), the job goes on without it. It may be deleted at any time.
 """
 
 import hashlib
+import math
 import shutil
 import sqlite3
+import struct
 import zlib
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +22,8 @@ from typing import Any, Self
 import numpy as np
 
 from budgetnas.data.decode import Pixels, decoder
+from budgetnas.data.splits import is_set_aside
+from budgetnas.data.view import Depth, Kind, View
 from budgetnas.files import cache_folder
 
 LIMIT = 20 * 2**30
@@ -31,10 +35,12 @@ RESERVE = 2**30
 PATIENCE = 30.0
 """Seconds to wait for another process that is writing."""
 
-_COLUMNS = "key, pixels, grey, set_aside, checksum"
+_COLUMNS = "key, pixels, facts, checksum"
 _TABLE = f"CREATE TABLE IF NOT EXISTS images (key BLOB PRIMARY KEY, {_COLUMNS[5:]})"
 _FIND = f"SELECT {_COLUMNS} FROM images WHERE key IN "  # noqa: S608  # no word of anybody else's
-_ADD = f"INSERT OR REPLACE INTO images ({_COLUMNS}) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+_ADD = f"INSERT OR REPLACE INTO images ({_COLUMNS}) VALUES (?, ?, ?, ?)"  # noqa: S608
+_FACTS = struct.Struct("<??Bd32s")
+_KINDS: tuple[Kind | None, ...] = (None, "integer", "float")
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 
 
@@ -42,12 +48,23 @@ _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR}
 class Decoded:
     """An image as it comes from its file or from the cache."""
 
-    pixels: Pixels
-    """[size, size, 3]."""
+    pixels: Pixels | None
+    """[size, size, 3]; None where it has more than 8 bits, and what is white is to be decided."""
     grey: bool
     """Whether every pixel of it is grey."""
-    set_aside: bool
-    """Whether its content puts it into the test part, where the data has none."""
+    transparent: bool
+    """Whether any pixel of the picture shows the background."""
+    kind: Kind | None
+    """What the picture holds; None for bytes."""
+    peak: float
+    """The picture's largest value."""
+    digest: bytes
+    """The SHA-256 of the picture's content."""
+
+    @property
+    def set_aside(self) -> bool:
+        """Whether its content puts it into the test part, where the data has none."""
+        return is_set_aside(self.digest)
 
 
 def cache_path() -> Path:
@@ -56,10 +73,10 @@ def cache_path() -> Path:
 
 
 class ImageCache:
-    """Decoded images of one size. A context manager, for one thread."""
+    """Decoded images of one view. A context manager, for one thread."""
 
-    def __init__(self, size: int) -> None:
-        self._size = size
+    def __init__(self, view: View) -> None:
+        self._view = view
         self._connection: sqlite3.Connection | None = None
         self._writable = False
         self._in_use = False
@@ -77,9 +94,14 @@ class ImageCache:
     ) -> None:
         self._close()
 
-    def key(self, digest: bytes) -> bytes:
-        """Make the key of a file from the SHA-256 of its content."""
-        return hashlib.sha256(f"{decoder()}; {self._size} pixels\n".encode() + digest).digest()
+    def key(self, digest: bytes, depth: Depth | None = None) -> bytes:
+        """Make the key of a file from the SHA-256 of its content.
+
+        A picture of more than 8 bits has two rows: what it holds, and, by what is white, its
+        pixels.
+        """
+        made = f"{decoder()}; {self._view}; {depth}\n"
+        return hashlib.sha256(made.encode() + digest).digest()
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, Decoded]:
         """Return those of the images that are there, undamaged."""
@@ -108,13 +130,18 @@ class ImageCache:
             self._writable = False  # on a full disk, or if it is another's, it can still be read
             self._mend(error)
 
-    def _restore(self, key: bytes, pixels: Any, *others: Any) -> Decoded | None:
+    def _restore(self, key: bytes, pixels: Any, facts: Any, checksum: Any) -> Decoded | None:
         """Make an image of a row, if all of it is as it was written."""
-        if not isinstance(pixels, bytes) or len(pixels) != self._size**2 * 3:
+        if not isinstance(pixels, bytes) or not isinstance(facts, bytes):
             return None
-        values = np.frombuffer(pixels, np.uint8).reshape(self._size, self._size, 3)
-        image = Decoded(values, others[0] == 1, others[1] == 1)
-        return image if _row(key, image) == (key, pixels, *others) else None
+        if checksum != _checksum(key, pixels, facts) or len(facts) != _FACTS.size:
+            return None
+        grey, transparent, kind, peak, digest = _FACTS.unpack(facts)
+        shape = (self._view.size, self._view.size, 3)
+        if kind >= len(_KINDS) or len(pixels) not in (0, math.prod(shape)):
+            return None
+        values = np.frombuffer(pixels, np.uint8).reshape(shape) if pixels else None
+        return Decoded(values, grey, transparent, _KINDS[kind], peak, digest)
 
     def _has_room(self) -> bool:
         try:
@@ -167,7 +194,12 @@ class ImageCache:
         self._open()
 
 
-def _row(key: bytes, image: Decoded) -> tuple[bytes, bytes, int, int, int]:
-    pixels = image.pixels.tobytes()
-    facts = (int(image.grey), int(image.set_aside))
-    return key, pixels, *facts, zlib.crc32(pixels, zlib.crc32(key + bytes(facts)))
+def _row(key: bytes, image: Decoded) -> tuple[bytes, bytes, bytes, int]:
+    pixels = b"" if image.pixels is None else image.pixels.tobytes()
+    kind = _KINDS.index(image.kind)
+    facts = _FACTS.pack(image.grey, image.transparent, kind, image.peak, image.digest)
+    return key, pixels, facts, _checksum(key, pixels, facts)
+
+
+def _checksum(key: bytes, pixels: bytes, facts: bytes) -> int:
+    return zlib.crc32(pixels, zlib.crc32(key + facts))

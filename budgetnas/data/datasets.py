@@ -6,8 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
+from budgetnas.data.view import (
+    Background,
+    Fit,
+    ImageFormat,
+    Side,
+    View,
+    check_background,
+    check_fit,
+)
 from budgetnas.errors import InputError
 from budgetnas.spec import Maybe, Spec
 
@@ -35,15 +44,15 @@ class Dataset:
     """Whether a mirrored image still shows its class."""
     images: int | None
     """Images of the training part; None where only the files tell."""
-    read: "Callable[[DataSource, Part, int | None, Progress], ImageSet]"
-    """Read a part, with so many channels (None: as the images are)."""
+    read: "Callable[[DataSource, Part, ImageFormat | None, Progress], ImageSet]"
+    """Read a part, like the training part (None: find out what that is like)."""
     check_test: "Callable[[DataSource, tuple[str, ...]], None] | None" = None
     """See, by its names alone and these classes, that the test part will be there to be read;
     None where it comes with the training part."""
 
 
 def _torchvision(
-    source: "DataSource", part: Part, channels: int | None, progress: Progress
+    source: "DataSource", part: Part, like: ImageFormat | None, progress: Progress
 ) -> "ImageSet":
     from budgetnas.data.torchvision_sets import read
 
@@ -51,7 +60,7 @@ def _torchvision(
 
 
 def _digits(
-    source: "DataSource", part: Part, channels: int | None, progress: Progress
+    source: "DataSource", part: Part, like: ImageFormat | None, progress: Progress
 ) -> "ImageSet":
     from budgetnas.data.digits import read
 
@@ -59,11 +68,11 @@ def _digits(
 
 
 def _folder(
-    source: "DataSource", part: Part, channels: int | None, progress: Progress
+    source: "DataSource", part: Part, like: ImageFormat | None, progress: Progress
 ) -> "ImageSet":
     from budgetnas.data.folder import read
 
-    return read(source, part, channels, progress)
+    return read(source, part, like, progress)
 
 
 def _check_svhn(source: "DataSource", classes: tuple[str, ...]) -> None:
@@ -129,8 +138,14 @@ class DataSource(Spec):
     data_dir: Maybe[str] = None
     """Where data sets are kept (./data if absent); for `folder`, the folder itself."""
 
-    image_size: Annotated[int, Field(ge=1, le=4096)]
+    image_size: Side
     """Side of an image in pixels."""
+
+    fit: Fit = "crop"
+    """How pictures that are not square become so: cropped, padded or squashed."""
+
+    background: Background = "white"
+    """What is behind transparent pixels, and around padded pictures: a name, or #rrggbb."""
 
     @model_validator(mode="after")
     def _folder_is_given(self) -> Self:
@@ -142,17 +157,33 @@ class DataSource(Spec):
 
     @classmethod
     def choose(
-        cls, dataset: str, data_dir: str | Path | None = None, image_size: int | None = None
+        cls,
+        dataset: str,
+        data_dir: str | Path | None = None,
+        image_size: int | None = None,
+        fit: str | None = None,
+        background: str | None = None,
     ) -> Self:
-        """Fill in the data set's own size where none is asked for."""
+        """Fill in what is not asked for: the data set's own size, cropped, on white."""
         known = DATASETS.get(dataset)
         size = image_size if image_size is not None or known is None else known.image_size
         place = None if data_dir is None else data_dir_text(data_dir)
-        given = {"dataset": dataset, "data_dir": place, "image_size": size if known else 32}
+        given = {
+            "dataset": dataset,
+            "data_dir": place,
+            "image_size": size if known else 32,
+            "fit": check_fit(fit or "crop"),
+            "background": check_background(background or "white"),
+        }
         try:
             return cls.parse(given, "--dataset")
         except InputError as error:
             raise InputError(str(error).replace("--dataset: dataset: ", "--dataset: ")) from None
+
+    @property
+    def view(self) -> View:
+        """How a picture is brought to its image."""
+        return View(self.image_size, self.fit, self.background)
 
     def at(self, data_dir: str | Path) -> Self:
         """Return the same images in another place."""

@@ -1,33 +1,47 @@
-"""Decoding pictures, for training and for use alike.
+"""Opening the files of pictures, for training and for use alike.
 
-Files are data: no format is read that Pillow hands to another program, and nothing is decoded
-that is larger than Pillow's limit (`PIL.Image.MAX_IMAGE_PIXELS`).
+Files are data: no format is read that Pillow hands to another program, and nothing is decoded that
+is larger than Pillow's limit (`PIL.Image.MAX_IMAGE_PIXELS`). JPEG and JPEG 2000 can be decoded at
+a half, a quarter or an eighth of their size: JPEG 2000 is if that brings it within the limit, JPEG
+is wherever its short side then still has 4 times the pixels that are wanted, and 512.
 """
 
 import platform
+import struct
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
 import PIL
-from PIL import Image, ImageOps, features
+from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, UnidentifiedImageError, features
 
 Pixels = npt.NDArray[np.uint8]
-_LUMA = np.array([0.299, 0.587, 0.114])
-_SIXTEEN_BITS = 2**16 - 1
 
 _RUN_PROGRAMS = {"EPS"}
 """Formats that Pillow reads by running a program (Ghostscript) on the file."""
 
-_VERSION = 1
-"""To be raised with every change of what this module, `fit_one` or `is_set_aside` returns."""
+_VERSION = 2
+"""To be raised with every change of the pixels or the digest that a file gets: in this module, in
+`picture`, `resize` and `splits`."""
 
 _LOSSY = ("jpg", "jpg_2000", "libtiff", "webp", "avif")
 """Codecs whose next version may round differently."""
+
+TIMES = 4
+"""A JPEG decoded at reduced scale still has so many times the side that is wanted."""
+
+LEAST = 512
+"""Pixels that its short side keeps, whatever is wanted: the scale that digests are made at."""
+
+REDUCED = 8
+"""Times that a side can be made smaller in decoding."""
+
+PROGRESSIVE = 2
+"""Times the limit that a progressive JPEG may have: its coefficients are in memory in full."""
 
 
 @cache
@@ -62,27 +76,51 @@ def bombs_refused() -> Iterator[None]:
         yield
 
 
-def decode(content: bytes) -> Pixels:
-    """Decode the content of a picture's file as colour [h, w, 3]."""
-    with Image.open(BytesIO(content), formats=formats()) as opened:
-        return to_colour(opened)
+def open_picture(content: bytes, size: int) -> Image.Image:
+    """Open the content of a picture's file, to be decoded at the scale that its image needs.
 
+    Args:
+        content: All of the file.
+        size: Side of the image in pixels; 0 for a scale that depends on no image.
 
-def to_colour(picture: Image.Image) -> Pixels:
-    """Decode a picture of any mode as colour [h, w, 3]: upright, without its alpha."""
-    upright = ImageOps.exif_transpose(picture)
-    if upright.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off at 255
-        deep = np.asarray(upright).clip(0, _SIXTEEN_BITS)
-        upright = Image.fromarray((deep >> 8).astype(np.uint8))
-    return np.asarray(upright.convert("RGB"))
-
-
-def to_channels(images: Pixels, channels: int) -> Pixels:
-    """Bring colour images [..., 3] to grey [..., 1] if one channel is wanted.
-
-    Of a grey pixel the grey is the pixel itself.
+    Raises:
+        UnidentifiedImageError: If it is in no format that is read.
+        DecompressionBombError: If it is above Pillow's limit at every scale.
     """
-    if channels == 3:
-        return images
-    grey: Pixels = np.rint(images @ _LUMA).astype(np.uint8)[..., None]
-    return grey
+    picture = _open_file(content)
+    area = picture.width * picture.height
+    limit = Image.MAX_IMAGE_PIXELS or area
+    most = limit
+    if isinstance(picture, JpegImagePlugin.JpegImageFile):
+        most *= PROGRESSIVE if picture.info.get("progressive") else REDUCED**2
+        times = _times(picture.size, max(LEAST, TIMES * size), limit)
+        if times > 1 and area <= most:
+            picture.draft(None, (picture.width // times, picture.height // times))
+    elif isinstance(picture, Jpeg2KImagePlugin.Jpeg2KImageFile):
+        most *= REDUCED**2
+        picture.reduce = _times(picture.size, max(picture.size), limit).bit_length() - 1
+    if area > most:
+        raise Image.DecompressionBombError(
+            f"it has {picture.width:,} x {picture.height:,} pixels, at most {most:,} in all are "
+            "decoded: save it smaller, or as baseline JPEG, which is decoded at reduced scale"
+        )
+    return picture
+
+
+def _open_file(content: bytes) -> Image.Image:
+    """Do as `Image.open`, which refuses by its size what can be decoded at a reduced scale."""
+    for kind in formats():
+        factory, accept = Image.OPEN[kind]
+        accepted = accept(content[:16]) if accept else True
+        if accepted and not isinstance(accepted, str):
+            with suppress(SyntaxError, IndexError, TypeError, struct.error):
+                return factory(BytesIO(content), "")
+    raise UnidentifiedImageError("it is in no format that is read")
+
+
+def _times(size: tuple[int, int], least: int, limit: int) -> int:
+    """Return how many times smaller to decode: least pixels stay, and the limit is kept."""
+    times = max((n for n in (1, 2, 4, 8) if min(size) // n >= least), default=1)
+    while times < REDUCED and size[0] * size[1] > limit * times**2:
+        times *= 2
+    return times

@@ -18,7 +18,7 @@ def read(source: DataSource, part: Part) -> ImageSet:
     aside = np.array([is_set_aside(content_digest(image)) for image in images])
     chosen = aside if part == "test" else ~aside
     return ImageSet(
-        torch.from_numpy(fit(images[chosen], source.image_size)),
+        torch.from_numpy(fit(images[chosen], source.view)),
         torch.from_numpy(digits.target[chosen].astype(np.int64)),
         tuple(str(name) for name in digits.target_names),
     )

@@ -9,19 +9,20 @@ from budgetnas.data.datasets import DataSource, Part, Progress
 from budgetnas.data.gather import gather
 from budgetnas.data.images import ImageSet
 from budgetnas.data.listing import TO_TRAIN, class_names, has_test_part, list_files
+from budgetnas.data.view import ImageFormat
 from budgetnas.errors import InputError
 
 TO_SPLIT = 2
 """Beside its set-aside images a class needs so many: one to train on, and one to validate."""
 
 
-def read(source: DataSource, part: Part, channels: int | None, progress: Progress) -> ImageSet:
+def read(source: DataSource, part: Part, like: ImageFormat | None, progress: Progress) -> ImageSet:
     """Read a part; where there is no test folder, one in five of train's images is the test part.
 
     Args:
-        source: The folder and the size.
+        source: The folder, and how pictures are brought to their images.
         part: Which part.
-        channels: 1 or 3, or None: grey only if every image is.
+        like: What the training part is like; None to find out.
         progress: Told of images read.
 
     Raises:
@@ -33,16 +34,19 @@ def read(source: DataSource, part: Part, channels: int | None, progress: Progres
     files = list_files(source.root / place, classes, TO_TRAIN if place == "train" else 1)
     gathered = gather(
         [path for path, _ in files],
-        source.image_size,
+        source.view,
         lambda image: own_test or image.set_aside == (part == "test"),
-        channels,
+        like,
         progress,
     )
     every = torch.tensor([label for _, label in files])
     labels = every[gathered.places]
     if not own_test:
         _check_set_aside(source.root / "train", classes, every, labels, part)
-    return ImageSet(torch.from_numpy(gathered.images), labels, classes)
+    return ImageSet(
+        torch.from_numpy(gathered.images), labels, classes,
+        depth=gathered.depth, notices=gathered.notices,
+    )  # fmt: skip
 
 
 def _check_set_aside(

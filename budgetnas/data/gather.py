@@ -1,6 +1,7 @@
 """From files to one array of images: each file is read and hashed, what is new is decoded.
 
-In memory are the array of the images that are wanted, and a chunk of others.
+In memory are the array of the images that are wanted, and a chunk of others. Pictures of more
+than 8 bits are decoded twice: which value is white is known once all have been seen.
 """
 
 import hashlib
@@ -8,17 +9,18 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from budgetnas.data.cache import Decoded, ImageCache
 from budgetnas.data.datasets import Progress
-from budgetnas.data.decode import Pixels, bombs_refused, decode, to_channels
+from budgetnas.data.decode import Pixels, bombs_refused
 from budgetnas.data.listing import access
+from budgetnas.data.picture import is_grey, read_digested, to_channels
 from budgetnas.data.resize import empty_images, fit_one
-from budgetnas.data.splits import content_digest, is_set_aside
+from budgetnas.data.view import KINDS, Depth, ImageFormat, View, decide_depth, depth_problem
 from budgetnas.errors import InputError
 from budgetnas.spec import printable
 
@@ -38,40 +40,71 @@ class Gathered:
     """[k, size, size, channels]."""
     places: list[int]
     """Where in the list each of them is."""
+    depth: Depth | None
+    """How pictures of more than 8 bits became 8; None if there was none."""
+    notices: tuple[str, ...]
+    """What became of transparent pictures, and of those of more than 8 bits."""
 
 
 def gather(
     paths: Sequence[Path],
-    size: int,
+    view: View,
     wanted: Callable[[Decoded], bool],
-    channels: int | None,
+    like: ImageFormat | None,
     progress: Progress,
 ) -> Gathered:
     """Read images, decoding those that the cache does not have.
 
     Args:
         paths: The files.
-        size: Side of an image in pixels.
+        view: How pictures are brought to their images.
         wanted: Which images to return.
-        channels: 1 or 3, or None: grey only if every wanted image is.
+        like: What they shall be like; None to find out: grey only if every wanted image is.
         progress: Told of images read, and how many of them were in the cache.
 
     Raises:
         InputError: With the file that can't be read.
     """
-    stack, places, decoded = _Stack(len(paths), size, channels), list[int](), 0
-    with bombs_refused(), ImageCache(size) as cache, _threads() as threads:
-        for start in range(0, len(paths), step := _chunk(size)):
-            chunk = paths[start : start + step]
-            images, new = _read_chunk(chunk, size, cache, threads)
-            for place, image in enumerate(images, start):
-                if wanted(image):
-                    stack.push(image)
-                    places.append(place)
-            done, decoded = start + len(chunk), decoded + new
-            what = f"reading images ({done - decoded:,} from the cache, {decoded:,} decoded)"
-            progress(what, done, len(paths))
-    return Gathered(stack.images, places)
+    stack = _Stack(len(paths), view.size, like.channels if like else None)
+    facts: list[Decoded] = []
+    places: list[int] = []
+    with bombs_refused(), ImageCache(view) as cache, _threads() as threads:
+        reader = _Reader(view, cache, threads, progress)
+        for place, image in reader.read(range(len(paths)), paths, None):
+            if wanted(image):
+                stack.push(image)
+                facts.append(replace(image, pixels=None))
+                places.append(place)
+        depth = like.depth if like else _decide(paths, places, facts)
+        deep = [row for row, image in enumerate(facts) if image.kind is not None]
+        for row in deep:
+            kind = facts[row].kind
+            if kind and (problem := depth_problem(kind, depth)):
+                raise InputError(f"{printable(paths[places[row]])}: {problem}")
+        for row, image in reader.read(deep, [paths[places[row]] for row in deep], depth):
+            stack.put(row, image)
+    return Gathered(stack.images, places, depth, tuple(_notices(facts, depth, view)))
+
+
+def _decide(paths: Sequence[Path], places: list[int], facts: list[Decoded]) -> Depth | None:
+    names = (printable(paths[place]) for place in places)
+    return decide_depth((n, i.kind, i.peak) for n, i in zip(names, facts, strict=True))
+
+
+def _notices(facts: list[Decoded], depth: Depth | None, view: View) -> Iterator[str]:
+    """Say what happened to pictures that are not plain colour of 8 bits."""
+    deep = [image for image in facts if image.kind is not None]
+    if deep and depth:
+        peak = max(image.peak for image in deep)
+        yield (
+            f"{len(deep):,} of {len(facts):,} pictures hold {KINDS[depth.kind]} of more than 8 "
+            f"bits, up to {peak:,.6g}: {depth.white:,.6g} is white"
+        )
+    if transparent := sum(image.transparent for image in facts):
+        yield (
+            f"{transparent:,} of {len(facts):,} pictures are transparent: composed on "
+            f"{view.background} (--background takes another colour)"
+        )
 
 
 class _Stack:
@@ -83,13 +116,19 @@ class _Stack:
         self._filled = 0
 
     def push(self, image: Decoded) -> None:
+        """Add an image, or make room for one whose pixels are not known yet."""
         if not self._fixed and not image.grey:
             self._widen()
+        self._filled += 1
+        self.put(self._filled - 1, image)
+
+    def put(self, row: int, image: Decoded) -> None:
+        """Set the pixels of an image."""
+        if image.pixels is None:
+            return
         channels = self._rows.shape[-1]
         grey = image.grey and channels == 1
-        pixels = image.pixels[..., :1] if grey else to_channels(image.pixels, channels)
-        self._rows[self._filled] = pixels
-        self._filled += 1
+        self._rows[row] = image.pixels[..., :1] if grey else to_channels(image.pixels, channels)
 
     @property
     def images(self) -> Pixels:
@@ -99,6 +138,50 @@ class _Stack:
         colour: Pixels = empty_images(len(self._rows), self._rows.shape[1], 3)
         colour[: self._filled] = self.images
         self._rows, self._fixed = colour, True
+
+
+@dataclass
+class _Reader:
+    """Reads files in chunks, in parallel, through the cache."""
+
+    view: View
+    cache: ImageCache
+    threads: ThreadPoolExecutor
+    progress: Progress
+
+    def read(
+        self, numbers: Sequence[int], paths: Sequence[Path], depth: Depth | None
+    ) -> Iterator[tuple[int, Decoded]]:
+        """Yield images, each with its number.
+
+        Args:
+            numbers: A number for each file.
+            paths: The files.
+            depth: How those of more than 8 bits become 8; None if that is to be decided.
+        """
+        decoded, step = 0, _chunk(self.view.size)
+        for start in range(0, len(paths), step):
+            chunk = paths[start : start + step]
+            images, new = self._read_chunk(chunk, depth)
+            yield from zip(numbers[start : start + step], images, strict=True)
+            done, decoded = start + len(chunk), decoded + new
+            what = f"reading images ({done - decoded:,} from the cache, {decoded:,} decoded)"
+            self.progress(what, done, len(paths))
+
+    def _read_chunk(self, paths: Sequence[Path], depth: Depth | None) -> tuple[list[Decoded], int]:
+        """Read some files, in order; return how many of them had to be decoded, too."""
+        # a thread hashes many: most files are read in less time than a thread takes to be given
+        # one
+        batches = (paths[start : start + BATCH] for start in range(0, len(paths), BATCH))
+        digests = [each for some in self.threads.map(_digests, batches) for each in some]
+        keys = [self.cache.key(digest, depth) for digest in digests]
+        found = self.cache.find(keys)
+        missing = [path for path, key in zip(paths, keys, strict=True) if key not in found]
+        fresh = list(self.threads.map(lambda path: _decode(path, self.view, depth), missing))
+        # A file may have changed since it was hashed: its key is that of the decoded bytes.
+        self.cache.add({self.cache.key(digest, depth): image for digest, image in fresh})
+        images = iter(image for _, image in fresh)
+        return [found[key] if key in found else next(images) for key in keys], len(missing)
 
 
 def _chunk(size: int) -> int:
@@ -116,22 +199,6 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
             raise
 
 
-def _read_chunk(
-    paths: Sequence[Path], size: int, cache: ImageCache, threads: ThreadPoolExecutor
-) -> tuple[list[Decoded], int]:
-    """Read some files, in order; return how many of them had to be decoded, too."""
-    # a thread hashes many: most files are read in less time than a thread takes to be given one
-    batches = (paths[start : start + BATCH] for start in range(0, len(paths), BATCH))
-    keys = [cache.key(digest) for some in threads.map(_digests, batches) for digest in some]
-    found = cache.find(keys)
-    missing = [path for path, key in zip(paths, keys, strict=True) if key not in found]
-    fresh = list(threads.map(lambda path: _decode(path, size), missing))
-    # A file may have changed since it was hashed: its key is that of the bytes that were decoded.
-    cache.add({cache.key(digest): image for digest, image in fresh})
-    images = iter(image for _, image in fresh)
-    return [found[key] if key in found else next(images) for key in keys], len(missing)
-
-
 def _digests(paths: Sequence[Path]) -> list[bytes]:
     return [hashlib.sha256(_content(path)).digest() for path in paths]
 
@@ -141,24 +208,28 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
 
 
-def _decode(path: Path, size: int) -> tuple[bytes, Decoded]:
+def _decode(path: Path, view: View, depth: Depth | None) -> tuple[bytes, Decoded]:
     """Decode an image, and fit it to a size; return the digest of its file, too."""
     content = _content(path)
     try:
-        pixels = decode(content)
-        fitted = fit_one(pixels, size).copy()  # else a crop holds all that it was cropped from
+        picture, digest = read_digested(content, view.size)
+        pixels = picture.colour(depth or picture.own_depth(), view.colour)
+        fitted = fit_one(pixels, view).copy()  # else a crop holds all that it was cropped from
     except MemoryError:
         raise MemoryError(f"{printable(path)}: not enough memory to decode it") from None
     except _BOMBS as error:
         raise InputError(f"{printable(path)}: too large a picture: {error}") from None
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
         raise InputError(f"{printable(path)}: not a readable image: {_reason(error)}") from None
-    grey = bool((pixels == pixels[..., :1]).all())
-    aside = is_set_aside(content_digest(pixels))
-    return hashlib.sha256(content).digest(), Decoded(fitted, grey, aside)
+    return hashlib.sha256(content).digest(), Decoded(
+        pixels=fitted if picture.kind is None or depth else None,
+        grey=is_grey(pixels) and is_grey(fitted),
+        transparent=picture.alpha is not None,
+        kind=picture.kind,
+        peak=picture.peak,
+        digest=digest,
+    )
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):  # its text has an address in memory
-        return "it is in no format that is read"
     return " ".join(str(error).split()) or type(error).__name__

@@ -9,6 +9,7 @@ from typing import Any
 from budgetnas.data.datasets import DataSource, Progress
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import silent
+from budgetnas.data.view import ImageFormat
 from budgetnas.files import append_line
 
 LOG = "test-openings.jsonl"
@@ -30,7 +31,7 @@ def check_test(source: DataSource, classes: tuple[str, ...]) -> None:
 
 def open_test(
     source: DataSource,
-    channels: int,
+    like: ImageFormat,
     log: Path,
     run: str,
     fingerprint: str,
@@ -42,7 +43,7 @@ def open_test(
 
     Args:
         source: Which data.
-        channels: What the training part has.
+        like: What the training part is like.
         log: The folder whose log gets a line.
         run: Which run opens it.
         fingerprint: The training part's.
@@ -57,7 +58,7 @@ def open_test(
         **({"every_epoch": True} if every_epoch else {}),
     }
     append_line(log / LOG, json.dumps(opening))
-    return source.info.read(source, "test", channels, progress)
+    return source.info.read(source, "test", like, progress)
 
 
 def count_openings(log: Path) -> int:

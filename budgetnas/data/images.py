@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from budgetnas.data.copies import Copies, count_copies, digests_of, groups_of
+from budgetnas.data.view import Depth, ImageFormat
 
 VALUES_AT_ONCE = 2**24
 """So many pixels of a channel are counted at once."""
@@ -28,6 +29,8 @@ class ImageSet:
     """uint8 [1 + n * size * size + 1, channels], see `packed_pixels`; None until it is packed."""
     notices: tuple[str, ...] = ()
     """What the reader of its files has to say of it, a line each."""
+    depth: Depth | None = None
+    """How pictures of more than 8 bits became 8; None if there was none."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -61,6 +64,11 @@ class ImageSet:
     def all_notices(self) -> tuple[str, ...]:
         """What people should know of a training part, a line each."""
         return (*self.notices, *filter(None, [self.copies.notice]))
+
+    @property
+    def format(self) -> ImageFormat:
+        """What other images must be like."""
+        return ImageFormat(self.channels, self.depth)
 
     def take(self, indices: Tensor) -> Self:
         """Return the images at these indices, in this order."""

@@ -76,7 +76,7 @@ def read(source: DataSource, part: Part, progress: Progress) -> ImageSet:
     images, labels = _arrays(found)
     progress(f"reading {source.dataset}", 1, 1)
     return ImageSet(
-        torch.from_numpy(np.array(fit(images, source.image_size))),
+        torch.from_numpy(np.array(fit(images, source.view))),
         torch.as_tensor(labels, dtype=torch.int64),
         tuple(map(str, getattr(found, "classes", range(10)))),
     )

@@ -134,6 +134,8 @@ def plan(
     dataset: str = "cifar10",
     data_dir: str | Path | None = None,
     image_size: int | None = None,
+    fit: str | None = None,
+    background: str | None = None,
     train_samples: int | None = None,
     epochs: int | None = None,
     space: Space | Path | str | None = None,
@@ -157,7 +159,7 @@ def plan(
     proposed = PROPOSALS[known("proposal", proposal, dict(PROPOSALS))](space=drawn_from or Space())
     judge = PRUNERS[known("pruner", pruner, dict(PRUNERS))]
     at_least_one("trials", trials)
-    source = DataSource.choose(dataset, data_dir, image_size)
+    source = DataSource.choose(dataset, data_dir, image_size, fit, background)
     facts = _facts(source, at_least_one("train_samples", train_samples))
     trained = _recipe(recipe, at_least_one("epochs", epochs), source, facts.channels)
     tightest = (smaller[-1] if smaller else limit, *limits[1:])

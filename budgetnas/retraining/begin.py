@@ -40,6 +40,8 @@ class RetrainRequest:
     dataset: str | None
     data_dir: str | Path | None
     image_size: int | None
+    fit: str | None
+    background: str | None
     epochs: int | None
     recipe: Recipe | None
     recipe_adapts: bool
@@ -52,15 +54,26 @@ class RetrainRequest:
     def source(self, origin: BegunStudy | None) -> DataSource:
         """The data that is asked for, what is not said being the study's."""
         if origin is None or (self.dataset and self.dataset != origin.config.data.dataset):
-            return DataSource.choose(self.dataset or "cifar10", self.data_dir, self.image_size)
+            return DataSource.choose(
+                self.dataset or "cifar10", self.data_dir, *self._view(None, None, None)
+            )
         data = origin.config.data
         return DataSource.choose(
-            data.dataset, self.data_dir or data.data_dir, self.image_size or data.image_size
+            data.dataset,
+            self.data_dir or data.data_dir,
+            *self._view(data.image_size, data.fit, data.background),
         )
+
+    def _view(
+        self, size: int | None, fit: str | None, background: str | None
+    ) -> tuple[int | None, str | None, str | None]:
+        """Replace how a study's pictures are brought to their images by what is asked for."""
+        return self.image_size or size, self.fit or fit, self.background or background
 
     def names_data(self) -> bool:
         """Say whether the caller named the data, so that they may be others than the study's."""
-        return not (self.dataset is None and self.data_dir is None and self.image_size is None)
+        asked = (self.dataset, self.data_dir, self.image_size, self.fit, self.background)
+        return any(value is not None for value in asked)
 
     def full_recipe(
         self, found: Target, source: DataSource, channels: int
@@ -81,6 +94,8 @@ class RetrainRequest:
             "--study": (began.study or "none", self.study),
             "--dataset": (began.data.dataset, self.dataset),
             "--image-size": (began.data.image_size, self.image_size),
+            "--fit": (began.data.fit, self.fit),
+            "--background": (began.data.background, self.background),
             "--epochs": (began.recipe.epochs, self.epochs),
             "--seed": (began.seed, self.seed),
             "--recipe": (began.recipe, self._recipe_again(began)),
@@ -140,6 +155,7 @@ def begin(
         data=source,
         classes=images.classes,
         fingerprint=images.fingerprint(),
+        depth=images.depth,
         select=select,
         test_curves=asked.test_curves,
         mean=statistics.mean,

@@ -7,6 +7,7 @@ import torch
 
 from budgetnas.data.heldout import LOG, check_test, count_uses
 from budgetnas.data.images import ImageSet
+from budgetnas.data.view import check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
 from budgetnas.files import require_writable, system_guard
@@ -39,6 +40,8 @@ def retrain(
     dataset: str | None = None,
     data_dir: str | Path | None = None,
     image_size: int | None = None,
+    fit: str | None = None,
+    background: str | None = None,
     epochs: int | None = None,
     recipe: Recipe | str | None = None,
     seed: int | None = None,
@@ -61,6 +64,9 @@ def retrain(
         dataset: Name of the data set; the study's, else cifar10.
         data_dir: Where data sets are kept; the study's, else ./data.
         image_size: Side of an image in pixels; the study's, else the data set's own.
+        fit: `crop`, `pad` or `squash` pictures that are not square; the study's, else crop.
+        background: What is behind transparent pixels and around padded pictures: white, black,
+            grey or #rrggbb; the study's, else white.
         epochs: Instead of the recipe's.
         recipe: How to train; `full` by default, of a grid's trial its own. Fields that the trial
             had drawn replace those of a named recipe.
@@ -93,6 +99,8 @@ def retrain(
         dataset,
         data_dir,
         image_size,
+        None if fit is None else check_fit(fit),
+        None if background is None else check_background(background),
         epochs,
         load_recipe(recipe) if isinstance(recipe, str) else recipe,
         recipe is None or (isinstance(recipe, str) and recipe in RECIPES),

@@ -32,9 +32,9 @@ from torch import Tensor, nn
 
 from budgetnas.arch import Arch
 from budgetnas.data import DataSource
-from budgetnas.data.decode import to_channels, to_colour
 from budgetnas.data.images import Statistics
-from budgetnas.data.resize import fit_one
+from budgetnas.data.picture import preprocessed, to_channels
+from budgetnas.data.view import Depth, ImageFormat, View
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.model import build_model
@@ -72,6 +72,8 @@ class RunConfig(Spec):
     """The classes' names, in the order of the labels."""
     fingerprint: str
     """Digest of the training part's images and labels."""
+    depth: Depth | None = None
+    """How pictures of more than 8 bits become 8; None if the training part had none."""
     select: str = "last"
     """Whose weights are kept: last, best-val or best-test; see `selection`."""
     test_curves: bool = False
@@ -110,6 +112,11 @@ class RunConfig(Spec):
     def statistics(self) -> Statistics:
         """What images are normalised by."""
         return Statistics(self.mean, self.std)
+
+    @property
+    def format(self) -> ImageFormat:
+        """What the training part was like."""
+        return ImageFormat(self.arch.in_channels, self.depth)
 
     def digest(self) -> bytes:
         """Identify everything that the weights depend on, wherever the images are."""
@@ -220,16 +227,17 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 class Preprocess:
     """From a picture to what the network sees, as in the run's training."""
 
-    channels: int
-    """1 for grey, 3 for colour."""
-    size: int
-    """Side in pixels."""
+    format: ImageFormat
+    """What the training images were like."""
+    view: View
+    """How pictures are brought to their images."""
     statistics: Statistics
     """What channels are normalised by."""
 
     def __call__(self, image: Image.Image) -> Tensor:
         """Turn a picture of any size and mode into float32 [1, channels, size, size]."""
-        fitted = to_channels(fit_one(to_colour(image), self.size), self.channels)
+        pixels = preprocessed(image, self.view, self.format.depth)
+        fitted = to_channels(pixels, self.format.channels)
         normalize = Normalizer(self.statistics, Numerics(), torch.device("cpu"))
         return normalize(torch.from_numpy(np.array(fitted))[None])
 
@@ -256,5 +264,4 @@ def load_run(path: str | Path) -> tuple[nn.Module, Callable[[Image.Image], Tenso
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder}: the weights are not the arch's: {reason}") from None
     model.eval()
-    preprocess = Preprocess(config.arch.in_channels, config.data.image_size, config.statistics)
-    return model, preprocess
+    return model, Preprocess(config.format, config.data.view, config.statistics)

@@ -142,7 +142,7 @@ class Retraining:
         self.watch(TestOpened(count_openings(self.log) + 1, every_epoch))
         with memory_guard("the test images"):
             test = open_test(
-                config.data, config.arch.in_channels, self.log, str(self.folder),
+                config.data, config.format, self.log, str(self.folder),
                 config.fingerprint, lambda *progress: self.watch(Loading(*progress)),
                 every_epoch=every_epoch,
             )  # fmt: skip

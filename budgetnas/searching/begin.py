@@ -91,6 +91,7 @@ def facts_of(images: ImageSet, parts: Split) -> DataFacts:
         split=described["digest"],
         copies=repeated.copies,
         ambiguous=repeated.ambiguous,
+        depth=images.depth,
     )
 
 

@@ -23,6 +23,8 @@ class SearchRequest:
     dataset: str | None
     data_dir: str | Path | None
     image_size: int | None
+    fit: str | None
+    background: str | None
     train_samples: int | None
     epochs: int | None
     space: Space | None
@@ -48,7 +50,11 @@ class SearchRequest:
     def source(self) -> DataSource:
         """The data that is asked for."""
         return DataSource.choose(
-            "cifar10" if self.dataset is None else self.dataset, self.data_dir, self.image_size
+            "cifar10" if self.dataset is None else self.dataset,
+            self.data_dir,
+            self.image_size,
+            self.fit,
+            self.background,
         )
 
     def default_name(self) -> str:
@@ -95,6 +101,8 @@ class SearchRequest:
             "--presets": (began.proposal.presets, self.presets),
             "--dataset": (began.data.dataset, self.dataset),
             "--image-size": (began.data.image_size, self.image_size),
+            "--fit": (began.data.fit, self.fit),
+            "--background": (began.data.background, self.background),
             "--train-samples": (began.train_samples, self.train_samples),
             "--epochs": (began.recipe.epochs, self.epochs),
             "--space": (began.proposal.space, self.space),

@@ -217,7 +217,9 @@ def asked_run(
     size = None if other else asked.image_size
     place = data_dir if other or data_dir is not None else asked.data_dir
     try:
-        data = DataSource.choose(dataset or asked.dataset, place, size)
+        data = DataSource.choose(
+            dataset or asked.dataset, place, size, asked.fit, asked.background
+        )
     except InputError as error:
         if dataset is not None:
             raise

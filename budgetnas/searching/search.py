@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from budgetnas.arch import Budget, as_also, as_limits
+from budgetnas.data.view import check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher, nobody
 from budgetnas.files import require_writable
@@ -41,6 +42,8 @@ def search(
     dataset: str | None = None,
     data_dir: str | Path | None = None,
     image_size: int | None = None,
+    fit: str | None = None,
+    background: str | None = None,
     train_samples: int | None = None,
     epochs: int | None = None,
     space: Space | Path | str | None = None,
@@ -72,6 +75,9 @@ def search(
         dataset: Name of the data set; cifar10 by default.
         data_dir: Where data sets are kept; for `folder`, the folder of images.
         image_size: Side of an image in pixels; the data set's own by default.
+        fit: `crop` (default), `pad` or `squash` pictures that are not square.
+        background: What is behind transparent pixels and around padded pictures: white (default),
+            black, grey or #rrggbb.
         train_samples: Train on so many images only, stratified; validation stays whole.
         epochs: Epochs of a trial, instead of the recipe's.
         space: What to draw from; the default space by default.
@@ -103,6 +109,8 @@ def search(
         dataset=dataset,
         data_dir=data_dir,
         image_size=image_size,
+        fit=None if fit is None else check_fit(fit),
+        background=None if background is None else check_background(background),
         train_samples=at_least_one("train_samples", train_samples),
         epochs=at_least_one("epochs", epochs),
         space=Space.from_file(Path(space)) if isinstance(space, str | Path) else space,

@@ -10,6 +10,7 @@ from pydantic import Field
 from budgetnas._version import __version__
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
+from budgetnas.data.view import Depth
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.recipe import Numerics, Recipe
@@ -40,6 +41,8 @@ class DataFacts(Spec):
     """Images of the training part that repeat another one."""
     ambiguous: Count = 0
     """Pictures of the training part that lie under two classes or more."""
+    depth: Maybe[Depth] = None
+    """How pictures of more than 8 bits became 8; if absent, there was none."""
 
 
 class About(Spec):

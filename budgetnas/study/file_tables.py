@@ -4,6 +4,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from budgetnas.data.view import Background, Fit, Side
 from budgetnas.errors import InputError
 from budgetnas.recipe.recipe import BatchSize, Epochs
 from budgetnas.space import DEFAULT_PROPOSAL, DEFAULT_SAMPLER
@@ -11,7 +12,6 @@ from budgetnas.space.grid import SEED, Seeds
 from budgetnas.spec import Maybe, Spec, shorten
 
 Samples = Annotated[int, Field(ge=1)]
-Side = Annotated[int, Field(ge=1, le=4096)]
 
 LONGEST = 100
 """Characters of a name in tables and figures."""
@@ -29,6 +29,10 @@ class Data(Spec):
     """Where data sets are kept; for `folder`, the folder itself."""
     image_size: Maybe[Side] = None
     """Side of an image in pixels; if absent, the data set's own."""
+    fit: Fit = "crop"
+    """How pictures that are not square become so: `crop`, `pad` or `squash`."""
+    background: Background = "white"
+    """What is behind transparent pixels and around padded pictures: a name, or #rrggbb."""
     train_samples: Maybe[Samples] = None
     """Train on so many images only."""
 

@@ -1,8 +1,11 @@
 """A folder of images to test with: `images/train/<class>/*`, of noise."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from budgetnas.data import DataSource
@@ -10,6 +13,7 @@ from budgetnas.data.heldout import open_test
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.data.splits import content_digest, is_set_aside
+from budgetnas.data.view import Depth, ImageFormat
 
 
 def noise(seed: int, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Image.Image:
@@ -36,16 +40,64 @@ def fill(part: str = "train", classes: str = "ab", n: int = 20, first: int = 0) 
             save(image, f"images/{part}/{name}/{number:03}.png")
 
 
-def source(size: int = 8, root: str = "images") -> DataSource:
-    return DataSource.choose("folder", root, size)
+def source(size: int = 8, root: str = "images", **how: str) -> DataSource:
+    return DataSource.choose("folder", root, size, **how)
 
 
-def train(size: int = 8, root: str = "images") -> ImageSet:
-    return load_train(source(size, root))
+def train(size: int = 8, root: str = "images", **how: str) -> ImageSet:
+    return load_train(source(size, root, **how))
 
 
-def held_out(channels: int = 3, root: str = "images") -> ImageSet:
-    return open_test(source(root=root), channels, Path("log"), "a test", "a fingerprint")
+def held_out(channels: int = 3, root: str = "images", depth: Depth | None = None) -> ImageSet:
+    like = ImageFormat(channels, depth)
+    return open_test(source(root=root), like, Path("log"), "a test", "a fingerprint")
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    check = zlib.crc32(kind + content)
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
+
+
+def png(
+    width: int, height: int, pixels: bytes, *more: bytes, bits: int = 8, kind: int = 0
+) -> bytes:
+    """A PNG of any kind (0 grey, 2 colour, 4 grey and alpha, 6 colour and alpha)."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
+    end = chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(more) + end
+
+
+def deep_png(values: npt.NDArray[np.uint16], *more: bytes) -> bytes:
+    """A PNG of 16 bits a channel, [h, w, 1 to 4], which Pillow does not write."""
+    height, width, channels = values.shape
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return png(width, height, rows, *more, bits=16, kind=[0, 4, 2, 6][channels - 1])
+
+
+def deep_tiff(values: npt.NDArray[np.uint16], order: str) -> bytes:
+    """An uncompressed TIFF of 16 bits a channel [h, w, 3], in either byte order (< or >)."""
+    height, width, channels = values.shape
+    pixels = values.astype(f"{order}u2").tobytes()
+    many = 8 + len(pixels)
+    tags = [
+        (256, 3, 1, width), (257, 3, 1, height), (258, 3, channels, many), (259, 3, 1, 1),
+        (262, 3, 1, 2), (273, 4, 1, 8), (277, 3, 1, channels), (278, 3, 1, height),
+        (279, 4, 1, len(pixels)),
+    ]  # fmt: skip
+    start = {"<": b"II*\0", ">": b"MM\0*"}[order]
+    head = start + struct.pack(f"{order}I", many + 2 * channels)
+    body = pixels + struct.pack(f"{order}{channels}H", *[16] * channels)
+    table = struct.pack(f"{order}H", len(tags))
+    for tag, kind, count, value in tags:
+        short = kind == 3 and count == 1
+        table += struct.pack(
+            f"{order}HHI" + ("HH" if short else "I"),
+            tag,
+            kind,
+            count,
+            *([value, 0] if short else [value]),
+        )
+    return head + body + table + bytes(4)
 
 
 def contents(images: ImageSet) -> set[bytes]:

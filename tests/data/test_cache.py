@@ -19,6 +19,7 @@ from budgetnas.data.cache import Decoded, ImageCache, cache_path
 from budgetnas.data.gather import gather
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
+from budgetnas.data.view import View
 from tests.conftest import environment
 from tests.data.pictures import fill, held_out, noise, save, source, train
 
@@ -155,8 +156,9 @@ def test_sizes_and_decoders_do_not_mix(monkeypatch: pytest.MonkeyPatch) -> None:
         "UPDATE images SET pixels = substr(pixels, 1, 100) WHERE rowid = 9",
         "UPDATE images SET pixels = 'no pixels' WHERE rowid = 9",
         "UPDATE images SET pixels = NULL WHERE rowid = 9",
-        "UPDATE images SET set_aside = 1 - set_aside WHERE rowid = 9",
-        "UPDATE images SET grey = NULL WHERE rowid = 9",
+        "UPDATE images SET facts = zeroblob(43) WHERE rowid = 9",
+        "UPDATE images SET facts = substr(facts, 1, 42) WHERE rowid = 9",
+        "UPDATE images SET facts = NULL WHERE rowid = 9",
         "UPDATE images SET checksum = 'none' WHERE rowid = 9",
         "DELETE FROM images WHERE rowid = 9",
     ],
@@ -255,8 +257,9 @@ def test_a_locked_cache_is_not_waited_for_forever(monkeypatch: pytest.MonkeyPatc
 
 
 def test_all_of_a_chunk_is_kept_or_nothing() -> None:
-    image = Decoded(np.zeros((2, 2, 3), np.uint8), grey=True, set_aside=False)
-    with ImageCache(2) as kept:
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    image = Decoded(pixels, grey=True, transparent=False, kind=None, peak=255.0, digest=bytes(32))
+    with ImageCache(View(2)) as kept:
         keys = [kept.key(bytes([n])) for n in range(3)]
         kept.add(dict.fromkeys(keys[:2], image))
         assert set(kept.find(keys)) == set(keys[:2])
@@ -312,7 +315,9 @@ def test_progress_is_told_regularly_and_only_wanted_images_are_held() -> None:
     fill(n=150)
     told: list[int] = []
     paths = sorted(Path("images").glob("train/*/*"))
-    found = gather(paths, 8, lambda image: not image.set_aside, None, lambda *p: told.append(p[1]))
+    found = gather(
+        paths, View(8), lambda image: not image.set_aside, None, lambda *p: told.append(p[1])
+    )
     assert told == [250, 300]
     assert 200 < len(found.images) == len(found.places) < 280
     assert found.images.flags.c_contiguous

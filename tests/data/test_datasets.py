@@ -11,13 +11,15 @@ from budgetnas.data import DATASETS, DataSource
 from budgetnas.data.heldout import open_test
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
+from budgetnas.data.view import ImageFormat
 from budgetnas.errors import InputError
 
+GREY = ImageFormat(1)
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 
 
 def test_digits_facts(digits: ImageSet) -> None:
-    held = open_test(DataSource.choose("digits"), 1, Path(), "a test", "a fingerprint")
+    held = open_test(DataSource.choose("digits"), GREY, Path(), "a test", "a fingerprint")
     assert len(digits) + len(held) == 1797
     assert len(held) == 354
     assert digits.images.shape == (1443, 8, 8, 1)
@@ -44,7 +46,7 @@ def test_fashion_mnist_from_its_files() -> None:
     assert images.images.shape == (60_000, 28, 28, 1)
     assert images.labels.bincount().tolist() == [6_000] * 10
     assert images.classes[9] == "Ankle boot"
-    assert len(open_test(source, 1, Path(), "a test", "a fingerprint")) == 10_000
+    assert len(open_test(source, GREY, Path(), "a test", "a fingerprint")) == 10_000
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "svhn", "fashion-mnist"])

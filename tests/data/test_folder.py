@@ -1,4 +1,4 @@
-"""A user's own images: any format, upright, without alpha, and a test part that is theirs."""
+"""A user's own images: any format, upright, and a test part that is theirs."""
 
 import shutil
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from budgetnas.data.heldout import check_test, count_openings
+from budgetnas.data.view import Depth
 from budgetnas.errors import InputError
 from tests.data.pictures import contents, fill, held_out, noise, save, sided, source, train
 
@@ -79,15 +80,6 @@ def test_a_suffix_is_not_needed_and_formats_only_written_are_left_out() -> None:
     assert noise(1).tobytes() in contents(images)
 
 
-def test_alpha_is_dropped_not_blended() -> None:
-    fill()
-    image = noise(1)
-    image.putalpha(0)
-    save(image, "images/train/a/clear.png")
-    fill("test")
-    assert noise(1).tobytes() in contents(train())
-
-
 def test_what_pillow_warns_of_is_read_without_a_warning() -> None:
     fill()
     save(noise(1).convert("P"), "images/train/a/clear.png", transparency=bytes(range(256)))
@@ -112,7 +104,9 @@ def test_deep_grey_is_scaled_not_cut_off() -> None:
             deep = Image.fromarray(np.full((8, 8), 256 * (100 * number), dtype=np.uint16))
             save(deep, f"images/train/{name}/{number}.png")
     fill("test")
-    assert sorted(torch.unique(train().images).tolist()) == [0, 100, 200]
+    images = train()
+    assert sorted(torch.unique(images.images).tolist()) == [0, 100, 199]  # of 65,535
+    assert images.depth == Depth(kind="integer", white=65535)
 
 
 @pytest.mark.parametrize(("width", "height"), [(40, 20), (20, 40), (33, 47), (5, 9), (16, 16)])
@@ -206,3 +200,32 @@ def test_classes_of_train_and_test_are_the_same(classes: str, where: str) -> Non
     with pytest.raises(InputError) as caught:
         check_test(source(), ("a", "b"))
     assert where in str(caught.value)
+
+
+def test_a_set_of_one_picture_is_refused() -> None:
+    for number in range(6):
+        for name in "ab":
+            save(noise(1), f"images/train/{name}/{number}.png")
+    fill("test", n=1)
+    with pytest.raises(InputError) as caught:
+        train()
+    assert str(caught.value) == (
+        "folder-images: at least 2 different training images are needed, all 12 are identical "
+        "at 8 x 8 pixels (--fit crop)"
+    )
+
+
+def test_one_class_may_be_of_one_picture_and_not_two() -> None:
+    fill(n=4)
+    fill("test", n=1)
+    for number in range(6):
+        save(noise(1), f"images/train/empty/{number}.png")
+    assert len(train()) == 14
+    for number in range(5):
+        save(noise(2, (16, 16)), f"images/train/full/{number}.png")
+    with pytest.raises(InputError) as caught:
+        train()
+    assert str(caught.value) == (
+        "folder-images: at most 1 class may consist of copies of one image, got 2 at 8 x 8 pixels "
+        "(--fit crop): 'empty' (6 images), 'full' (5 images)"
+    )

@@ -14,6 +14,7 @@ from PIL import Image
 from budgetnas.arch import PRESETS, Arch
 from budgetnas.data import DataSource
 from budgetnas.data.heldout import LOG, open_test
+from budgetnas.data.view import ImageFormat
 from budgetnas.errors import Diverged, InputError
 from budgetnas.events import Event, Notice, RunEpochEnded
 from budgetnas.recipe import RECIPES
@@ -114,7 +115,9 @@ def test_the_seed_decides() -> None:
 def test_a_finished_run_is_loaded_for_use() -> None:
     result = preset(epochs=8)
     model, preprocess = load_run(result.run)
-    test = open_test(DataSource.choose("digits"), 1, Path("elsewhere"), "a test", "a fingerprint")
+    test = open_test(
+        DataSource.choose("digits"), ImageFormat(1), Path("elsewhere"), "a test", "a fingerprint"
+    )
     right = 0
     for image, label in zip(test.images, test.labels.tolist(), strict=True):
         inputs = preprocess(Image.fromarray(image[..., 0].numpy()))
