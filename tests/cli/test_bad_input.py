@@ -51,7 +51,7 @@ COMMANDS = [
         "No such command 'sarch'. Did you mean 'search'? known: search, retrain, run, report",
     ),
     row("--foo", "No such option: --foo; known: --version"),
-    row("search --foo --budget 5M", "No such option: --foo; known: --budget, --also"),
+    row("search --xyzzy --budget 5M", "No such option: --xyzzy; known: --budget, --also"),
     row("retrain --trials 3", "No such option: --trials"),
     row("count", "Missing argument 'ARCH'"),
     row("count resnet18 resnet56", "Got unexpected extra argument(s) (resnet56)"),
