@@ -12,7 +12,7 @@ from budgetnas.bench.usual import usual_epochs
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
-from budgetnas.data.splits import split
+from budgetnas.data.splits import split_images
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.init import Default
 from budgetnas.recipe.schedule import Cosine
@@ -29,7 +29,7 @@ def accuracy(setting: Setting) -> list[Line]:
     if setting.smoke:
         source = DataSource.choose("digits")
     images = load_train(source)
-    parts = split(images.labels, 0, groups=images.groups)
+    parts = split_images(images, 0)
     part, val = images.take(parts.train), images.take(parts.val).to(setting.device)
     arch = PRESETS["efficient-resnet"]
     if setting.smoke:

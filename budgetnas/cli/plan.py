@@ -83,6 +83,8 @@ def plan(
         train_samples=train_samples, epochs=epochs, space=drawn_from, recipe=recipe or "short",
         proposal=proposal or DEFAULT_PROPOSAL, pruner=pruner or DEFAULT_PRUNER, device=device,
     )  # fmt: skip
+    for text in found.notices:
+        typer.echo(text, err=True)
     if as_json:
         typer.echo(json.dumps(found.as_json()))
         return

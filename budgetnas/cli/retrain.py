@@ -53,8 +53,9 @@ def retrain(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Keep the weights of the epoch that is last (default), best-val (on a tenth of "
-            "the training images, held out) or best-test (on the test set: test-selected).",
+            help="Keep the weights of the epoch that is last (default), best-val (on your "
+            "validation part or a tenth of the training images, held out) or best-test "
+            "(on the test set: test-selected).",
         ),
     ] = None,
     test_curves: Annotated[

@@ -46,9 +46,9 @@ class Dataset:
     """Images of the training part; None where only the files tell."""
     read: "Callable[[DataSource, Part, ImageFormat | None, Progress], ImageSet]"
     """Read a part, like the training part (None: find out what that is like)."""
-    check_test: "Callable[[DataSource, tuple[str, ...]], None] | None" = None
-    """See, by its names alone and these classes, that the test part will be there to be read;
-    None where it comes with the training part."""
+    check_test: "Callable[[DataSource, tuple[str, ...]], str | None] | None" = None
+    """See, by its names alone and these classes, that the test part will be there to be read, and
+    sum it up in one line if its names tell more; None where it comes with the training part."""
 
 
 def _torchvision(
@@ -81,10 +81,10 @@ def _check_svhn(source: "DataSource", classes: tuple[str, ...]) -> None:
     check_svhn_test(source)
 
 
-def _check_folder(source: "DataSource", classes: tuple[str, ...]) -> None:
+def _check_folder(source: "DataSource", classes: tuple[str, ...]) -> str | None:
     from budgetnas.data.folder import check_test
 
-    check_test(source.root, classes)
+    return check_test(source.root, classes)
 
 
 # add yours here
@@ -101,7 +101,7 @@ DATASETS: dict[str, Dataset] = {
         "scikit-learn's 1,797 grey digits, embedded", 1, 10, 8, False, 1_443, _digits
     ),
     "folder": Dataset(
-        "your images in --data-dir: train/<class>/*, optionally test/<class>/*",
+        "your images in --data-dir: train/<class>/*, optionally val/... and test/...",
         None, None, 32, True, None, _folder, _check_folder,
     ),
 }  # fmt: skip

@@ -16,17 +16,19 @@ LOG = "test-openings.jsonl"
 """One line for every time that a test part was opened."""
 
 
-def check_test(source: DataSource, classes: tuple[str, ...]) -> None:
+def check_test(source: DataSource, classes: tuple[str, ...]) -> str | None:
     """See that the test part will be there, so that hours of training aren't for nothing.
 
     No image is opened.
+
+    Returns:
+        What is in it, where its names tell that.
 
     Raises:
         InputError: If a class of the test part is empty, unknown in training, or absent; if a
             test part that is still to be downloaded can't be.
     """
-    if source.info.check_test:
-        source.info.check_test(source, classes)
+    return source.info.check_test(source, classes) if source.info.check_test else None
 
 
 def open_test(

@@ -31,6 +31,9 @@ class ImageSet:
     """What the reader of its files has to say of it, a line each."""
     depth: Depth | None = None
     """How pictures of more than 8 bits became 8; None if there was none."""
+    validation: Tensor | None = None
+    """Of a training part, which images its owner has put aside to validate on, int64 [k]; None
+    where nobody has."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -63,7 +66,20 @@ class ImageSet:
     @property
     def all_notices(self) -> tuple[str, ...]:
         """What people should know of a training part, a line each."""
-        return (*self.notices, *filter(None, [self.copies.notice]))
+        found = [self.copies.notice, self._in_both_notice()]
+        return (*self.notices, *filter(None, found))
+
+    def _in_both_notice(self) -> str | None:
+        """Say how many images its owner has put on both sides; None if none."""
+        if self.validation is None:
+            return None
+        number = int(torch.isin(self.groups, self.groups[self.validation]).sum())
+        if number == len(self.validation):
+            return None
+        return (
+            f"{number - len(self.validation):,} training images are in the validation part, too: "
+            "where that is used, they are not trained on"
+        )
 
     @property
     def format(self) -> ImageFormat:
@@ -73,7 +89,9 @@ class ImageSet:
     def take(self, indices: Tensor) -> Self:
         """Return the images at these indices, in this order."""
         images, labels = self.images[indices], self.labels[indices]
-        return replace(self, images=images, labels=labels, pixels=None, notices=())
+        return replace(
+            self, images=images, labels=labels, pixels=None, notices=(), validation=None
+        )
 
     def to(self, device: torch.device) -> Self:
         """Return the set with its tensors on a device."""
@@ -94,6 +112,8 @@ class ImageSet:
         digest = hashlib.sha256(repr((self.classes, tuple(self.images.shape))).encode())
         digest.update(self.images.contiguous().numpy().data)
         digest.update(self.labels.contiguous().numpy().data)
+        if self.validation is not None:
+            digest.update(b"validation" + self.validation.numpy().tobytes())
         return digest.hexdigest()[:16]
 
 

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from budgetnas.data.images import ImageSet
+from budgetnas.errors import InputError
 from budgetnas.seeds import derive_seed
 
 VALIDATION_SHARE = 10
@@ -30,30 +32,63 @@ class Split:
 
 
 def split(
-    labels: Tensor, seed: int, train_samples: int | None = None, groups: Tensor | None = None
+    labels: Tensor,
+    seed: int,
+    train_samples: int | None = None,
+    groups: Tensor | None = None,
+    validation: Tensor | None = None,
 ) -> Split:
     """Split a training part into train and val, stratified: a tenth of each class validates.
 
     A class always keeps at least one image to train on, and gives at least one to validate on
-    where it has two different ones. Identical images stay on one side.
+    where it has two different ones. Identical images stay on one side. Where the data has images
+    to validate on, those do, and no image is trained on that is one of them.
 
     Args:
         labels: int64 [n].
         seed: The study's.
         train_samples: Keep only so many of train, stratified too; val is never made smaller.
         groups: For each image the index of the first identical one, int64 [n]; None: all differ.
+        validation: Which images its owner has put aside to validate on, int64 [k].
     """
     order = _order(len(labels), derive_seed(seed, "split"))
-    validates = torch.zeros(len(labels), dtype=torch.bool)
-    if groups is None or torch.equal(groups, torch.arange(len(groups))):
-        for members in _by_class(labels, order):
-            validates[members[: _share(len(members))]] = True
-    else:
-        _Groups(labels, groups, order).choose(validates)
-    train = _by_class(labels, order[~validates[order]])
+    if groups is None:
+        groups = torch.arange(len(labels))
+    if validation is None:
+        validation = _drawn(labels, order, groups).nonzero().flatten()
+    trains = ~torch.isin(groups, groups[validation])
+    train = _by_class(labels, order[trains[order]])
     if train_samples is not None:
         train = _subset(train, train_samples)
-    return Split(torch.cat(train).sort().values, validates.nonzero().flatten())
+    return Split(torch.cat(train).sort().values, validation)
+
+
+def split_images(images: ImageSet, seed: int, train_samples: int | None = None) -> Split:
+    """Split a training part as `split` does, keeping identical images on one side.
+
+    Raises:
+        InputError: If all images of a class are those that its owner validates on.
+    """
+    parts = split(images.labels, seed, train_samples, images.groups, images.validation)
+    trained = images.labels[parts.train].bincount(minlength=len(images.classes))
+    for name, number in zip(images.classes, trained.tolist(), strict=True):
+        if images.validation is not None and not number:
+            raise InputError(
+                f"class {name!r}: all of its training images are in the validation part, too, "
+                "remove them from one of the parts"
+            )
+    return parts
+
+
+def _drawn(labels: Tensor, order: Tensor, groups: Tensor) -> Tensor:
+    """Draw the images that validate, bool [n]."""
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    if torch.equal(groups, torch.arange(len(groups))):
+        for members in _by_class(labels, order):
+            chosen[members[: _share(len(members))]] = True
+    else:
+        _Groups(labels, groups, order).choose(chosen)
+    return chosen
 
 
 def _share(members: int) -> int:

@@ -21,7 +21,7 @@ from budgetnas.arch import (
 )
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
-from budgetnas.data.listing import class_names, has_test_part, list_files
+from budgetnas.data.inventory import Inventory
 from budgetnas.data.splits import SET_ASIDE_SHARE, VALIDATION_SHARE
 from budgetnas.planning.census import Census, census
 from budgetnas.planning.saved import saved_epochs
@@ -85,6 +85,8 @@ class Outlook:
     saved: float
     """The share of epochs that stopping early saves, if an early rank is the final one."""
     device: str
+    notices: tuple[str, ...] = ()
+    """What is to be known of the images, a line each."""
 
     @property
     def possible(self) -> bool:
@@ -182,6 +184,7 @@ def plan(
         trial_seconds=_seconds(middle, trained, source, facts, where) if middle else None,
         saved=saved_epochs(judge(trained.epochs), trained.epochs, trials),
         device=device_title(where),
+        notices=facts.notices,
     )
 
 
@@ -193,6 +196,7 @@ class _Facts:
     classes: int
     train: int
     val: int
+    notices: tuple[str, ...] = ()
 
 
 def _facts(source: DataSource, train_samples: int | None) -> _Facts:
@@ -200,13 +204,20 @@ def _facts(source: DataSource, train_samples: int | None) -> _Facts:
     info = source.info
     channels, classes, images = info.channels, info.num_classes, info.images
     if images is None:
-        names = class_names(source.root, "train")
-        images, classes = len(list_files(source.root / "train", names, 1)), len(names)
-        if not has_test_part(source.root):
-            images -= images // SET_ASIDE_SHARE
+        return _facts_of_folder(Inventory.take(source.root), train_samples)
     val = images // VALIDATION_SHARE
     train = min(images - val, train_samples or images)
     return _Facts(channels or 3, classes or 0, train, val)
+
+
+def _facts_of_folder(found: Inventory, train_samples: int | None) -> _Facts:
+    own = len(found.val.images) if found.val else 0
+    images = len(found.images)
+    if found.layout.test is None:
+        own, images = (number - number // SET_ASIDE_SHARE for number in (own, images))
+    val = own or images // VALIDATION_SHARE
+    train = min(images - val, train_samples or images)
+    return _Facts(3, len(found.train.classes), train, val, (found.describe(),))
 
 
 def _recipe(asked: Recipe | str, epochs: int | None, source: DataSource, channels: int) -> Recipe:

@@ -14,7 +14,7 @@ from budgetnas.arch import fit_arch
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
-from budgetnas.data.splits import split
+from budgetnas.data.splits import split_images
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.recipe import Recipe, load_recipe
@@ -168,11 +168,12 @@ def begin(
 def hold_out(images: ImageSet, select: str, seed: int) -> tuple[ImageSet, ImageSet | None]:
     """Part the training images in those to train on and those to select the epoch by, if any.
 
-    What is held out is what a study of this seed validates on.
+    What is held out is what a study of this seed validates on: the images that their owner has put
+    aside for that, else a tenth of each class.
     """
     if SELECTIONS[select] != "val":
         return images, None
-    parts = split(images.labels, seed, groups=images.groups)
+    parts = split_images(images, seed)
     if not len(parts.val):
         raise InputError(
             f"--select {select} holds out a tenth of each class that has 2 different "

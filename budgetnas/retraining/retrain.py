@@ -72,7 +72,8 @@ def retrain(
             had drawn replace those of a named recipe.
         seed: What every random choice is derived from; the study's, else 0.
         select: Whose weights to keep and to test: `last` for the last epoch's, the default;
-            `best-val` for the best on a tenth of the training images, which is held out;
+            `best-val` for the best on the data's validation part, else on a tenth of the training
+            images, which is held out;
             `best-test` for the best on the test part itself, an upper bound, labelled
             test-selected.
         test_curves: Evaluate the test part after every epoch, which makes the result test-selected
@@ -169,7 +170,8 @@ def run_in(
         notices: What the user should know when it begins.
         watch: Told what happens.
     """
-    check_test(config.data, config.classes)
+    if in_test := check_test(config.data, config.classes):
+        notices = [*notices, in_test]
     log = study_folder(config.study) if config.study else RUNS
     if config.study and not config_path(log).is_file():
         raise InputError(
@@ -186,6 +188,8 @@ def run_in(
         notices = [*notices, _used(uses)]
     if config.test_selected:
         notices = [*notices, UPPER_BOUND]
+    if images.validation is not None and val is None:
+        notices = [*notices, _validation_trained(len(images.validation))]
     if val is not None:
         held_out = f"{len(val):,} of {len(images):,} training images are held out"
         notices = [*notices, f"{config.select}: {held_out}, to tell the best epoch"]
@@ -197,6 +201,13 @@ def run_in(
         with system_guard():
             run = Retraining(config, folder, log, device, watch, frozenset(images.digests))
             return run.run(trained_on, val)
+
+
+def _validation_trained(images: int) -> str:
+    return (
+        f"the validation part's {images:,} images are trained on, too, as a search's are "
+        "(--select best-val holds them out)"
+    )
 
 
 def _used(uses: int) -> str:

@@ -11,9 +11,9 @@ from budgetnas.arch import (
     fits,
     load,
 )
-from budgetnas.data import DataSource
+from budgetnas.data import DataSource, splits
 from budgetnas.data.images import ImageSet
-from budgetnas.data.splits import Split, describe_split, split
+from budgetnas.data.splits import Split, describe_split
 from budgetnas.errors import InputError
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.searching.plan import Plan, Settled
@@ -60,7 +60,7 @@ def split_images(
         train_samples: Keep only so many to train on.
         at_most: Keep all where there are fewer.
     """
-    parts = split(images.labels, seed, train_samples, images.groups)
+    parts = splits.split_images(images, seed, train_samples)
     if not len(parts.val):
         raise InputError(
             "at least one class needs 2 different images, one of them to validate on, got none"
@@ -92,6 +92,7 @@ def facts_of(images: ImageSet, parts: Split) -> DataFacts:
         copies=repeated.copies,
         ambiguous=repeated.ambiguous,
         depth=images.depth,
+        own_validation=images.validation is not None,
     )
 
 

@@ -43,6 +43,8 @@ class DataFacts(Spec):
     """Pictures of the training part that lie under two classes or more."""
     depth: Maybe[Depth] = None
     """How pictures of more than 8 bits became 8; if absent, there was none."""
+    own_validation: bool = False
+    """Whether the data has images to validate on; else a tenth of each class is split off."""
 
 
 class About(Spec):

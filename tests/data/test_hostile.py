@@ -126,6 +126,7 @@ def test_only_known_plugins_of_pillow_can_run_a_program() -> None:
 
 def a_folder(path: Path) -> None:
     path.mkdir()
+    save(noise(1), str(path / "within.png"))
 
 
 def a_pipe(path: Path) -> None:
@@ -147,7 +148,6 @@ def a_device(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "what"),
     [
-        (a_folder, "a folder"),
         (a_pipe, "a pipe, socket or device"),
         (a_device, "a pipe, socket or device"),
         (a_broken_link, "a link that leads nowhere"),
@@ -164,7 +164,7 @@ def test_what_is_named_like_an_image_must_be_a_file(
 
 
 @pytest.mark.parametrize("make", [a_broken_link, a_link_to_itself])
-@pytest.mark.parametrize("place", ["images/train/c", "images/test"])
+@pytest.mark.parametrize("place", ["images/train/c", "images/test", "images/Val"])
 def test_a_class_or_test_part_does_not_get_lost_with_its_disk(
     make: Callable[[Path], None], place: str
 ) -> None:
@@ -172,6 +172,17 @@ def test_a_class_or_test_part_does_not_get_lost_with_its_disk(
         Path(place).rename("elsewhere")
     make(Path(place))
     assert complaint() == f"{place} must be a folder, it is a link that leads nowhere"
+
+
+def test_a_folder_named_like_an_image_is_a_folder() -> None:
+    a_folder(BAD)
+    assert len(train()) == 7
+
+
+def test_a_link_to_the_folder_that_it_is_in_is_refused_not_followed_for_ever() -> None:
+    Path("images/train/a/more").mkdir()
+    Path("images/train/a/more/again").symlink_to("..")
+    assert complaint() == "images/train/a/more/again: a link to a folder that it is in"
 
 
 def test_links_to_files_and_folders_are_followed() -> None:
