@@ -79,9 +79,10 @@ def _gathered(
     )
     places = torch.tensor(gathered.places, dtype=torch.int64)
     labels = torch.tensor([label for _, label in files])[places]
+    names = (files[index][0].relative_to(source.root).as_posix() for index in gathered.places)
     images = ImageSet(
         torch.from_numpy(gathered.images), labels, classes,
-        depth=gathered.depth, notices=gathered.notices,
+        depth=gathered.depth, notices=gathered.notices, files=tuple(names),
     )  # fmt: skip
     return images, places
 

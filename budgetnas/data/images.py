@@ -34,6 +34,8 @@ class ImageSet:
     validation: Tensor | None = None
     """Of a training part, which images its owner has put aside to validate on, int64 [k]; None
     where nobody has."""
+    files: tuple[str, ...] | None = None
+    """The images' files, as seen from the data set's folder; None where they have none."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -92,6 +94,8 @@ class ImageSet:
         return replace(
             self, images=images, labels=labels, pixels=None, notices=(), validation=None
         )
+        files = None if self.files is None else tuple(self.files[i] for i in indices.tolist())
+        return replace(self, images=images, labels=labels, files=files, pixels=None, notices=())
 
     def to(self, device: torch.device) -> Self:
         """Return the set with its tensors on a device."""

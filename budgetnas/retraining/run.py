@@ -9,7 +9,7 @@ checkpoint.safetensors   all that `--resume` needs, with a checksum; replaced af
 checkpoint-before...     the one of the epoch before, should the newest be damaged
 weights.safetensors      the selected epoch's weights, as the model's `state_dict`
 result.json              test accuracy and loss, whether test-selected, sizes, times; written last
-predictions.csv          a line a test image: its class, the prediction
+predictions.csv          a line a test image: its file, its class, the prediction, its probability
 confusion.csv            test images by class and by prediction
 per_class.csv            precision, recall and F1 of each class
 =======================  ====================================================================

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -181,7 +182,7 @@ class Retraining:
         """Test the weights that were kept, and write down everything that comes of it."""
         config, arch = self.config, self.config.arch
         measured = self._measure(test, history.selected)
-        self._write_tables(test, measured.predictions)
+        self._write_tables(test, measured)
         last = history.rows[-1]
         if history.selected == len(history.rows):
             last = {"test_accuracy": measured.accuracy, "test_loss": measured.loss}
@@ -211,15 +212,34 @@ class Retraining:
         write_json(self.folder / "result.json", result.as_json())
         return result
 
-    def _write_tables(self, test: ImageSet, predictions: torch.Tensor) -> None:
-        labels, guesses = test.labels.numpy(), predictions.numpy()
+    def _write_tables(self, test: ImageSet, measured: Evaluation) -> None:
+        labels, guesses = test.labels.numpy(), measured.predictions.numpy()
         tables = {
-            "predictions": pd.DataFrame({"label": labels, "prediction": guesses}),
+            "predictions": predictions_table(test, measured),
             "confusion": confusion_table(labels, guesses, test.classes),
             "per_class": per_class_table(labels, guesses, test.classes),
         }
         for name, table in tables.items():
             write_atomic(self.folder / f"{name}.csv", table.to_csv(index=name != "predictions"))
+
+
+def predictions_table(images: ImageSet, measured: Evaluation) -> pd.DataFrame:
+    """List what was predicted for each image.
+
+    Returns:
+        A row an image: `image`, its file as seen from the data set's folder, else its index;
+        `class` and `prediction`, both by name; `probability` of the prediction, in (0, 1].
+    """
+    assert measured.probabilities is not None, "they were asked for"
+    names = np.array(images.classes, dtype=object)
+    return pd.DataFrame(
+        {
+            "image": images.files or range(len(images)),
+            "class": names[images.labels.numpy()],
+            "prediction": names[measured.predictions.numpy()],
+            "probability": measured.probabilities.double().numpy().round(6),
+        }
+    )
 
 
 def _digest(path: Path) -> torch.Tensor:

@@ -48,6 +48,8 @@ class Evaluation:
     """Mean over the classes that occur of the share that is right, in [0, 1]."""
     predictions: Tensor
     """int64 [n], on the CPU."""
+    probabilities: Tensor | None = None
+    """float32 [n], on the CPU: of each prediction, in (0, 1]; None where nobody asked for them."""
 
 
 def autocast(numerics: Numerics, device: torch.device) -> AbstractContextManager[object]:
@@ -69,6 +71,8 @@ class Evaluator:
         numerics: Numerics,
         training_batch: int,
         recorder: Recorder | None = None,
+        *,
+        probabilities: bool = False,
     ) -> None:
         """Prepare to measure.
 
@@ -84,6 +88,8 @@ class Evaluator:
         self._start = torch.zeros(1, dtype=torch.int64, device=device)
         self._loss = torch.zeros((), device=device)
         self._guesses = torch.zeros_like(images.labels)
+        self._probabilities = torch.zeros_like(images.labels, dtype=torch.float32)
+        self._keeps_probabilities = probabilities
         self._labels = images.labels.cpu()
 
     @torch.no_grad()
@@ -100,7 +106,10 @@ class Evaluator:
         guesses = self._guesses.to("cpu", copy=True)
         right = guesses == self._labels
         balanced = _balanced(right, self._labels)
-        return Evaluation(float(self._loss) / n, int(right.sum()) / n, balanced, guesses)
+        probabilities = self._probabilities.cpu() if self._keeps_probabilities else None
+        return Evaluation(
+            float(self._loss) / n, int(right.sum()) / n, balanced, guesses, probabilities
+        )
 
     def _step(self, size: int) -> None:
         """Measure the next images, so many."""
@@ -111,6 +120,8 @@ class Evaluator:
         labels = self._images.labels.index_select(0, chosen)
         self._loss += F.cross_entropy(logits, labels, reduction="sum")
         self._guesses.index_copy_(0, chosen, logits.argmax(1))
+        if self._keeps_probabilities:
+            self._probabilities.index_copy_(0, chosen, logits.softmax(1).amax(1))
         self._start += size
 
 
@@ -121,8 +132,8 @@ def evaluate(
     numerics: Numerics,
     training_batch: int,
 ) -> Evaluation:
-    """Measure a model once, see `Evaluator`."""
-    return Evaluator(model, images, normalize, numerics, training_batch)()
+    """Measure a model once, probabilities too; see `Evaluator`."""
+    return Evaluator(model, images, normalize, numerics, training_batch, probabilities=True)()
 
 
 def _balanced(right: Tensor, labels: Tensor) -> float:

@@ -130,6 +130,25 @@ def test_a_finished_run_is_loaded_for_use() -> None:
     assert preprocess(colour).shape == (1, 1, 8, 8)
 
 
+def test_predictions_name_files_and_classes() -> None:
+    fill("train", n=8)
+    fill("test", n=3, first=100)
+    result = retrain(
+        "modified-resnet-small", dataset="folder", data_dir="images", image_size=8, epochs=1
+    )
+    rows = read_csv(Path(result.run, "predictions.csv"))
+    assert [row["image"] for row in rows] == [
+        f"test/{name}/{number:03}.png" for name in "ab" for number in range(3)
+    ]
+    assert [row["class"] for row in rows] == ["a"] * 3 + ["b"] * 3
+    assert {row["prediction"] for row in rows} <= {"a", "b"}
+    assert all(0.5 <= float(row["probability"]) <= 1 for row in rows), "of two classes the larger"
+    right = [row["class"] == row["prediction"] for row in rows]
+    assert sum(right) / 6 == pytest.approx(result.test_accuracy)
+    digits = read_csv(Path(preset().run, "predictions.csv"))
+    assert [row["image"] for row in digits] == [str(index) for index in range(354)]
+
+
 def test_presets_adapt_and_arch_files_do_not() -> None:
     result, notices = notices_of(preset)
     assert result.arch["in_channels"] == 1

@@ -116,7 +116,7 @@ def test_best_test_keeps_the_epoch_that_is_best_on_the_test_and_says_so(
     assert result.test_loss == pytest.approx(losses[result.selected_epoch - 1])
     assert (result.last_test_accuracy, result.last_test_loss) == (accuracies[-1], losses[-1])
     predictions = read_csv(Path(result.run, "predictions.csv"))
-    right = sum(row["label"] == row["prediction"] for row in predictions)
+    right = sum(row["class"] == row["prediction"] for row in predictions)
     assert right / len(predictions) == result.test_accuracy, "tables are of the selected epoch"
     said = json.loads(Path(result.run, "result.json").read_text())
     assert (said["test_selected"], said["select"]) == (True, "best-test")
