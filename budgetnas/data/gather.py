@@ -231,5 +231,19 @@ def _decode(path: Path, view: View, depth: Depth | None) -> tuple[bytes, Decoded
     )
 
 
+def decoded_file(path: Path, view: View, depth: Depth | None) -> Pixels:
+    """Make the image [size, size, 3] of a picture's file that training makes of it.
+
+    Raises:
+        InputError: With the file, if it can't be read.
+    """
+    with access(path), bombs_refused():
+        _, decoded = _decode(path, view, depth)
+    if decoded.pixels is None:
+        assert decoded.kind is not None, "of a picture of 8 bits there are pixels"
+        raise InputError(f"{printable(path)}: {depth_problem(decoded.kind, depth)}")
+    return decoded.pixels
+
+
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__

@@ -19,10 +19,11 @@ import hashlib
 import importlib.metadata
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
 import numpy as np
 import torch
@@ -32,6 +33,8 @@ from torch import Tensor, nn
 
 from budgetnas.arch import Arch
 from budgetnas.data import DataSource
+from budgetnas.data.decode import Pixels
+from budgetnas.data.gather import decoded_file
 from budgetnas.data.images import Statistics
 from budgetnas.data.picture import preprocessed, to_channels
 from budgetnas.data.view import Depth, ImageFormat, View
@@ -223,6 +226,10 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
     write_atomic(path, json.dumps(value, indent=2) + "\n")
 
 
+Picture: TypeAlias = Image.Image | str | PathLike[str]
+"""A picture: Pillow's, or the path of its file."""
+
+
 @dataclass(frozen=True)
 class Preprocess:
     """From a picture to what the network sees, as in the run's training."""
@@ -234,15 +241,33 @@ class Preprocess:
     statistics: Statistics
     """What channels are normalised by."""
 
-    def __call__(self, image: Image.Image) -> Tensor:
-        """Turn a picture of any size and mode into float32 [1, channels, size, size]."""
-        pixels = preprocessed(image, self.view, self.format.depth)
-        fitted = to_channels(pixels, self.format.channels)
+    def __call__(self, pictures: Picture | Sequence[Picture]) -> Tensor:
+        """Turn pictures into the network's input.
+
+        Args:
+            pictures: One, or a list of them: Pillow images of any size and mode, or paths.
+
+        Returns:
+            float32 [n, channels, size, size], on the CPU.
+
+        Raises:
+            InputError: With the file that can't be read.
+        """
+        listed = [pictures] if isinstance(pictures, Image.Image | str | PathLike) else pictures
+        images = [to_channels(self._image(each), self.format.channels) for each in listed]
+        if not images:
+            raise InputError("at least one picture is needed, got none")
         normalize = Normalizer(self.statistics, Numerics(), torch.device("cpu"))
-        return normalize(torch.from_numpy(np.array(fitted))[None])
+        return normalize(torch.from_numpy(np.stack(images)))
+
+    def _image(self, picture: Picture) -> Pixels:
+        """Return a picture as training would see it: [size, size, 3]."""
+        if isinstance(picture, Image.Image):
+            return preprocessed(picture, self.view, self.format.depth)
+        return decoded_file(Path(picture), self.view, self.format.depth)
 
 
-def load_run(path: str | Path) -> tuple[nn.Module, Callable[[Image.Image], Tensor]]:
+def load_run(path: str | Path) -> tuple[nn.Module, Preprocess]:
     """Load a finished run for use.
 
     Args:
@@ -250,7 +275,8 @@ def load_run(path: str | Path) -> tuple[nn.Module, Callable[[Image.Image], Tenso
 
     Returns:
         The model, in evaluation mode on the CPU, which maps float32 [n, c, size, size] to logits
-        [n, classes]; and what turns a Pillow picture into its input.
+        [n, classes], and whose `classes` are their names; and what turns a picture, its path or a
+        list of either into the model's input.
 
     Raises:
         InputError: If the folder holds no finished run.
@@ -264,4 +290,5 @@ def load_run(path: str | Path) -> tuple[nn.Module, Callable[[Image.Image], Tenso
         reason = str(error).splitlines()[0]
         raise InputError(f"{folder}: the weights are not the arch's: {reason}") from None
     model.eval()
+    model.classes = config.classes  # type: ignore[assignment]  # a module may carry anything
     return model, Preprocess(config.format, config.data.view, config.statistics)

@@ -143,6 +143,20 @@ def test_predictions_name_files_and_classes() -> None:
     assert [row["class"] for row in rows] == ["a"] * 3 + ["b"] * 3
     assert {row["prediction"] for row in rows} <= {"a", "b"}
     assert all(0.5 <= float(row["probability"]) <= 1 for row in rows), "of two classes the larger"
+    model, preprocess = load_run(result.run)
+    assert model.classes == ("a", "b")
+    files = [Path("images", row["image"]) for row in rows]
+    inputs = preprocess(files)
+    assert torch.equal(inputs, torch.cat([preprocess(str(file)) for file in files]))
+    with Image.open(files[0]) as picture:
+        assert torch.equal(inputs[:1], preprocess(picture))
+    with torch.no_grad():
+        probability, index = model(inputs).softmax(1).max(1)
+    assert probability.tolist() == pytest.approx([float(r["probability"]) for r in rows], abs=0.05)
+    assert sum(model.classes[i] == r["prediction"] for i, r in zip(index, rows, strict=True)) >= 5
+    Path("no picture.png").write_text("none")
+    with pytest.raises(InputError, match=r"no picture.png: not a readable image"):
+        preprocess([files[0], "no picture.png"])
     right = [row["class"] == row["prediction"] for row in rows]
     assert sum(right) / 6 == pytest.approx(result.test_accuracy)
     digits = read_csv(Path(preset().run, "predictions.csv"))
