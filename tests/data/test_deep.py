@@ -106,7 +106,7 @@ def test_what_a_set_uses_is_its_range(name: str) -> None:
     assert images.depth == Depth(kind=kind, white=white)
     assert torch.unique(images.images).numel() >= (4 if name == "labels" else 128)
     assert images.images.max() >= 160
-    (notice,) = images.notices
+    _, notice = images.notices
     assert f"{white:,.6g} is white" in notice
     assert held_out(1, depth=images.depth).channels == 1
 
