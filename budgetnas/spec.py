@@ -160,7 +160,7 @@ def decoded(file: BinaryIO, source: str) -> str:
     if len(content) > MAX_BYTES:
         raise InputError(f"{printable(source)}: must have at most {MAX_BYTES:,} bytes, has more")
     try:
-        return content.decode()
+        return content.decode("utf-8-sig")  # Windows' editors begin a file with a mark
     except UnicodeDecodeError as error:
         raise InputError(f"{printable(source)}: not a text file: {error.reason}") from None
 

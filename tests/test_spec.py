@@ -1,6 +1,8 @@
 """What all descriptions share: files are read strictly, Python callers are not bothered."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -111,6 +113,14 @@ def test_a_key_is_there_once() -> None:
 def test_a_file_has_an_end() -> None:
     with pytest.raises(InputError, match=f"must have at most {MAX_BYTES:,} bytes, has more"):
         read_text(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("read", [read_toml, lambda path: parse_json(read_text(path), "j")])
+def test_a_mark_of_the_encoding_is_no_content(read: Callable[[Path], Any]) -> None:
+    text = "a = 1" if read is read_toml else '{"a": 1}'
+    Path("marked").write_text(text, "utf-8-sig")
+    assert Path("marked").read_bytes().startswith(b"\xef\xbb\xbf")
+    assert read(Path("marked")) == {"a": 1}
 
 
 def test_overlay_keeps_what_is_not_said() -> None:

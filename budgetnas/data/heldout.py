@@ -94,7 +94,7 @@ def _read_log(log: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     openings = []
-    for line in path.read_text(errors="replace").splitlines():
+    for line in path.read_text("utf-8-sig", errors="replace").splitlines():
         try:
             opening = json.loads(line)
         except (ValueError, RecursionError):

@@ -25,7 +25,7 @@ from budgetnas.data.inventory import Inventory
 from budgetnas.data.splits import SET_ASIDE_SHARE, VALIDATION_SHARE
 from budgetnas.planning.census import Census, census
 from budgetnas.planning.saved import saved_epochs
-from budgetnas.recipe import Recipe, load_recipe
+from budgetnas.recipe import Recipe, as_recipe
 from budgetnas.recipe.named import RECIPES
 from budgetnas.searching.drawing import networks_of
 from budgetnas.searching.estimate import (
@@ -140,8 +140,8 @@ def plan(
     background: str | None = None,
     train_samples: int | None = None,
     epochs: int | None = None,
-    space: Space | Path | str | None = None,
-    recipe: Recipe | str = "short",
+    space: Space | Path | str | dict[str, Any] | None = None,
+    recipe: Recipe | str | dict[str, Any] = "short",
     proposal: str = DEFAULT_PROPOSAL,
     pruner: str = DEFAULT_PRUNER,
     device: str = "auto",
@@ -157,7 +157,7 @@ def plan(
     assert limit is not None, "there is a budget"
     smaller = as_also(also, limit) or ()
     limits = (limit, *(as_limits(max_macs, max_bytes, bits) or ()))
-    drawn_from = Space.from_file(Path(space)) if isinstance(space, str | Path) else space
+    drawn_from = Space.of(space)
     proposed = PROPOSALS[known("proposal", proposal, dict(PROPOSALS))](space=drawn_from or Space())
     judge = PRUNERS[known("pruner", pruner, dict(PRUNERS))]
     at_least_one("trials", trials)
@@ -220,8 +220,10 @@ def _facts_of_folder(found: Inventory, train_samples: int | None) -> _Facts:
     return _Facts(3, len(found.train.classes), train, val, (found.describe(),))
 
 
-def _recipe(asked: Recipe | str, epochs: int | None, source: DataSource, channels: int) -> Recipe:
-    recipe = load_recipe(asked) if isinstance(asked, str) else asked
+def _recipe(
+    asked: Recipe | str | dict[str, Any], epochs: int | None, source: DataSource, channels: int
+) -> Recipe:
+    recipe = as_recipe(asked)
     if epochs is not None:
         recipe = recipe.changed(epochs=epochs)
     if isinstance(asked, str) and asked in RECIPES:

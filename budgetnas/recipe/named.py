@@ -73,6 +73,17 @@ def load_recipe(name: str) -> Recipe:
     return recipe_from(read_toml(path), printable(path))
 
 
+def as_recipe(given: "Recipe | str | dict[str, Any]") -> Recipe:
+    """Read a recipe in any form that Python functions take: as it is, by name or file, as a dict.
+
+    Raises:
+        InputError: As for a recipe file; a dict has the same keys.
+    """
+    if isinstance(given, dict):
+        return recipe_from(given, "recipe")
+    return load_recipe(given) if isinstance(given, str) else given
+
+
 def recipe_from(table: dict[str, Any], source: str) -> Recipe:
     """Lay what a file says over the named recipe that it says is its `base`.
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -11,7 +12,7 @@ from budgetnas.data.view import check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
 from budgetnas.files import require_writable, system_guard
-from budgetnas.recipe import RECIPES, Recipe, load_recipe
+from budgetnas.recipe import RECIPES, Recipe, as_recipe
 from budgetnas.retraining.begin import (
     RetrainRequest,
     begin,
@@ -43,7 +44,7 @@ def retrain(
     fit: str | None = None,
     background: str | None = None,
     epochs: int | None = None,
-    recipe: Recipe | str | None = None,
+    recipe: Recipe | str | dict[str, Any] | None = None,
     seed: int | None = None,
     select: str | None = None,
     test_curves: bool = False,
@@ -103,7 +104,7 @@ def retrain(
         None if fit is None else check_fit(fit),
         None if background is None else check_background(background),
         epochs,
-        load_recipe(recipe) if isinstance(recipe, str) else recipe,
+        None if recipe is None else as_recipe(recipe),
         recipe is None or (isinstance(recipe, str) and recipe in RECIPES),
         seed,
         select,

@@ -4,13 +4,14 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from budgetnas.arch import Budget, as_also, as_limits
 from budgetnas.data.view import check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher, nobody
 from budgetnas.files import require_writable
-from budgetnas.recipe import Recipe, load_recipe
+from budgetnas.recipe import Recipe, as_recipe
 from budgetnas.recipe.named import RECIPES
 from budgetnas.searching.asked_workers import check_workers
 from budgetnas.searching.begin import require_possible
@@ -24,7 +25,7 @@ from budgetnas.searching.samplers import SAMPLERS, known
 from budgetnas.searching.work import Job, SearchResult, work
 from budgetnas.space import PROPOSALS, Space
 from budgetnas.study.config import StudyConfig, require_same, storage_url
-from budgetnas.study.place import budget_needed, config_path, study_folder
+from budgetnas.study.place import budget_needed, config_path, study_folder, study_name
 from budgetnas.study.storage import check_storage, default_url, redacted, require_file
 from budgetnas.train.device import choose_device
 
@@ -46,8 +47,8 @@ def search(
     background: str | None = None,
     train_samples: int | None = None,
     epochs: int | None = None,
-    space: Space | Path | str | None = None,
-    recipe: Recipe | str | None = None,
+    space: Space | Path | str | dict[str, Any] | None = None,
+    recipe: Recipe | str | dict[str, Any] | None = None,
     proposal: str | None = None,
     presets: bool | None = None,
     sampler: str | None = None,
@@ -80,8 +81,10 @@ def search(
             black, grey or #rrggbb.
         train_samples: Train on so many images only, stratified; validation stays whole.
         epochs: Epochs of a trial, instead of the recipe's.
-        space: What to draw from; the default space by default.
-        recipe: How to train a trial; `short` by default.
+        space: What to draw from: a `Space`, a space file, or a dict of what such a file says; the
+            default space by default.
+        recipe: How to train a trial: a `Recipe`, a name or file, or a dict of what a recipe file
+            says; `short` by default.
         proposal: `fill` draws what fits, `free` whatever the space holds; see `PROPOSALS`.
         presets: Whether the published networks that fit come first; they do by default.
         sampler: A name in `SAMPLERS`; random by default, which tpe was measured to tie with.
@@ -113,8 +116,8 @@ def search(
         background=None if background is None else check_background(background),
         train_samples=at_least_one("train_samples", train_samples),
         epochs=at_least_one("epochs", epochs),
-        space=Space.from_file(Path(space)) if isinstance(space, str | Path) else space,
-        recipe=load_recipe(recipe) if isinstance(recipe, str) else recipe,
+        space=Space.of(space),
+        recipe=None if recipe is None else as_recipe(recipe),
         # what is named adapts to the images; what the user wrote is taken at its word
         recipe_adapts=recipe is None or (isinstance(recipe, str) and recipe in RECIPES),
         sampler=None if sampler is None else known("sampler", sampler, dict(SAMPLERS)),
@@ -126,8 +129,8 @@ def search(
     if timeout is not None and not timeout > 0:
         raise InputError(f"timeout > 0 must hold, got {timeout:g}")
     at_once = check_workers(workers)
-    name = asked.default_name() if study is None else study
-    folder = study_folder(name)
+    folder = study_folder(asked.default_name() if study is None else study)
+    name = study_name(folder)
     began = StudyConfig.read(folder) if config_path(folder).is_file() else None
     if began:
         asked.require_same(began)

@@ -184,6 +184,17 @@ class Space(Spec):
         return cls.from_table(read_toml(path), str(path))
 
     @classmethod
+    def of(cls, given: "Space | Path | str | dict[str, Any] | None") -> "Space | None":
+        """Read a space in any form that Python functions take; None where none was given.
+
+        Raises:
+            InputError: As for a space file; a dict has the same keys.
+        """
+        if isinstance(given, dict):
+            return cls.from_table(given, "space")
+        return cls.from_file(Path(given)) if isinstance(given, str | Path) else given
+
+    @classmethod
     def from_table(cls, table: dict[str, Any], source: str) -> Self:
         """Lay what a file says over the default space; `source` names it in the error."""
         merged: dict[str, Any] = cls().model_dump()

@@ -227,7 +227,8 @@ def find_file(text: str) -> tuple[Path, str]:
             if path.absolute() != config_path(STUDIES / name).absolute():
                 rule = f"a study file must be ./{STUDIES}/NAME/study.toml"
                 raise InputError(f"{rule}, what it runs is beside it; got {printable(path)}")
-            study_folder(name)  # that is, whether it could be one's name
+            if study_folder(name).name != name:
+                raise InputError(f"a study's folder must have a composed name (NFC), got {name!r}")
             return path, name
     files = (path for path in STUDIES.glob("*/study.toml") if asks(path))
     known = ", ".join(sorted(path.parent.name for path in files))

@@ -5,6 +5,7 @@ import fcntl
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -12,13 +13,15 @@ from typing import TextIO
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
+from budgetnas.seeds import derive_seed
 from budgetnas.spec import read_toml
 
 STUDIES = Path("studies")
 OTHERS = ("runs", "results")
 """What else is in a study's folder."""
-_WORD = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
-_NAME = re.compile(f"{_WORD}(?:/{_WORD})?", re.ASCII)
+MOST_CHARACTERS = 100
+MOST_BYTES = 200
+"""Of a name, in UTF-8; file systems allow 255, and something may be added to it."""
 
 
 def default_name(source: DataSource, budget: Budget) -> str:
@@ -28,25 +31,53 @@ def default_name(source: DataSource, budget: Budget) -> str:
 
 def data_name(source: DataSource) -> str:
     """Name data as a part of a study's name: `cifar10`, `folder-<basename>`."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", source.title)[:80]
+    title = unicodedata.normalize("NFC", source.title)
+    kept = "".join(letter if _may_be_in_a_name(letter) else " " for letter in title)
+    whole = re.sub(" +", "-", kept)
+    name = _cut(whole, MOST_CHARACTERS - 20, MOST_BYTES - 40)
+    lost = "".join(letter for letter in title if not _may_be_in_a_name(letter))
+    if name == whole and lost.isascii():
+        return name
+    # what was left out may be all that tells two folders apart
+    return f"{name}-{derive_seed(0, title) % 16**6:06x}"
+
+
+def _may_be_in_a_name(letter: str) -> bool:
+    """Say whether it is a letter, the mark of one, a digit, or one of `.`, `_` and `-`."""
+    return letter in "._-" or unicodedata.category(letter)[0] in "LM" or letter.isdecimal()
+
+
+def _cut(text: str, characters: int, size: int) -> str:
+    """Cut a text to so many characters and bytes of UTF-8."""
+    return text[:characters].encode()[:size].decode(errors="ignore")
 
 
 def study_folder(name: str) -> Path:
     """Return the folder of a study.
 
     A study that was run from a study file is in a folder beside that file, so its name is
-    FILE/VARIANT.
+    FILE/VARIANT. Letters are those of any language; however they were typed, the folder has them
+    composed (NFC).
 
     Raises:
         InputError: If the name could be anything but a folder's, or a folder's in another.
     """
-    if not _NAME.fullmatch(name) or name.partition("/")[2] in OTHERS:
+    composed = unicodedata.normalize("NFC", name)
+    words = composed.split("/")
+    if len(words) > 2 or not all(map(_is_a_name, words)) or (words[1:] and words[1] in OTHERS):
         raise InputError(
-            "a study's name has letters, digits, '.', '_' and '-', at most 100, "
-            "and begins with a letter or digit (FILE/VARIANT where a study file was run), "
-            f"got {name!r}"
+            f"a study's name has letters, digits, '.', '_' and '-', at most {MOST_CHARACTERS} "
+            f"({MOST_BYTES} bytes), and begins with a letter or digit (FILE/VARIANT where a study "
+            f"file was run), got {name!r}"
         )
-    return STUDIES / name
+    return STUDIES / composed
+
+
+def _is_a_name(word: str) -> bool:
+    if not word or len(word) > MOST_CHARACTERS or not all(map(_may_be_in_a_name, word)):
+        return False
+    begins_well = word[0].isalpha() or word[0].isdecimal()
+    return begins_well and len(word.encode(errors="replace")) <= MOST_BYTES
 
 
 def study_name(folder: Path) -> str:
@@ -111,7 +142,7 @@ def find_study(name: str | None) -> tuple[str, bool]:
         return known[0], True
     if name is not None and config_path(folder := study_folder(name)).is_file():
         if not asks(config_path(folder)):
-            return name, False
+            return study_name(folder), False
         variants = known_studies(below=name)
         if not variants:
             raise InputError(

@@ -43,6 +43,7 @@ def test_files_and_stdin(budgetnas: Program) -> None:
     for ended in (
         budgetnas("count", "net.json", "--json"),
         budgetnas("count", "-", "--json", stdin=text),
+        budgetnas("count", "-", "--json", stdin=f"\ufeff{text}"),
     ):
         assert ended.json()["params"] == 855_770
 

@@ -10,7 +10,8 @@ import pytest
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
-from budgetnas.study.place import default_name, find_study, held, study_folder
+from budgetnas.study.file import find_file
+from budgetnas.study.place import default_name, find_study, held, study_folder, study_name
 
 
 @pytest.mark.parametrize(
@@ -27,11 +28,67 @@ def test_default_names(source: DataSource, budget: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", ".", "..", "../x", "/etc", "a/b/c", "a/", "a/../b", ".a", "a b", "a\n", "é"]
+    "name",
+    [
+        "",
+        ".",
+        "..",
+        "../x",
+        "/etc",
+        "a/b/c",
+        "a/",
+        "a/../b",
+        ".a",
+        "a b",
+        "a\n",
+        "a€",
+        "\N{COMBINING ACUTE ACCENT}a",
+        "a\N{RIGHT-TO-LEFT OVERRIDE}b",
+        "a\N{ZERO WIDTH SPACE}",
+        "x/runs",
+        "a\N{FULLWIDTH SOLIDUS}b",
+        "\N{DOG FACE}",
+        "a\udc80",
+        "a" * 101,
+        "日" * 67,
+    ],
 )
 def test_names_that_could_leave_the_folder(name: str) -> None:
     with pytest.raises(InputError, match="a study's name has letters"):
         study_folder(name)
+
+
+def named(folder: str) -> str:
+    return default_name(DataSource.choose("folder", folder), Budget.from_text("100k"))
+
+
+def test_letters_of_any_language_tell_studies_apart() -> None:
+    folders = [
+        "日本", "中国", "צילומים", "صور", "हिन्दी", "ไทย", "été", "ete", "images", "\N{DOG FACE}",
+        "\N{CAT FACE}", "a\N{RIGHT-TO-LEFT OVERRIDE}b", "日" * 80, "日" * 79 + "本", "x" * 90,
+        "x" * 91, "CON", "photos.2024",
+    ]  # fmt: skip
+    names = [named(folder) for folder in folders]
+    assert names[:2] == ["folder-日本-100k", "folder-中国-100k"]
+    assert names[-2:] == ["folder-CON-100k", "folder-photos.2024-100k"]
+    assert len({name.casefold() for name in names}) == len(folders)
+    for name in names:
+        path = study_folder(name)
+        assert path == Path("studies") / name
+        path.mkdir(parents=True)
+        assert study_name(path) == name
+
+
+def test_a_name_is_the_same_however_its_letters_were_typed() -> None:
+    composed, apart = "\N{LATIN SMALL LETTER E WITH ACUTE}t", "e\N{COMBINING ACUTE ACCENT}t"
+    assert named(composed) == named(apart) == f"folder-{composed}-100k"
+    assert study_folder(apart) == study_folder(composed)
+    begin(composed, 0)
+    assert find_study(apart) == (composed, False)
+    (Path("studies") / apart).mkdir()
+    (Path("studies") / apart / "study.toml").write_text('question = "?"')
+    with pytest.raises(InputError, match="must have a composed name"):
+        find_file(f"studies/{apart}")
 
 
 def begin(name: str, age: int) -> None:
