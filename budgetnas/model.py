@@ -33,7 +33,7 @@ def build_layer(layer: Layer) -> nn.Module:
     """Build one layer."""
     match layer:
         case Conv(w_in, w_out, kernel, stride, bias):
-            kind = SkippingConv if kernel == 1 < stride and w_in < 8 else nn.Conv2d
+            kind = SkippingConv if kernel == 1 < stride else nn.Conv2d
             return kind(w_in, w_out, kernel, stride, padding=kernel // 2, bias=bias)
         case Norm(width):
             return nn.BatchNorm2d(width)
@@ -54,15 +54,20 @@ def build_layer(layer: Layer) -> nn.Module:
 
 
 class SkippingConv(nn.Conv2d):
-    """A strided 1x1 convolution of few channels, which skips pixels before it convolves.
+    """A strided 1x1 convolution, which on a CPU skips pixels before it convolves.
 
-    It computes what `nn.Conv2d` does. But that, on a processor with AVX2 and no AVX-512, with
-    channels last and 2 to 7 input channels, writes beyond its memory in the backward pass (torch
-    2.14.1 and its oneDNN): the process dies, or computes with what it has overwritten.
+    It computes what `nn.Conv2d` does. But the backward pass of that, with channels last and fewer
+    input channels than a vector has lanes (16 with AVX-512, 8 with AVX2), writes beyond its
+    memory where the batch is not a multiple of the threads or for no such reason (torch 2.14.1
+    with oneDNN 3.12; https://github.com/uxlfoundation/oneDNN/issues/6035): the process dies, or
+    computes with what it has overwritten. Only what skips pixels inside of oneDNN is affected,
+    so none does, whatever its width. See studies/engine/results/convolutions.md.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve every so many pixels."""
+        if x.is_cuda:  # cuDNN skips pixels by itself
+            return super().forward(x)
         down, right = self.stride
         return F.conv2d(x[:, :, ::down, ::right], self.weight, self.bias)
 

@@ -117,7 +117,7 @@ def test_dropout_sits_after_each_block_and_before_the_linear_layer() -> None:
     assert names == [*blocks, "head.dropout"]
 
 
-@pytest.mark.parametrize(("w_in", "size", "stride"), [(2, 8, 2), (4, 7, 2), (7, 5, 3), (1, 1, 2)])
+@pytest.mark.parametrize(("w_in", "size", "stride"), [(2, 8, 2), (8, 7, 2), (20, 5, 3), (1, 1, 2)])
 def test_a_skipping_convolution_is_the_convolution(w_in: int, size: int, stride: int) -> None:
     ours = build_layer(Conv(w_in, 6, kernel=1, stride=stride, bias=True))
     assert isinstance(ours, SkippingConv)
@@ -136,21 +136,33 @@ import torch
 from budgetnas.arch.layers import Conv
 from budgetnas.model import build_layer
 
-torch.set_num_threads(1)
-conv = build_layer(Conv(4, 8, kernel=1, stride=2, bias=False))
+torch.set_num_threads(threads)
+conv = build_layer(Conv(w_in, 16, kernel=1, stride=2, bias=False))
 conv = conv.to(memory_format=torch.channels_last)
-x = torch.randn(20, 4, 8, 8).contiguous(memory_format=torch.channels_last)
+x = torch.randn(batch, w_in, 16, 16).contiguous(memory_format=torch.channels_last)
 for _ in range(60):
-    conv(x).sum().backward()
+    with torch.autocast("cpu", torch.bfloat16, enabled=dtype == "bfloat16"):
+        conv(x).sum().backward()
     kept = [torch.randn(size) for size in range(1, 300, 6)]
 print("alive")
 """
 
 
-def test_narrow_strided_shortcuts_corrupt_no_memory() -> None:
-    """With torch's own convolution this process dies on a processor with AVX2 alone."""
+@pytest.mark.parametrize(
+    ("w_in", "batch", "dtype", "threads"),
+    [
+        (4, 20, "float32", 1),  # torch's own convolution dies with AVX2 alone,
+        (8, 27, "bfloat16", 2),  # with AVX512-BF16,
+        (12, 81, "float32", 2),  # with AVX-512,
+        (12, 28, "bfloat16", 3),  # and with a batch that is even, but no multiple of the threads
+    ],
+)
+def test_strided_shortcuts_corrupt_no_memory(
+    w_in: int, batch: int, dtype: str, threads: int
+) -> None:
+    given = f"w_in, batch, dtype, threads = {w_in, batch, dtype, threads}"
     done = subprocess.run(
-        [sys.executable, "-c", CORRUPTING],
+        [sys.executable, "-c", given + CORRUPTING],
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout == "alive\n", done.stderr
