@@ -90,12 +90,11 @@ class ImageSet:
 
     def take(self, indices: Tensor) -> Self:
         """Return the images at these indices, in this order."""
-        images, labels = self.images[indices], self.labels[indices]
-        return replace(
-            self, images=images, labels=labels, pixels=None, notices=(), validation=None
-        )
         files = None if self.files is None else tuple(self.files[i] for i in indices.tolist())
-        return replace(self, images=images, labels=labels, files=files, pixels=None, notices=())
+        return replace(
+            self, images=self.images[indices], labels=self.labels[indices], files=files,
+            pixels=None, notices=(), validation=None,
+        )  # fmt: skip
 
     def to(self, device: torch.device) -> Self:
         """Return the set with its tensors on a device."""
