@@ -15,6 +15,7 @@ from budgetnas.data.decode import LEAST, TIMES, Pixels, open_picture
 from budgetnas.data.resize import fit_one
 from budgetnas.data.splits import content_digest
 from budgetnas.data.view import BITS, KINDS, Depth, Kind, View, depth_problem, white_level
+from budgetnas.errors import InputError
 
 Values = npt.NDArray[Any]
 
@@ -146,10 +147,16 @@ def preprocessed(image: Image.Image, view: View, depth: Depth | None) -> Pixels:
 
     Of a picture that is open, but not loaded, the file is decoded as training decodes it. Of one
     that Pillow has loaded, whatever Pillow kept is all there is: 8 bits of each colour.
+
+    Raises:
+        InputError: If it can't be read, or not as the training images were.
     """
-    content = _unread(image)
-    picture = picture_of(image) if content is None else read_picture(content, view.size)
-    return fit_one(picture.colour(depth, view.colour), view)
+    try:
+        content = _unread(image)
+        picture = picture_of(image) if content is None else read_picture(content, view.size)
+        return fit_one(picture.colour(depth, view.colour), view)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"not a readable picture: {error}") from None
 
 
 def to_channels(images: Pixels, channels: int) -> Pixels:

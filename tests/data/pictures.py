@@ -48,9 +48,11 @@ def train(size: int = 8, root: str = "images", **how: str) -> ImageSet:
     return load_train(source(size, root, **how))
 
 
-def held_out(channels: int = 3, root: str = "images", depth: Depth | None = None) -> ImageSet:
+def held_out(
+    channels: int = 3, root: str = "images", depth: Depth | None = None, **how: str
+) -> ImageSet:
     like = ImageFormat(channels, depth)
-    return open_test(source(root=root), like, Path("log"), "a test", "a fingerprint")
+    return open_test(source(8, root, **how), like, Path("log"), "a test", "a fingerprint")
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:
