@@ -38,9 +38,11 @@ def _data(report: Report) -> str:
     config, facts = report.config, report.config.facts
     channels = {1: "grey", 3: "in colour"}.get(facts.channels, f"of {facts.channels} channels")
     size = config.data.image_size
+    fitted = {"crop": "", "pad": ", padded", "squash": ", squashed"}[config.data.fit]
+    deep = f"; {facts.depth}" if facts.depth else ""
     return (
         f"{config.data.title}: {facts.train:,} images to train on, {facts.val:,} to validate on, "
-        f"{len(facts.classes)} classes; {size} x {size} pixels, {channels}"
+        f"{len(facts.classes)} classes; {size} x {size} pixels{fitted}, {channels}{deep}"
     )
 
 

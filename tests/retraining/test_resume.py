@@ -70,6 +70,8 @@ def test_a_resumed_run_logs_its_opening_in_its_own_study(study: str) -> None:
         ({"select": "best-val"}, "--select was last, now best-val"),
         ({"test_curves": True}, "--test-curves was False, now True"),
         ({"image_size": 9}, "--image-size was 8, now 9"),
+        ({"fit": "squash"}, "--fit was crop, now squash"),
+        ({"background": "black"}, "--background was white, now black"),
         ({"study": "other"}, "--study was none, now other"),
         ({"storage": "sqlite:///x.db"}, "--resume needs no --storage"),
     ],

@@ -13,7 +13,7 @@ from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
 from budgetnas.searching.count_study import count_study
 from budgetnas.searching.course import Course
-from budgetnas.searching.run_study import run_study
+from budgetnas.searching.run_study import asked_run, run_study
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.study.config import StudyConfig
@@ -339,3 +339,29 @@ def test_networks_that_are_only_counted() -> None:
     with pytest.raises(InputError, match="train = false: its networks are counted, never trained"):
         run()
     assert not FOLDER.exists()
+
+
+def test_a_study_file_says_how_pictures_become_square() -> None:
+    data = '{ dataset = "digits", fit = "pad", background = "#000000" }'
+    write((FILE + RATES).replace('{ dataset = "digits" }', data))
+    asked = asked_run("which", QUICK, None, None)
+    assert (asked.data.fit, asked.data.background) == ("pad", "black")
+    other = asked_run("which", QUICK, "fashion-mnist", None)
+    assert (other.data.fit, other.data.background) == ("pad", "black")
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        ('fit = "stretch"', "data.fit: must be 'crop', 'pad' or 'squash', got 'stretch'"),
+        (
+            'background = "red"',
+            "data.background: must be white, black, grey or #rrggbb, got 'red'",
+        ),
+    ],
+)
+def test_what_is_no_fit_and_no_colour_is_refused_with_its_key(key: str, says: str) -> None:
+    write((FILE + RATES).replace('"digits" }', f'"digits", {key} }}'))
+    with pytest.raises(InputError) as caught:
+        asked_run("which", QUICK, None, None)
+    assert str(caught.value) == f"studies/which/study.toml: {says}"

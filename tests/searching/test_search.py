@@ -177,6 +177,8 @@ def test_an_unknown_error_stops_the_study_and_is_written_down(
         ({"storage": "sqlite:///other.db"}, "--storage was sqlite:///"),
         ({"dataset": "cifar10", "study": "digits-12k"}, "--dataset was digits, now cifar10"),
         ({"image_size": 16}, "--image-size was 8, now 16"),
+        ({"fit": "pad"}, "--fit was crop, now pad"),
+        ({"background": "#ffff00"}, "--background was white, now #ffff00"),
     ],
 )
 def test_a_conflicting_option_shows_both_values(options: dict[str, Any], message: str) -> None:
@@ -192,6 +194,7 @@ def test_a_conflicting_option_shows_both_values(options: dict[str, Any], message
 def test_the_same_options_do_not_conflict() -> None:
     options: dict[str, Any] = {
         "recipe": "short", "sampler": "tpe", "pruner": "median", "seed": 0, "image_size": 8,
+        "fit": "crop", "background": "#FFFFFF",
     }  # fmt: skip
     run(trials=1, **options)
     assert run(trials=2, **options).trained == 2
