@@ -54,7 +54,8 @@ class EpochEnded:
     trial: int
     epoch: int
     epochs: int
-    val_accuracy: float
+    value: float
+    """The study's metric on the validation images, in [0, 1]."""
 
 
 @dataclass(frozen=True)

@@ -269,7 +269,7 @@ def search_on(
         name="surrogate", version="", seed=seed, pruner=pruner, budget=Budget.from_text(budget),
         data=DataSource.choose("cifar10", None, SIZE),
         facts=DataFacts(channels=3, classes=tuple("0123456789"), fingerprint="", train=2_000,
-                        val=2_500, split=""),
+                        val=2_500, split="", val_counts=(250,) * 10),
         numerics=Numerics(), recipe=load_recipe("short").changed(epochs=EPOCHS),
         proposal=proposal,
     )  # fmt: skip

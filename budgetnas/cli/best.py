@@ -7,7 +7,8 @@ import typer
 
 from budgetnas.arch import Budget
 from budgetnas.cli.console import print_table
-from budgetnas.cli.options import JsonOption, StorageOption, StudyOption, some
+from budgetnas.cli.options import JsonOption, MetricOption, StorageOption, StudyOption, some
+from budgetnas.study.metric import Metric, as_metric, title_of
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -21,41 +22,45 @@ def best(
             parser=some, metavar="N", help="At most so many parameters; the study's own if absent."
         ),
     ] = None,
+    metric: MetricOption = None,
     storage: StorageOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Name the best network that a study has trained, for any budget up to its own.
 
-    Nothing is trained: of the completed trials with at most so many parameters, the one with the
-    highest validation accuracy, and below it those that no smaller network is as good as.
+    Nothing is trained: of the completed trials with at most so many parameters, the best one by
+    the study's metric (--metric: by another), and below it those that no smaller network is as
+    good as.
     Example: `budgetnas best --budget 1M`
     """
     limit = None if budget is None else Budget.from_text(budget)
     from budgetnas.errors import InputError
     from budgetnas.study.begun import find_begun
     from budgetnas.study.front import best_within, front
+    from budgetnas.study.trials import measured
 
     begun = find_begun(study)
     if begun.guessed:
         typer.echo(f"study {begun.name}", err=True)
-    most = (limit or begun.config.budget).limit
+    most, by = (limit or begun.config.budget).limit, as_metric(metric) or begun.config.metric
     trials = begun.trials(storage)
-    found = best_within(trials, most)
+    found = best_within(trials, most, by)
     if found is None:
         raise InputError(
             f"study {begun.name!r} has no completed trial of at most {most:,} parameters"
         )
-    steps = [step for step in front(trials) if step.params <= most]
+    steps = [step for step in front(trials, by) if step.params <= most]
     if as_json:
         listed = [step.__dict__ for step in steps]
-        typer.echo(json.dumps({"study": begun.name, "best": _json(found), "front": listed}))
+        best = _json(found, by)
+        typer.echo(json.dumps({"study": begun.name, "metric": by, "best": best, "front": listed}))
         return
     from budgetnas.arch import Arch
 
     arch = Arch.from_json(found.user_attrs["arch"])
     typer.echo(
-        f"Best of at most {most:,} parameters: trial {found.number}, {found.value:.2%} validation "
-        f"accuracy, {found.user_attrs['params']:,} parameters: {arch}"
+        f"Best of at most {most:,} parameters: trial {found.number}, {measured(found, by):.2%} "
+        f"{title_of(by)}, {found.user_attrs['params']:,} parameters: {arch}"
     )
     print_table(
         [">trial", ">params", ">accuracy", ">points a 100k more"],
@@ -70,11 +75,13 @@ def best(
     typer.echo(f"Next: budgetnas retrain {found.number} --study {begun.name}")
 
 
-def _json(trial: "FrozenTrial") -> dict[str, Any]:
+def _json(trial: "FrozenTrial", metric: Metric) -> dict[str, Any]:
+    from budgetnas.study.trials import measured
+
     attributes = trial.user_attrs
     return {
         "number": trial.number,
-        "value": trial.value,
+        "value": measured(trial, metric),
         "params": attributes["params"],
         "macs": attributes["macs"],
         "arch": json.loads(attributes["arch"]),

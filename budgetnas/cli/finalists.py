@@ -12,6 +12,7 @@ from budgetnas.cli.options import (
     DeviceOption,
     EpochsOption,
     JsonOption,
+    MetricOption,
     RecipeOption,
     StorageOption,
     StudyOption,
@@ -19,6 +20,7 @@ from budgetnas.cli.options import (
     WorkersOption,
 )
 from budgetnas.recipe import load_recipe
+from budgetnas.study.metric import title_of
 
 if TYPE_CHECKING:
     from budgetnas.comparing.finalists import Finalist, Finalists
@@ -49,6 +51,7 @@ def finalists(
         str | None,
         typer.Option(metavar="N", help="Only trials of at most so many parameters: 500k, 5M."),
     ] = None,
+    metric: MetricOption = None,
     data_dir: DataDirOption = None,
     storage: StorageOption = None,
     device: DeviceOption = "auto",
@@ -78,8 +81,8 @@ def finalists(
     with shown(watch):
         result = run(
             study, top=top, seeds=seeds, epochs=epochs, recipe=recipe, budget=limit,
-            data_dir=data_dir, storage=storage, device=device, timeout=timeout, workers=workers,
-            watch=watch,
+            metric=metric, data_dir=data_dir, storage=storage, device=device, timeout=timeout,
+            workers=workers, watch=watch,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(result.as_json()))
@@ -88,7 +91,8 @@ def finalists(
 
 
 def _print_result(result: "Finalists") -> None:
-    headings = ["finalist", ">params", ">MACs", ">n", ">accuracy", ">below the best", "verdict"]
+    measured = title_of(result.metric).replace("validation ", "")
+    headings = ["finalist", ">params", ">MACs", ">n", f">{measured}", ">below the best", "verdict"]
     print_table(headings, map(_row, result.rows))
     winner = result.winner
     if winner is None:

@@ -9,6 +9,7 @@ from budgetnas.data.view import check_background, check_fit
 from budgetnas.recipe.recipe import MAX_EPOCHS
 from budgetnas.searching.asked_workers import check_workers
 from budgetnas.space import PROPOSALS
+from budgetnas.study.metric import METRICS
 
 EXHAUSTED = "; stopped after 1,000 draws in a row without a new network that fits"
 
@@ -178,6 +179,25 @@ ProposalOption = Annotated[
         metavar="NAME",
         help="fill (default) draws a shape and widens it until it fills the budget; free draws "
         "whatever the space holds, and puts aside what is over.",
+    ),
+]
+
+
+def metric_name(value: str) -> str:
+    """Refuse a metric that is none."""
+    if value not in METRICS:
+        raise typer.BadParameter(f"unknown metric {value!r}, known: {', '.join(METRICS)}")
+    return value
+
+
+MetricOption = Annotated[
+    str | None,
+    typer.Option(
+        parser=metric_name,
+        metavar="NAME",
+        help="What networks are compared by: accuracy (default of a new study) is the share of "
+        "the validation images that is right; balanced is the mean over classes of that share, "
+        "so that a small class counts as much as a large one.",
     ),
 ]
 JsonOption = Annotated[

@@ -19,6 +19,7 @@ from budgetnas.cli.options import (
     JsonOption,
     MaxBytesOption,
     MaxMacsOption,
+    MetricOption,
     ProposalOption,
     PrunerOption,
     RecipeOption,
@@ -34,6 +35,7 @@ from budgetnas.cli.options import (
 from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
 from budgetnas.space import Space
+from budgetnas.study.metric import title_of
 
 if TYPE_CHECKING:
     from budgetnas.searching.work import SearchResult
@@ -88,6 +90,7 @@ def search(
         str | None, typer.Option(metavar="NAME", help="random (default), tpe, gp or nsga2.")
     ] = None,
     pruner: PrunerOption = None,
+    metric: MetricOption = None,
     device: DeviceOption = "auto",
     seed: SeedOption = None,
     timeout: TimeoutOption = None,
@@ -120,7 +123,7 @@ def search(
             dataset=dataset, data_dir=data_dir, image_size=image_size, fit=fit,
             background=background, train_samples=train_samples,
             epochs=epochs, space=drawn_from, recipe=recipe, sampler=sampler, pruner=pruner,
-            device=device, seed=seed, timeout=timeout, workers=workers, watch=watch,
+            metric=metric, device=device, seed=seed, timeout=timeout, workers=workers, watch=watch,
         )  # fmt: skip
     if as_json:
         typer.echo(json.dumps(result.as_json()))
@@ -174,7 +177,7 @@ def _print_result(result: "SearchResult", trials: int) -> None:
     best = result.best
     arch = Arch.model_validate(best.arch)
     typer.echo(
-        f"Best: trial {best.number}, {best.value:.2%} validation accuracy, "
+        f"Best: trial {best.number}, {best.value:.2%} {title_of(result.metric)}, "
         f"{best.params:,} parameters: {arch}"
     )
     typer.echo(f"Next: budgetnas retrain best --study {result.study}")

@@ -21,6 +21,7 @@ from budgetnas.space.grid import MAX_SEEDS
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig, require_same
 from budgetnas.study.drawn import drawn_by, fitted_recipe
+from budgetnas.study.metric import Metric, as_metric
 from budgetnas.study.place import config_path
 from budgetnas.study.trials import best_trials
 
@@ -40,6 +41,8 @@ class Settled:
     """Words for their report."""
     adapted: Sequence[str]
     """What the recipe had to give up for the images."""
+    metric: Metric
+    """What they are compared by."""
     told: Sequence[str] = ()
     """What else the user should know."""
 
@@ -53,6 +56,7 @@ class AskedFinalists:
     epochs: int | None
     recipe: Recipe | str | None
     budget: Budget | None
+    metric: Metric | None = None
 
     @classmethod
     def of(
@@ -62,6 +66,7 @@ class AskedFinalists:
         epochs: int | None,
         recipe: Recipe | str | None,
         budget: Budget | str | int | None,
+        metric: str | None = None,
     ) -> Self:
         """Refuse what can't be, whatever the study.
 
@@ -75,7 +80,7 @@ class AskedFinalists:
         ):
             if value is not None and not least <= value <= most:
                 raise InputError(f"--{name} must be from {least} to {most:,}, got {value}")
-        asked = cls(top, seeds, epochs, recipe, as_budget(budget))
+        asked = cls(top, seeds, epochs, recipe, as_budget(budget), as_metric(metric))
         asked._own_recipe()
         return asked
 
@@ -85,11 +90,12 @@ class AskedFinalists:
         Raises:
             InputError: If there are too few, or it has others than are asked for.
         """
-        ranked = best_trials(base.trials(storage))
-        folder = base.folder / VARIANT
+        trials, folder = base.trials(storage), base.folder / VARIANT
         if config_path(folder).is_file():
-            return self._again(StudyConfig.read(folder), folder, ranked, base.config)
-        return self._chosen(base, ranked)
+            began = StudyConfig.read(folder)
+            ranked = best_trials(trials, metric=began.metric)
+            return self._again(began, folder, ranked, base.config)
+        return self._chosen(base, best_trials(trials, metric=self._metric(base.config)))
 
     def _again(
         self, began: StudyConfig, folder: Path, ranked: Sequence[FrozenTrial], config: StudyConfig
@@ -105,7 +111,7 @@ class AskedFinalists:
         command = re.sub(r"\d+$", f"{seeds}", about.command or "")
         return Settled(
             grid.changed(seeds=seeds), began.recipe, about.changed(command=command),
-            [about.adapted] if about.adapted else [], [] if known else [told],
+            [about.adapted] if about.adapted else [], began.metric, [] if known else [told],
         )  # fmt: skip
 
     def _require_same(
@@ -114,6 +120,7 @@ class AskedFinalists:
         options: dict[str, tuple[object, object]] = {
             "--top": (len(grid.cells), self.top),
             "--epochs": (began.recipe.epochs, self.epochs),
+            "--metric": (began.metric, self.metric),
             "--recipe": (began.recipe, self.recipe and self._recipe(config)[0]),
         }
         given = {name: both for name, both in options.items() if both[1] is not None}
@@ -145,7 +152,12 @@ class AskedFinalists:
             seeds=self.seeds or SEEDS,
             race=Race(),
         )
-        return Settled(grid, recipe, self._about(base, len(cells)), adapted, told)
+        about = self._about(base, len(cells))
+        return Settled(grid, recipe, about, adapted, self._metric(base.config), told)
+
+    def _metric(self, config: StudyConfig) -> Metric:
+        """What finalists are chosen and compared by."""
+        return self.metric or config.metric
 
     def _within(self, ranked: Sequence[FrozenTrial]) -> list[FrozenTrial]:
         """Leave out what is larger than asked for."""
@@ -195,7 +207,10 @@ class AskedFinalists:
         )
 
     def _about(self, base: BegunStudy, many: int) -> About:
-        given = {"--epochs": self.epochs, "--recipe": self.recipe, "--budget": self.budget}
+        given = {
+            "--epochs": self.epochs, "--recipe": self.recipe, "--budget": self.budget,
+            "--metric": self.metric,
+        }  # fmt: skip
         words = [f"{w}" for pair in given.items() if pair[1] is not None for w in pair]
         command = ["budgetnas", "finalists", "--study", base.name, "--top", f"{many}", *words]
         return About(

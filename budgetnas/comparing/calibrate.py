@@ -161,11 +161,12 @@ def _judged(
     """Compare the rankings, as far as they are known; recommend nothing yet."""
     networks, trainings = (axis.values for axis in grid.axes)
     seed = derive_seed(base.config.seed, "calibrate", "bootstrap")
-    compared = compare(asked, networks, trainings, measured, seed)
+    compared = compare(asked, networks, trainings, measured, seed, base.config.metric)
     sizes = [count_params(cell.arch) for cell in grid.cells]
     return Calibration(
         study=base.name,
         version=__version__,
+        metric=base.config.metric,
         command=command,
         finished=finished,
         archs=asked.archs,
@@ -197,5 +198,5 @@ def _finite(trial: FrozenTrial) -> Measured | None:
     if "val_accuracy" not in trial.user_attrs or trial.value is None:
         return None
     measured = Measured.of(trial)
-    numbers = (measured.val_accuracy, measured.val_loss, *measured.train_losses)
+    numbers = (measured.value, measured.val_loss, *measured.train_losses)
     return measured if all(map(math.isfinite, numbers)) else None

@@ -13,8 +13,8 @@ from budgetnas.study.calibration import SEARCHES_BY
 class Measured:
     """What one training has measured."""
 
-    val_accuracy: float
-    """After its last epoch, in [0, 1]."""
+    value: float
+    """The study's metric on the validation images, in [0, 1]."""
     val_loss: float
     """After its last epoch."""
     train_losses: tuple[float, ...]
@@ -24,7 +24,8 @@ class Measured:
     def of(cls, trial: FrozenTrial) -> Self:
         """Read it from a trial that was trained."""
         said = trial.user_attrs
-        return cls(said["val_accuracy"], said["val_loss"], tuple(said["curves"]["train_loss"]))
+        assert trial.value is not None, "it was completed"
+        return cls(trial.value, said["val_loss"], tuple(said["curves"]["train_loss"]))
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Short:
 
 # add yours here: the higher, the better the architecture is said to be
 CRITERIA: dict[str, Callable[[Short], float]] = {
-    SEARCHES_BY: lambda short: short.plain.val_accuracy,
+    SEARCHES_BY: lambda short: short.plain.value,
     "validation loss": lambda short: -short.plain.val_loss,
     "averaged weights' loss": lambda short: -short.averaged.val_loss,
     # how fast it learns (Ru et al., 2021, "Speedy performance estimation for NAS")

@@ -18,6 +18,7 @@ from budgetnas.searching.work import Job, SearchResult, work
 from budgetnas.space import Fill, Free, Grid
 from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.config import About, StudyConfig, storage_url
+from budgetnas.study.metric import Metric
 from budgetnas.study.place import config_path, study_folder
 from budgetnas.train.device import choose_device
 
@@ -58,6 +59,7 @@ def train_grid(
     about: About,
     means: Means,
     notices: Sequence[str] = (),
+    metric: Metric | None = None,
 ) -> SearchResult:
     """Train a grid on the images, split and seed of a study, or go on with it.
 
@@ -69,13 +71,14 @@ def train_grid(
         about: Words for its report.
         means: With what it is trained.
         notices: What recipes had to give up for these images.
+        metric: What is compared; the study's own by default.
 
     Raises:
         InputError: If it has begun with another grid, or what is asked can't be.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
     settled = Settled(recipe, grid, list(notices))
-    return _train(base, _Derived(variant, settled, about), means)
+    return _train(base, _Derived(variant, settled, about, metric=metric), means)
 
 
 def train_drawn(
@@ -122,6 +125,8 @@ class _Derived:
     about: About
     trials: int = 0
     """How many trained ones it shall have; a grid has its own number."""
+    metric: Metric | None = None
+    """What is compared; the study's own by default."""
     as_searched: bool = False
     """Whether it has the study's pruner, and its choice of an epoch, too."""
 
@@ -131,7 +136,7 @@ class _Derived:
         return Plan(
             name, source, config.seed, config.train_samples, at_most=False, budget=config.budget,
             pruner=config.pruner if self.as_searched else "none",
-            settle=lambda facts: self.settled,
+            settle=lambda facts: self.settled, metric=self.metric or config.metric,
             select=config.select if self.as_searched else "last",
             about=self.about, limits=config.limits,
         )  # fmt: skip

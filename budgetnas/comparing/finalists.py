@@ -16,6 +16,7 @@ from budgetnas.report.finalists import VARIANT, FinalistStudy, Winner, read_fina
 from budgetnas.searching.loop import Stopped
 from budgetnas.space import Grid
 from budgetnas.study.begun import BegunStudy, find_begun
+from budgetnas.study.metric import Metric
 
 Number = TypeVar("Number", int, float)
 
@@ -35,7 +36,7 @@ class Finalist:
     n: int
     """The seeds that it was trained with."""
     mean: float | None
-    """Their mean validation accuracy, in [0, 1]."""
+    """Their mean of the metric on the validation images, in [0, 1]."""
     margin: float | None
     """Half the mean's 95 % interval over seeds."""
     difference: float | None
@@ -62,6 +63,10 @@ class Finalists:
     """Of a training of theirs."""
     seeds: int
     """With how many each is trained that stays in the race."""
+    metric: Metric
+    """What they are compared by."""
+    largest_class: float | None
+    """The share of the validation images that the largest class has; null of equal classes."""
     stopped: Stopped
     """Why it ended: all is trained, or time is up."""
     rows: tuple[Finalist, ...]
@@ -82,6 +87,7 @@ def finalists(
     epochs: int | None = None,
     recipe: Recipe | str | None = None,
     budget: Budget | str | int | None = None,
+    metric: str | None = None,
     data_dir: str | Path | None = None,
     storage: str | None = None,
     device: str = "auto",
@@ -103,6 +109,8 @@ def finalists(
         recipe: How to train; `full` for 30 epochs by default. Fields that a trial had drawn
             replace those of a named recipe.
         budget: Only trials of at most so many parameters.
+        metric: What finalists are chosen and compared by, `accuracy` or `balanced`; the search's
+            own by default.
         data_dir: Where the study's images are now, if they have been moved.
         storage: SQLAlchemy URL of the study's storage, if it is not what the study remembers.
         device: auto, cpu, cuda or cuda:N.
@@ -114,7 +122,7 @@ def finalists(
         InputError: If what is asked can't be.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
-    asked = AskedFinalists.of(top, seeds, epochs, recipe, budget)
+    asked = AskedFinalists.of(top, seeds, epochs, recipe, budget, metric)
     base = find_begun(study)
     _require_search(base)
     if base.guessed:
@@ -124,8 +132,9 @@ def finalists(
         watch(Notice(text))
     means = Means(data_dir, storage, device, timeout, workers, watch)
     result = train_grid(
-        base, VARIANT, settled.grid, settled.recipe, settled.about, means, settled.adapted
-    )
+        base, VARIANT, settled.grid, settled.recipe, settled.about, means, settled.adapted,
+        settled.metric,
+    )  # fmt: skip
     found = read_finalists(base.config, storage)
     assert found is not None, "they have just been trained"
     return _summed_up(base.name, found, result.stopped)
@@ -144,8 +153,9 @@ def _summed_up(search: str, found: FinalistStudy, stopped: Stopped) -> Finalists
     config, grid = found.config, found.grid
     rows = tuple(_finalist(row, grid) for row in found.table.itertuples())
     return Finalists(
-        config.name, search, config.recipe.epochs, grid.seeds, stopped, rows, found.winner
-    )
+        config.name, search, config.recipe.epochs, grid.seeds, config.metric,
+        config.facts.largest_share, stopped, rows, found.winner,
+    )  # fmt: skip
 
 
 def _finalist(row: Any, grid: Grid) -> Finalist:

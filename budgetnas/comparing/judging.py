@@ -9,7 +9,8 @@ import numpy as np
 from budgetnas.comparing.asked_calibration import AskedCalibration
 from budgetnas.comparing.criteria import CRITERIA, Measured, Short
 from budgetnas.comparing.ranking import Floats, regret_of, resample, tau_of
-from budgetnas.study.calibration import LEAST_ARCHS, Row
+from budgetnas.study.calibration import LEAST_ARCHS, SEARCHES_BY, Row
+from budgetnas.study.metric import Metric, title_of
 
 FULL = "full"
 
@@ -33,13 +34,15 @@ class Comparison:
     """The architectures, the smallest first."""
     seed: int
     """Of the resamples."""
+    metric: Metric
+    """What the study's trials are compared by."""
 
     def rows(self) -> tuple[Row, ...]:
         """Judge each candidate by each criterion, all on the same resamples."""
         if len(self.networks) < LEAST_ARCHS:
             return ()
         counts = resample(len(self.networks), self.seed)
-        full = self._scores(lambda name, seed: self.measured[name, FULL, seed].val_accuracy)
+        full = self._scores(lambda name, seed: self.measured[name, FULL, seed].value)
         return tuple(
             self._row(epochs, criterion, full.mean(axis=0), counts)
             for epochs in self.asked.short
@@ -52,7 +55,7 @@ class Comparison:
         return Row(
             epochs=epochs,
             cost=epochs / self.asked.epochs,
-            criterion=criterion,
+            criterion=title_of(self.metric) if criterion == SEARCHES_BY else criterion,
             tau=tau_of(runs, full, counts),
             regret=regret_of(runs, full, counts, self.asked.top),
         )
@@ -72,6 +75,7 @@ def compare(
     trainings: Sequence[str],
     measured: Trainings,
     seed: int,
+    metric: Metric,
 ) -> Comparison:
     """Leave out the architectures of which a training is missing: failed, or not ended yet."""
     whole = (
@@ -79,4 +83,4 @@ def compare(
         for name in networks
         if all((name, way, k) in measured for way in trainings for k in range(asked.seeds))
     )
-    return Comparison(asked, measured, tuple(whole), seed)
+    return Comparison(asked, measured, tuple(whole), seed, metric)

@@ -9,12 +9,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from budgetnas.report.style import PALETTE, PERCENT, line_style, plain, shade, styled
-
-PANELS = (("val_accuracy", "val_loss"), ("train_accuracy", "train_loss"))
-"""The panels of the figure: a column each of validation and training."""
+from budgetnas.study.metric import DEFAULT_METRIC, METRICS, Metric, attribute_of
 
 TITLES = {
-    "val_accuracy": "Validation accuracy",
+    **{meaning.attribute: meaning.title.capitalize() for meaning in METRICS.values()},
     "val_loss": "Validation loss",
     "train_accuracy": "Training accuracy",
     "train_loss": "Training loss",
@@ -47,31 +45,33 @@ def band_table(curves: pd.DataFrame) -> pd.DataFrame:
     return bands[["cell", "configuration", "metric", "epoch", "n", "mean", "low", "high"]]
 
 
-def plot_curves(bands: pd.DataFrame, *, train: bool = False) -> go.Figure:
+def plot_curves(
+    bands: pd.DataFrame, *, metric: Metric = DEFAULT_METRIC, train: bool = False
+) -> go.Figure:
     """Draw accuracy and loss against epochs: the mean over seeds, and the band they span.
 
     Args:
         bands: From `band_table`; the legend keeps its order of configurations.
-        train: Draw the training part's, too, in a second column.
+        metric: What is drawn of the validation part, beside its loss.
+        train: Draw the training part's accuracy and loss, too, in a second column.
     """
-    columns = PANELS if train else PANELS[:1]
-    titles = [TITLES[metric] for row in zip(*columns, strict=True) for metric in row]
+    columns = [(attribute_of(metric), "val_loss"), *[("train_accuracy", "train_loss")] * train]
+    titles = [TITLES[name] for row in zip(*columns, strict=True) for name in row]
     figure = make_subplots(
         rows=2, cols=len(columns), shared_xaxes=True, subplot_titles=titles,
         vertical_spacing=0.08, horizontal_spacing=0.1,
     )  # fmt: skip
     cells = list(dict.fromkeys(bands["cell"]))
-    for column, metrics in enumerate(columns, start=1):
-        for row, metric in enumerate(metrics, start=1):
-            shown = bands[bands["metric"] == metric]
+    for column, names in enumerate(columns, start=1):
+        for row, name in enumerate(names, start=1):
+            shown = bands[bands["metric"] == name]
             for trace in _lines(shown, cells, legend=row == column == 1):
                 figure.add_trace(trace, row=row, col=column)
-            _scale(figure, metric, shown, row, column)
+            _scale(figure, name, shown, row, column)
         figure.update_xaxes(title_text="Epoch", row=2, col=column)
     if bands["epoch"].max() <= MOST_TICKS:  # else plotly writes halves of epochs, too
         figure.update_xaxes(dtick=1)
-    names = list(dict.fromkeys(bands["configuration"]))
-    return _with_legend(figure, names)
+    return _with_legend(figure, list(dict.fromkeys(bands["configuration"])))
 
 
 def _lines(bands: pd.DataFrame, cells: Sequence[int], *, legend: bool) -> list[go.Scatter]:

@@ -13,6 +13,7 @@ from budgetnas.report.read import Report
 from budgetnas.report.stages import plot_stages, stage_table
 from budgetnas.report.style import Drawn
 from budgetnas.report.trials import axis_names
+from budgetnas.study.metric import title_of
 
 MOST_CURVES = 8
 """Networks of a search whose curves are drawn: the best."""
@@ -33,6 +34,10 @@ def report_figures(report: Report) -> list[Drawn]:
     return [drawn for draw in FIGURES for drawn in draw(report)]
 
 
+def _metric(report: Report) -> str:
+    return title_of(report.config.metric).capitalize()
+
+
 def _grid(report: Report) -> list[Drawn]:
     if report.grid is None or len(report.grid.cells) < 2 or report.best is None:
         return []
@@ -43,7 +48,7 @@ def _grid(report: Report) -> list[Drawn]:
         read = "★ is the best, ≈ within the noise of it." + f" ± is the {spread}." * known
     else:
         read = f"Bars are the {spread}." if known else "One seed each: no bars."
-    title = f"Validation accuracy by {', '.join(axes)}"
+    title = f"{_metric(report)} by {', '.join(axes)}"
     return [Drawn("grid", title, read, plot_grid(report.summary, axes))]
 
 
@@ -62,7 +67,7 @@ def _costs(report: Report) -> list[Drawn]:
         budget.limit,
         named=report.grid is not None and len(table) <= MOST_NAMED,
     )
-    return [Drawn("costs", f"Validation accuracy against {name}", read, figure)]
+    return [Drawn("costs", f"{_metric(report)} against {name}", read, figure)]
 
 
 def _curves(report: Report) -> list[Drawn]:
@@ -82,7 +87,8 @@ def _curves(report: Report) -> list[Drawn]:
         read = f"The {len(best)} best of {len(measured)} configurations. {read}"
     if train:
         read += " Training accuracy is measured during the epoch, on augmented images."
-    return [Drawn("curves", "Epoch by epoch", read, plot_curves(bands, train=train))]
+    figure = plot_curves(bands, metric=report.config.metric, train=train)
+    return [Drawn("curves", "Epoch by epoch", read, figure)]
 
 
 def _lines(report: Report, bands: pd.DataFrame) -> str:

@@ -13,6 +13,7 @@ from budgetnas.report.trials import axis_column, trial_table
 from budgetnas.space import Grid
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.metric import title_of
 from budgetnas.study.place import config_path, study_folder
 from budgetnas.study.trials import best_trial, trainings_left
 
@@ -43,7 +44,7 @@ class Winner:
     macs: int
     """Multiply-adds for one image."""
     mean: float
-    """Its mean validation accuracy over seeds, in [0, 1]."""
+    """Its mean over seeds of the metric on the validation images, in [0, 1]."""
     margin: float | None
     """Half its 95 % interval over seeds; None if not known."""
     n: int
@@ -152,11 +153,11 @@ def chosen(
     if finalists is not None and (winner := finalists.winner):
         rule = f"best: trial {winner.trial}, the finalists' winner, {winner.rule}"
         return trials[winner.trial], rule
-    why = "no finalists yet"
+    why, measured = "no finalists yet", title_of(study.config.metric)
     if finalists is not None:
         why = f"its finalists are unfinished: {finalists.left} trainings are left"
         why = why if finalists.left else "all of its finalists failed"
-    return best, f"best: trial {best.number}, best validation accuracy of the search ({why})"
+    return best, f"best: trial {best.number}, best {measured} of the search ({why})"
 
 
 def winner_line(finalists: FinalistStudy | None) -> str:

@@ -3,6 +3,7 @@
 from budgetnas.arch import COST_NAMES
 from budgetnas.report.answer import NOT_RECORDED, points
 from budgetnas.report.read import Report
+from budgetnas.study.metric import title_of
 
 
 def method_lines(report: Report) -> list[tuple[str, str]]:
@@ -48,13 +49,19 @@ def _data(report: Report) -> str:
 
 def _measure(report: Report) -> str:
     images = report.config.facts.val
-    weight = f"One image is {points(1 / images)}."
+    weight, measured = f"One image is {points(1 / images)}.", title_of(report.config.metric)
+    if report.config.metric == "balanced":
+        counts = [count for count in report.config.facts.val_counts if count]
+        weight = (
+            "It is the mean over classes of the share that is right: one image is "
+            f"{points(1 / len(counts) / max(counts))} to {points(1 / len(counts) / min(counts))}."
+        )
     if report.config.select == "best":
         return (
-            "Validation accuracy in the best epoch of each training. The epoch is chosen on the "
-            f"images that it is measured on, which flatters every number. {weight}"
+            f"{measured.capitalize()} in the best epoch of each training. The epoch is chosen on "
+            f"the images that it is measured on, which flatters every number. {weight}"
         )
-    return f"Validation accuracy after the last epoch of each training. {weight}"
+    return f"{measured.capitalize()} after the last epoch of each training. {weight}"
 
 
 def _openings(report: Report) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from budgetnas.report.trials import axis_column, axis_names, cell_labels
 from budgetnas.space.grid import Grid
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.metric import attribute_of
 from budgetnas.study.noise import Noise, Once, Repeats, pooled
 from budgetnas.study.right import RIGHT, unpacked
 from budgetnas.study.trials import Kind
@@ -51,21 +52,22 @@ def measured_repeats(config: StudyConfig, table: pd.DataFrame) -> dict[int, Repe
         config: What defines the study.
         table: Its trials, from `trial_table`.
     """
+    measured = attribute_of(config.metric)
     return {
         cell: Repeats.of(
-            Once(accuracy, unpacked(right, config.facts.val))
-            for accuracy, right in zip(group["val_accuracy"], group[RIGHT], strict=True)
+            Once(value, unpacked(right, config.facts.val))
+            for value, right in zip(group[measured], group[RIGHT], strict=True)
         )
-        for cell, group in _completed(table).groupby("cell")
+        for cell, group in _completed(table, measured).groupby("cell")
     }
 
 
-def _completed(table: pd.DataFrame) -> pd.DataFrame:
+def _completed(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """Leave out what was stopped early: it is no measurement of what was asked.
 
     A duplicate stays if it has what its twin measured.
     """
-    measured = table["kind"].isin([Kind.TRAINED, Kind.DUPLICATE]) & table["val_accuracy"].notna()
+    measured = table["kind"].isin([Kind.TRAINED, Kind.DUPLICATE]) & table[column].notna()
     return table[measured & ~table["stopped_early"].astype(bool)]
 
 
@@ -78,16 +80,17 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row a configuration, in the grid's order, in a search the best first: `cell`,
-        `configuration`, a column an axis; `n`, its trainings that count; `mean` and `sd` of their
-        accuracies; `standard_error` of the mean and `margin`, half its 95 % interval over seeds,
+        `configuration`, a column an axis; `n`, its trainings that count; `mean` and `sd` of
+        their metric; `standard_error` of the mean and `margin`, half its 95 % interval over seeds,
         both from the pooled deviation; `out_after`, the rounds of a race after which it was out,
         missing if it was not; `difference` to the best mean of those that were not, `noise` of
         that difference; `params`, `macs`, `seconds` a training; `failures`, `stopped`; `verdict`,
         of `VERDICTS`.
     """
     noise = measure_noise(config, table)
-    done, cells = _completed(table), table.groupby("cell")
-    values = done.groupby("cell")["val_accuracy"]
+    measured = attribute_of(config.metric)
+    done, cells = _completed(table, measured), table.groupby("cell")
+    values = done.groupby("cell")[measured]
     summary = _configurations(config, table).set_index("cell")
     summary["n"] = values.count().reindex(summary.index, fill_value=0)
     summary["mean"] = values.mean()

@@ -12,10 +12,14 @@ from budgetnas.searching.course import CURVES
 from budgetnas.searching.race import OUT_OF_RACE
 from budgetnas.space.grid import SEED, Grid
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.metric import attribute_of
 from budgetnas.study.right import RIGHT
 from budgetnas.study.trials import Kind, kind_of
 
-COSTS = ("params", "macs", "val_accuracy", "val_loss", "epochs", "seconds", "selected_epoch")
+COSTS = (
+    "params", "macs", "val_accuracy", "val_balanced_accuracy", "val_loss", "epochs", "seconds",
+    "selected_epoch",
+)  # fmt: skip
 """Attributes of a trial that are numbers, and columns under the same names."""
 LAST = ("stopped_early", "out_after", "failure", "arch", RIGHT)
 """The last columns."""
@@ -52,11 +56,11 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
         A row a trial: `number`; `kind`; `cell`, which tells configurations apart (the place in
         the grid; in a search the trial's own number); `configuration`, its name; a column an axis
         of a grid; `seed`, counted from 0; `measured`, the number of the trial that was trained for
-        it, its own or its twin's; `params` and `macs`; `val_accuracy` in [0, 1];
-        `val_loss`; `epochs`; `seconds`; `selected_epoch`; `stopped_early`; `out_after`, the rounds
-        of a race after which it was not to be trained; `failure`; `arch` (JSON); `right`, which
-        validation images it was right about (see `budgetnas.study.right`). What a trial has not
-        got is missing.
+        it, its own or its twin's; `params` and `macs`; `val_accuracy` and
+        `val_balanced_accuracy` in [0, 1]; `val_loss`; `epochs`; `seconds`; `selected_epoch`;
+        `stopped_early`; `out_after`, the rounds of a race after which it was not to be trained;
+        `failure`; `arch` (JSON); `right`, which validation images it was right about (see
+        `budgetnas.study.right`). What a trial has not got is missing.
     """
     found = _Found(config, trials)
     rows = [
@@ -139,12 +143,12 @@ def _drawn(trial: FrozenTrial) -> str:
 def curve_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFrame:
     """List every epoch of every trained trial, and of each duplicate in a grid those of its twin.
 
-    Of a trial that an older version has trained, only validation accuracy is known.
+    Of a trial without curves only the study's metric is known, which it has reported.
 
     Returns:
         A row an epoch: `cell`, `configuration`, `seed`, `trial`, `epoch` (from 1), `lr`,
         `train_loss`, `train_accuracy` (on augmented images, in [0, 1]), `val_loss`,
-        `val_accuracy`.
+        `val_accuracy`, `val_balanced_accuracy`.
     """
     found = _Found(config, trials)
     rows = [
@@ -152,7 +156,7 @@ def curve_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
         for trial in found.trials
         if kind_of(measured := found.measured(trial)) is Kind.TRAINED
         for known in [found.configuration(trial)]
-        for number, epoch in _epochs(measured)
+        for number, epoch in _epochs(measured, attribute_of(config.metric))
     ]
     columns = ["cell", "configuration", "seed", "trial", "epoch", *CURVES]
     table = pd.DataFrame(rows, columns=columns)
@@ -161,11 +165,11 @@ def curve_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
     return table
 
 
-def _epochs(trial: FrozenTrial) -> list[tuple[int, dict[str, float]]]:
+def _epochs(trial: FrozenTrial, reported_as: str) -> list[tuple[int, dict[str, float]]]:
     curves: dict[str, Sequence[float]] | None = trial.user_attrs.get("curves")
     if not curves:
         reported = sorted(trial.intermediate_values.items())
-        return [(number, {"val_accuracy": value}) for number, value in reported]
+        return [(number, {reported_as: value}) for number, value in reported]
     lists = [curves[name] for name in CURVES]
     return [
         (number, dict(zip(CURVES, values, strict=True)))

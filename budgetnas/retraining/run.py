@@ -46,6 +46,7 @@ from budgetnas.retraining.selection import Part, evaluated_part, selection_probl
 from budgetnas.space import Overrides
 from budgetnas.spec import Spec, parse_json, read_text
 from budgetnas.study.config import begun_with
+from budgetnas.study.metric import DEFAULT_METRIC, Metric
 from budgetnas.train.checkpoint import read_tensors
 from budgetnas.train.evaluate import Normalizer
 
@@ -79,6 +80,8 @@ class RunConfig(Spec):
     """How pictures of more than 8 bits become 8; None if the training part had none."""
     select: str = "last"
     """Whose weights are kept: last, best-val or best-test; see `selection`."""
+    metric: Metric = DEFAULT_METRIC
+    """By what best-val and best-test tell the best epoch."""
     test_curves: bool = False
     """Evaluate the test part after every epoch, as best-test does in any case."""
     mean: tuple[float, ...]
@@ -161,6 +164,10 @@ class RunResult:
     """Share right on the test part, in [0, 1], with the selected epoch's weights."""
     test_balanced_accuracy: float
     """Mean over the test part's classes of the share right, in [0, 1]."""
+    test_largest_class: float
+    """Share of the test part that the largest class has: the accuracy of guessing nothing else."""
+    test_unequal: bool
+    """Whether classes are so unequal there that it should be known beside every accuracy."""
     test_loss: float
     """Mean cross-entropy on the test part."""
     test_selected: bool

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from budgetnas._version import __version__
 from budgetnas.arch import (
     Budget,
@@ -82,6 +84,7 @@ def facts_of(images: ImageSet, parts: Split) -> DataFacts:
     """Take down what the data turned out to be."""
     described = describe_split(parts)
     repeated = images.copies
+    counts = torch.bincount(images.labels[parts.val], minlength=len(images.classes))
     return DataFacts(
         channels=images.channels,
         classes=images.classes,
@@ -93,6 +96,7 @@ def facts_of(images: ImageSet, parts: Split) -> DataFacts:
         ambiguous=repeated.ambiguous,
         depth=images.depth,
         own_validation=images.validation is not None,
+        val_counts=tuple(counts.tolist()),
     )
 
 
@@ -116,6 +120,7 @@ def begin(
         train_samples=plan.train_samples if facts.train == plan.train_samples else None,
         pruner=plan.pruner,
         storage=redacted(storage) if storage else None,
+        metric=plan.metric,
         select=plan.select,
         confusion=plan.confusion,
         about=plan.about.changed(adapted="; ".join(notices) or None),

@@ -10,6 +10,7 @@ from budgetnas.recipe import Numerics
 
 if TYPE_CHECKING:
     from budgetnas.study.config import StudyConfig
+    from budgetnas.study.metric import Metric
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,8 @@ class Conditions:
 
     definition: dict[str, Any]
     """Everything that its trials depend on."""
+    metric: "Metric"
+    """What trials are compared by."""
     best: bool
     """Whether a trial counts by its best epoch, not by its last."""
     confusion: bool
@@ -29,4 +32,4 @@ class Conditions:
     def of(cls, config: "StudyConfig") -> Self:
         """Take them from what defines a study."""
         best = config.select == "best"
-        return cls(config.definition(), best, config.confusion, config.numerics)
+        return cls(config.definition(), config.metric, best, config.confusion, config.numerics)

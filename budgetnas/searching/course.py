@@ -8,11 +8,19 @@ from torch import Tensor
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.searching.conditions import Conditions
+from budgetnas.study.metric import attribute_of
 from budgetnas.study.right import RIGHT, packed
 from budgetnas.train.engine import Epoch
 
-CURVES = ("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy")
+CURVES = (
+    "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy",
+)  # fmt: skip
 """What is kept of every epoch."""
+
+Row: TypeAlias = dict[str, float]
+"""Those of one epoch."""
+KEPT = ("val_accuracy", "val_balanced_accuracy", "val_loss")
+"""What a trial's attributes say of the epoch that counts."""
 
 Tensors: TypeAlias = dict[str, Tensor]
 
@@ -21,50 +29,51 @@ class Course:
     """The epochs of a trial so far."""
 
     def __init__(self, conditions: Conditions, val: ImageSet) -> None:
-        self._best = conditions.best
+        self._best, self._measure = conditions.best, attribute_of(conditions.metric)
         self._val = val
         self._keeps_confusion = conditions.confusion
-        self._rows: list[list[float]] = []
-        self._selected = torch.zeros(4, dtype=torch.float64)  # epoch, accuracy, balanced, loss
+        self._rows: list[Row] = []
+        self._selected = 0
         self._confusion = torch.empty(0, dtype=torch.int64)
         self._right = torch.empty(0, dtype=torch.bool)
 
     def add(self, epoch: Epoch) -> None:
-        """Take an epoch down; of equally accurate ones, the lower loss, then the first counts."""
-        measured = (epoch.val_accuracy, epoch.val_balanced_accuracy, epoch.val_loss)
-        accuracy, balanced, loss = measured
-        assert accuracy is not None, "trials are validated"
-        assert balanced is not None, "trials are validated"
-        assert loss is not None, "trials are validated"
-        self._rows.append([epoch.lr, epoch.train_loss, epoch.train_accuracy, loss, accuracy])
-        _, best, _, least = self._selected.tolist()
-        better = epoch.number == 1 or (accuracy, -loss) > (best, -least)
-        if self._best and not better:
+        """Take an epoch down; of equally good ones, the lower loss, then the first counts."""
+        self._rows.append({name: getattr(epoch, name) for name in CURVES})
+        if self._best and self._selected and not self._is_better():
             return
-        self._selected = torch.tensor(
-            [epoch.number, accuracy, balanced, loss], dtype=torch.float64
-        )
+        self._selected = epoch.number
         assert epoch.val_predictions is not None, "trials are validated"
         if self._keeps_confusion:
             self._confusion = _confusion(self._val, epoch.val_predictions)
         self._right = epoch.val_predictions == self._val.labels.cpu()
 
+    def _is_better(self) -> bool:
+        """Say whether the last epoch is better than the one that was selected."""
+        (new, least), (best, loss) = (
+            (row[self._measure], row["val_loss"])
+            for row in (self._rows[-1], self._rows[self._selected - 1])
+        )
+        return (new, -least) > (best, -loss)
+
     @property
-    def accuracy(self) -> float:
-        """The validation accuracy that counts, in [0, 1]."""
-        return float(self._selected[1])
+    def last(self) -> float:
+        """The study's metric after the last epoch, in [0, 1]."""
+        return self._rows[-1][self._measure]
+
+    @property
+    def value(self) -> float:
+        """The study's metric after the epoch that counts, in [0, 1]."""
+        return self._rows[self._selected - 1][self._measure]
 
     def attributes(self) -> dict[str, object]:
         """Return what the trial's storage shall say, the selected epoch's accuracy among it."""
-        epoch, accuracy, balanced, loss = self._selected.tolist()
-        columns = zip(CURVES, zip(*self._rows, strict=True), strict=True)
+        selected = self._rows[self._selected - 1]
         attributes: dict[str, object] = {
-            "val_accuracy": accuracy,
-            "val_balanced_accuracy": balanced,
-            "val_loss": loss,
+            **{name: selected[name] for name in KEPT},
             "epochs": len(self._rows),
-            "selected_epoch": int(epoch),
-            "curves": {name: list(values) for name, values in columns},
+            "selected_epoch": self._selected,
+            "curves": {name: [row[name] for row in self._rows] for name in CURVES},
             RIGHT: packed(self._right.numpy()),
         }
         if self._keeps_confusion:
@@ -74,8 +83,8 @@ class Course:
     def tensors(self) -> Tensors:
         """Return all of it, to be kept."""
         return {
-            "rows": torch.tensor(self._rows, dtype=torch.float64),
-            "selected": self._selected,
+            "rows": torch.tensor([list(r.values()) for r in self._rows], dtype=torch.float64),
+            "selected": torch.tensor(self._selected),
             "confusion": self._confusion,
             "right": self._right,
         }
@@ -83,9 +92,11 @@ class Course:
     def load(self, tensors: Tensors, epochs: int) -> None:
         """Continue what was kept after so many epochs."""
         rows, selected, confusion, right = (tensors[name] for name in self.tensors())
-        if rows.shape != (epochs, len(CURVES)) or selected.shape != (4,):
+        number = int(selected) if selected.shape == () else 0
+        if rows.shape != (epochs, len(CURVES)) or not 1 <= number <= epochs:
             raise InputError("it must have the measurements of each of its epochs")
-        self._rows, self._selected = rows.tolist(), selected
+        self._rows = [dict(zip(CURVES, row, strict=True)) for row in rows.tolist()]
+        self._selected = number
         self._confusion, self._right = confusion, right
 
 

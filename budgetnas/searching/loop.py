@@ -166,7 +166,7 @@ class Loop:
         pruner = PRUNERS[self.config.pruner](self.config.recipe.epochs)
         if isinstance(pruner, Halving):
             facts = self.config.facts
-            pruner.guessing = lucky_guessing(len(facts.classes), facts.val)
+            pruner.guessing = lucky_guessing(facts.val_counts, self.config.metric)
         self.study.pruner = AmongKin(pruner, self.config)
         return self.study.ask()
 
@@ -233,8 +233,8 @@ class Loop:
         trial, epochs = running.trial, running.proposed.recipe.epochs
         self._tell_once(trained.notices)
         if trained.epoch not in running.reported:
-            trial.report(trained.accuracy, trained.epoch)
-        self.watch(EpochEnded(trial.number, trained.epoch, epochs, trained.accuracy))
+            trial.report(trained.measured, trained.epoch)
+        self.watch(EpochEnded(trial.number, trained.epoch, epochs, trained.measured))
         last = trained.epoch == epochs
         pruned = not last and running.resumed_at <= trained.epoch and trial.should_prune()
         if pruned or last:

@@ -9,6 +9,7 @@ from budgetnas.data import DataSource
 from budgetnas.recipe import Recipe
 from budgetnas.space import Proposal
 from budgetnas.study.config import About, DataFacts, Selection
+from budgetnas.study.metric import DEFAULT_METRIC, Metric
 
 
 class Settled(NamedTuple):
@@ -36,6 +37,7 @@ class Plan:
     budget: Budget
     pruner: str
     settle: Callable[[DataFacts], Settled]
+    metric: Metric = DEFAULT_METRIC
     select: Selection = "last"
     confusion: bool = False
     about: About = field(default_factory=About)

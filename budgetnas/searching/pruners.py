@@ -1,11 +1,13 @@
 """The pruners that a study may use, by name."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 from scipy.special import ndtri
+
+from budgetnas.study.metric import Metric, majority_share
 
 
 class Halving(BasePruner):
@@ -26,7 +28,7 @@ class Halving(BasePruner):
         Args:
             first: The epoch of the first one.
             factor: How many times as far the next one is, and which share passes: one in so many.
-            guessing: The accuracy that guessing has with some luck, in [0, 1].
+            guessing: What guessing measures with some luck, in [0, 1].
         """
         self._first, self._factor, self.guessing = first, factor, guessing
 
@@ -51,10 +53,23 @@ class Halving(BasePruner):
         return rung == step
 
 
-def lucky_guessing(classes: int, images: int) -> float:
-    """Return the accuracy that guessing exceeds on so many images in 1 of 40 cases only."""
-    p = 1 / classes
-    return p + float(ndtri(0.975)) * math.sqrt(p * (1 - p) / images)
+def lucky_guessing(counts: Sequence[int], metric: Metric) -> float:
+    """Return what of a metric guessing reaches, and exceeds in 1 of 40 cases only.
+
+    A class is guessed at random for each image, or the same one for all of them: the largest,
+    whose share that is of the accuracy. By `balanced` any class will do, and is right of one.
+
+    Args:
+        counts: Images of each class.
+        metric: What is measured of the guesses.
+    """
+    p, occurring = 1 / len(counts), [count for count in counts if count]
+    match metric:
+        case "accuracy":
+            always, each = majority_share(counts), 1 / sum(counts)
+        case "balanced":
+            always, each = 1 / len(occurring), sum(1 / n for n in occurring) / len(occurring) ** 2
+    return max(always, p + float(ndtri(0.975)) * math.sqrt(p * (1 - p) * each))
 
 
 # add yours here: a pruner from the number of epochs of a trial

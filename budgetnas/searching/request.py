@@ -12,6 +12,7 @@ from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.pruners import DEFAULT_PRUNER
 from budgetnas.space import DEFAULT_PROPOSAL, DEFAULT_SAMPLER, PROPOSALS, Fill, Free, Grid, Space
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
+from budgetnas.study.metric import DEFAULT_METRIC, Metric
 from budgetnas.study.place import budget_needed, default_name
 
 
@@ -38,6 +39,7 @@ class SearchRequest:
     also: tuple[Budget, ...] | None = None
     proposal: str | None = None
     presets: bool | None = None
+    metric: Metric | None = None
 
     def proposed(self) -> Free | Fill:
         """Where networks shall come from."""
@@ -86,6 +88,7 @@ class SearchRequest:
             name, source, self.seed or 0, self.train_samples, at_most=False,
             budget=self.budget, pruner=self.pruner or DEFAULT_PRUNER, settle=settle,
             limits=self.limits or (), smaller=self.also or (),
+            metric=self.metric or DEFAULT_METRIC,
         )  # fmt: skip
 
     def require_same(self, began: StudyConfig) -> None:
@@ -108,6 +111,7 @@ class SearchRequest:
             "--space": (began.proposal.space, self.space),
             "--sampler": (began.proposal.sampler, self.sampler),
             "--pruner": (began.pruner, self.pruner),
+            "--metric": (began.metric, self.metric),
             "--seed": (began.seed, self.seed),
         }
         if self.recipe is not None:

@@ -143,7 +143,8 @@ class AskedRun:
         return Plan(
             self.name, self.data, file.seed, samples, at_most=quick is not None, budget=budget,
             pruner=file.search.pruner if file.search else "none", settle=settle,
-            select=file.select, confusion=file.confusion, about=self._about(samples),
+            metric=file.metric, select=file.select, confusion=file.confusion,
+            about=self._about(samples),
         )  # fmt: skip
 
     def _space(self) -> Space:

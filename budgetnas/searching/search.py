@@ -25,6 +25,7 @@ from budgetnas.searching.samplers import SAMPLERS, known
 from budgetnas.searching.work import Job, SearchResult, work
 from budgetnas.space import PROPOSALS, Space
 from budgetnas.study.config import StudyConfig, require_same, storage_url
+from budgetnas.study.metric import as_metric
 from budgetnas.study.place import budget_needed, config_path, study_folder, study_name
 from budgetnas.study.storage import check_storage, default_url, redacted, require_file
 from budgetnas.train.device import choose_device
@@ -53,6 +54,7 @@ def search(
     presets: bool | None = None,
     sampler: str | None = None,
     pruner: str | None = None,
+    metric: str | None = None,
     device: str = "auto",
     seed: int | None = None,
     timeout: float | None = None,
@@ -89,6 +91,8 @@ def search(
         presets: Whether the published networks that fit come first; they do by default.
         sampler: A name in `SAMPLERS`; random by default, which tpe was measured to tie with.
         pruner: A name in `PRUNERS`; halving by default.
+        metric: What trials are compared by: `accuracy`, the default, or `balanced`, the mean over
+            classes of the share that is right, where classes are unequal.
         device: auto, cpu, cuda or cuda:N.
         seed: What every random choice is derived from; 0 by default.
         timeout: Seconds after which the search stops at the next epoch.
@@ -122,6 +126,7 @@ def search(
         recipe_adapts=recipe is None or (isinstance(recipe, str) and recipe in RECIPES),
         sampler=None if sampler is None else known("sampler", sampler, dict(SAMPLERS)),
         pruner=None if pruner is None else known("pruner", pruner, dict(PRUNERS)),
+        metric=as_metric(metric),
         seed=seed,
         storage=storage,
     )

@@ -39,8 +39,8 @@ class Trained:
 
     epoch: int
     """Counted from 1."""
-    accuracy: float
-    """On the validation images, in [0, 1]."""
+    measured: float
+    """The study's metric on the validation images after this epoch, in [0, 1]."""
     value: float
     """The trial's, if it ends here."""
     attributes: dict[str, object]
@@ -152,8 +152,6 @@ def _epochs(conditions: Conditions, folder: Path, task: Task, assignment: Assign
 
 
 def _trained(epoch: Epoch, course: Course, seconds: float) -> Trained:
-    assert epoch.val_accuracy is not None, "trials are validated"
     return Trained(
-        epoch.number, epoch.val_accuracy, course.accuracy, course.attributes(), seconds,
-        epoch.notices,
-    )  # fmt: skip
+        epoch.number, course.last, course.value, course.attributes(), seconds, epoch.notices
+    )

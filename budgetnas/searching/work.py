@@ -31,6 +31,7 @@ from budgetnas.searching.workers import workers
 from budgetnas.searching.workers_auto import devices_of
 from budgetnas.space import Grid
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
+from budgetnas.study.metric import Metric
 from budgetnas.study.owned import owned_study
 from budgetnas.study.storage import default_url, redacted
 from budgetnas.study.trials import Best, Kind, kind_of, tally
@@ -64,6 +65,10 @@ class SearchResult:
     """Epochs that the trained trials were trained, of `epochs_in_full`."""
     epochs_in_full: int
     """Epochs that they would have been trained, had none been stopped early."""
+    metric: Metric
+    """What trials are compared by: the best one's value."""
+    largest_class: float | None
+    """The share of the validation images that the largest class has; null of equal classes."""
     stopped: Stopped
     """Why the search ended."""
     best: Best | None
@@ -229,6 +234,8 @@ def _result(study: optuna.Study, config: StudyConfig, url: str, stopped: Stopped
         storage=redacted(url),
         **asdict(tally(listed)),
         epochs_in_full=epochs_in_full(config, listed),
+        metric=config.metric,
+        largest_class=config.facts.largest_share,
         stopped=stopped,
         best=describe_best(listed),
     )

@@ -7,16 +7,18 @@ from pydantic import Field
 from budgetnas.recipe.recipe import Epochs
 from budgetnas.spec import Spec
 from budgetnas.study.finding import NOT_KNOWN, Finding
+from budgetnas.study.metric import DEFAULT_METRIC, Metric, title_of
 
-SEARCHES_BY = "validation accuracy"
-"""The criterion that a search ranks by, and a recommendation is for."""
+SEARCHES_BY = title_of(DEFAULT_METRIC)
+"""The criterion that a search ranks by, and a recommendation is for; by another metric, that."""
 
 LEAST_ARCHS = 5
 """Of fewer architectures, resampled, no interval says anything."""
 
 RULE = (
-    "recommended is the fewest epochs whose tau by validation accuracy has a 95 % interval above "
-    "0, and is not below the lower end of the highest tau's; none where the highest's reaches 0"
+    "recommended is the fewest epochs whose tau by what the search ranks by has a 95 % interval "
+    "above 0, and is not below the lower end of the highest tau's; none where the highest's "
+    "reaches 0"
 )
 """How `recommended` follows from the rows."""
 
@@ -54,10 +56,11 @@ class Row(Spec):
     criterion: str
     """What the architectures were ranked by."""
     tau: Estimate
-    """Kendall's tau-b between that ranking and the one by full validation accuracy, in [-1, 1]."""
+    """Kendall's tau-b between that ranking and the one by the full training's metric, in
+    [-1, 1]."""
     regret: Estimate
-    """Full validation accuracy, in [0, 1], that is lost where only the top k are trained in full:
-    the best of all less the best of those."""
+    """The full training's metric, in [0, 1], that is lost where only the top k are trained in
+    full: the best of all less the best of those."""
 
 
 class Calibration(Finding):
@@ -69,6 +72,8 @@ class Calibration(Finding):
     """The study's name."""
     version: str
     """The version of budgetnas that wrote it."""
+    metric: Metric = DEFAULT_METRIC
+    """What the search ranks by, on the validation images."""
     command: str
     """The command that made it, or goes on with it."""
     finished: bool
@@ -124,9 +129,8 @@ class Calibration(Finding):
 
     def _ranked(self) -> list[Row]:
         """The rows that a recommendation is made from."""
-        return [
-            row for row in self.rows if row.criterion == SEARCHES_BY and row.tau.value is not None
-        ]
+        by = title_of(self.metric)
+        return [row for row in self.rows if row.criterion == by and row.tau.value is not None]
 
     def _best(self) -> Row | None:
         """The candidate with the highest tau; of equals, the one with the fewest epochs."""

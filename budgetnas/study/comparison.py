@@ -26,7 +26,7 @@ class Compared(Spec):
     n: Count
     """The seeds that it was trained with."""
     mean: float | None
-    """Their mean validation accuracy, in [0, 1]."""
+    """Their mean of the study's metric on the validation images, in [0, 1]."""
     margin: float | None
     """Half the mean's 95 % interval over seeds."""
     difference: float | None
@@ -42,7 +42,7 @@ class Compared(Spec):
 
 
 class Part(Spec):
-    """What one thing gave: a mean validation accuracy less another one."""
+    """What one thing gave: a mean on the validation images less another one."""
 
     name: str
     """What gave it: the recipe, the architecture, the search."""

@@ -16,6 +16,7 @@ from budgetnas.files import write_atomic
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.space import Proposal
 from budgetnas.spec import Maybe, Spec, read_toml
+from budgetnas.study.metric import DEFAULT_METRIC, Metric, unequal_share
 from budgetnas.study.place import config_path, study_name
 from budgetnas.study.storage import default_url, hides_password
 
@@ -35,6 +36,8 @@ class DataFacts(Spec):
     """Images that trials train on."""
     val: Count
     """Images that trials are compared on."""
+    val_counts: tuple[Count, ...]
+    """How many of those each class has, in the order of the labels."""
     split: str
     """Digest of which images are which."""
     copies: Count = 0
@@ -45,6 +48,11 @@ class DataFacts(Spec):
     """How pictures of more than 8 bits became 8; if absent, there was none."""
     own_validation: bool = False
     """Whether the data has images to validate on; else a tenth of each class is split off."""
+
+    @property
+    def largest_share(self) -> float | None:
+        """The largest class's share of the validation images; None where classes are equal."""
+        return unequal_share(self.val_counts)
 
 
 class About(Spec):
@@ -85,8 +93,11 @@ class StudyConfig(Spec):
     """Which of Optuna's pruners stops hopeless trials."""
     storage: Maybe[str] = None
     """SQLAlchemy URL without its password; if absent, study.db beside this file."""
+    metric: Metric = DEFAULT_METRIC
+    """What trials are compared by, and a trial's value: `accuracy` is the share of the validation
+    images that is right, `balanced` the mean over classes of that share."""
     select: Selection = "last"
-    """A trial's value is the validation accuracy after its last epoch, or its best one."""
+    """A trial's value is the metric after its last epoch, or its best one."""
     confusion: bool = False
     """Keep which class is taken for which, of each trial's validation images."""
     about: About = About()

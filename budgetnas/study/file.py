@@ -33,6 +33,7 @@ from budgetnas.space.grid import Seeds
 from budgetnas.spec import Maybe, Spec, all_of, overlay, printable, read_toml, shorten
 from budgetnas.study.config import Selection
 from budgetnas.study.file_tables import AxisFile, Changes, Data, Quick, SearchFile, Time
+from budgetnas.study.metric import DEFAULT_METRIC, Metric
 from budgetnas.study.network import Network, network_table
 from budgetnas.study.place import STUDIES, asks, config_path, study_folder
 from budgetnas.study.quick import quick_cells, quick_recipe
@@ -78,6 +79,8 @@ class StudyFile(Spec):
     """How: a named recipe, or a table of what differs from its `base`."""
     arch: str | dict[str, Any] = "efficient-resnet"
     """Which network: a preset, or a table of `Network`."""
+    metric: Metric = DEFAULT_METRIC
+    """What trainings are compared by: `accuracy`, or `balanced`, where classes are unequal."""
     select: Selection = "last"
     """A training counts by its last epoch, or by its best on the validation images."""
     confusion: bool = False

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial
 
-from budgetnas.study.trials import best_trial, best_trials
+from budgetnas.study.metric import Metric
+from budgetnas.study.trials import best_trial, best_trials, measured
 
 
 @dataclass(frozen=True)
@@ -17,23 +18,26 @@ class Step:
     params: int
     """Trainable parameters."""
     value: float
-    """Validation accuracy, in [0, 1]."""
+    """Its metric on the validation images, in [0, 1]."""
     gain: float | None
     """Accuracy gained over the network before it for each 100,000 parameters more; None of the
     first."""
 
 
-def best_within(trials: Iterable[FrozenTrial], params: int) -> FrozenTrial | None:
+def best_within(
+    trials: Iterable[FrozenTrial], params: int, metric: Metric | None = None
+) -> FrozenTrial | None:
     """Find the best completed trial of at most so many parameters; of equals, the smallest."""
-    return best_trial(trial for trial in trials if trial.user_attrs.get("params", 0) <= params)
+    within = (trial for trial in trials if trial.user_attrs.get("params", 0) <= params)
+    return best_trial(within, metric)
 
 
-def front(trials: Iterable[FrozenTrial]) -> Sequence[Step]:
+def front(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> Sequence[Step]:
     """List the completed trials that are better than every one of as few parameters or fewer."""
-    ordered = sorted(best_trials(trials), key=lambda t: (t.user_attrs["params"], -(t.value or 0)))
+    known = [(measured(t, metric) or 0.0, t) for t in best_trials(trials, metric=metric)]
     steps: list[Step] = []
-    for trial in ordered:
-        value, params = trial.value or 0.0, trial.user_attrs["params"]
+    for value, trial in sorted(known, key=lambda pair: (pair[1].user_attrs["params"], -pair[0])):
+        params = trial.user_attrs["params"]
         if not steps:
             steps.append(Step(trial.number, params, value, None))
         elif value > steps[-1].value:

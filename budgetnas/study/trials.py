@@ -23,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from budgetnas.arch import COSTS, Arch
 from budgetnas.errors import InputError
 from budgetnas.space.grid import SEED, Grid
+from budgetnas.study.metric import Metric, attribute_of
 
 
 class Kind(StrEnum):
@@ -149,6 +150,27 @@ def check_trials(trials: Sequence[FrozenTrial]) -> None:
             raise ValueError(f"trial {place} was completed without a value")
 
 
+def measured(trial: FrozenTrial, metric: Metric | None = None) -> float | None:
+    """Return what a completed trial measured; None of one that was not completed.
+
+    Args:
+        trial: Any of a study's.
+        metric: By which number; the study's own, which is the trial's value, by default.
+
+    Raises:
+        InputError: If that is not known of the trial.
+    """
+    if trial.state is not TrialState.COMPLETE or metric is None:
+        return trial.value
+    found = trial.user_attrs.get(attribute_of(metric))
+    if not isinstance(found, float | int):
+        raise InputError(
+            f"every completed trial must have {attribute_of(metric)} to be compared by "
+            f"{metric}, trial {trial.number} has none"
+        )
+    return float(found)
+
+
 @dataclass(frozen=True)
 class Best:
     """The best trial of a study."""
@@ -156,7 +178,7 @@ class Best:
     number: int
     """The trial's."""
     value: float
-    """Its validation accuracy, in [0, 1]."""
+    """Its metric on the validation images, in [0, 1]."""
     params: int
     """Trainable parameters."""
     arch: dict[str, Any]
@@ -209,13 +231,15 @@ def trainings_left(grid: Grid, trials: Iterable[FrozenTrial]) -> int:
     return max(0, grid.size - sum(kind_of(trial) is not Kind.OPEN for trial in proposed))
 
 
-def best_trial(trials: Iterable[FrozenTrial]) -> FrozenTrial | None:
-    """Find the completed trial with the highest validation accuracy; of equals, the smallest."""
-    return next(iter(best_trials(trials)), None)
+def best_trial(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> FrozenTrial | None:
+    """Find the completed trial of the highest metric; of equals, the smallest."""
+    return next(iter(best_trials(trials, metric=metric)), None)
 
 
-def best_trials(trials: Iterable[FrozenTrial], most: int | None = None) -> list[FrozenTrial]:
-    """List completed trials, the best first: by validation accuracy; of equals, the smallest.
+def best_trials(
+    trials: Iterable[FrozenTrial], most: int | None = None, metric: Metric | None = None
+) -> list[FrozenTrial]:
+    """List completed trials, the best first: by their metric; of equals, the smallest.
 
     Where configurations are trained with several seeds, it is the first trial of the one that is
     best in the mean, not the luckiest of all: of those with the most seeds, where some have
@@ -224,6 +248,7 @@ def best_trials(trials: Iterable[FrozenTrial], most: int | None = None) -> list[
     Args:
         trials: A study's.
         most: How many at most; None: all.
+        metric: By which number; the study's own by default.
     """
     repeats: dict[object, list[FrozenTrial]] = {}
     for trial in trials:
@@ -232,7 +257,7 @@ def best_trials(trials: Iterable[FrozenTrial], most: int | None = None) -> list[
     seeds = max(map(len, repeats.values()), default=0)
 
     def order(several: list[FrozenTrial]) -> tuple[float, int, int]:
-        mean = sum(trial.value or 0 for trial in several) / len(several)
+        mean = sum(measured(trial, metric) or 0 for trial in several) / len(several)
         return -mean, several[0].user_attrs["params"], several[0].number
 
     complete = (several for several in repeats.values() if len(several) == seeds)

@@ -23,7 +23,7 @@ from budgetnas.report.page import render
 from budgetnas.report.read import read_report
 from budgetnas.space import Free, Grid, Space
 from budgetnas.study.begun import BegunStudy
-from budgetnas.study.calibration import SEARCHES_BY, Calibration
+from budgetnas.study.calibration import Calibration
 from budgetnas.study.config import StudyConfig
 from tests.report.made import SMALL as ARCH
 from tests.report.made import config_of, grid_of
@@ -156,8 +156,8 @@ def test_only_a_search_has_a_space() -> None:
         calibrated_space(BegunStudy("made", Path("studies/made"), config, guessed=False))
 
 
-GOOD = Measured(val_accuracy=0.9, val_loss=0.2, train_losses=(1.0, 0.5))
-BAD = Measured(val_accuracy=0.5, val_loss=1.2, train_losses=(2.0, 1.5))
+GOOD = Measured(value=0.9, val_loss=0.2, train_losses=(1.0, 0.5))
+BAD = Measured(value=0.5, val_loss=1.2, train_losses=(2.0, 1.5))
 
 
 @pytest.mark.parametrize("name", CRITERIA)
@@ -172,7 +172,7 @@ def made_trainings(n: int, seeds: int) -> Trainings:
     """Accuracies that rise with the architecture, short and in full."""
     ways = [FULL, *short_trainings(1), *short_trainings(3)]
     return {
-        (f"{place}", way, seed): replace(GOOD, val_accuracy=place / 10)
+        (f"{place}", way, seed): replace(GOOD, value=place / 10)
         for place in range(n)
         for way in ways
         for seed in range(seeds)
@@ -185,13 +185,13 @@ def test_an_architecture_of_which_a_training_is_missing_is_left_out() -> None:
     networks = [f"{place}" for place in range(6)]
     measured = made_trainings(6, 2)
     del measured["5", "3 epochs", 1]
-    compared = compare(asked, networks, ways, measured, seed=0)
+    compared = compare(asked, networks, ways, measured, seed=0, metric="balanced")
     assert compared.networks == ("0", "1", "2", "3", "4")
     for row in compared.rows():
-        if row.criterion == SEARCHES_BY:
+        if row.criterion == "balanced validation accuracy":
             assert row.tau.model_dump() == {"value": 1, "low": 1, "high": 1}
             assert row.regret.model_dump() == {"value": 0, "low": 0, "high": 0}
         else:
             assert row.tau.value is None, "all losses are equal"
     del measured["4", FULL, 0]
-    assert compare(asked, networks, ways, measured, seed=0).rows() == ()
+    assert compare(asked, networks, ways, measured, seed=0, metric="balanced").rows() == ()

@@ -69,7 +69,8 @@ STUDY = StudyConfig(
     budget=Budget(limit=100_000),
     data=DataSource.choose("digits"),
     facts=DataFacts(
-        channels=1, classes=("a", "b"), fingerprint="0", train=10, val=2, split="0"
+        channels=1, classes=("a", "b"), fingerprint="0", train=10, val=2, split="0",
+        val_counts=(1, 1),
     ),
     numerics=Numerics(),
     recipe=RECIPES["full"],

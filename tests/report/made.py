@@ -33,9 +33,11 @@ def grid_of(axes: Mapping[str, Sequence[str]], archs: Sequence[Arch], seeds: int
 
 
 def config_of(proposal: Grid | Free | None = None, **fields: Any) -> StudyConfig:
+    val = fields.pop("val", VAL)
+    counts = fields.pop("val_counts", (val // 3, val // 3, val - 2 * (val // 3)))
     facts = DataFacts(
         channels=1, classes=("cat", "dog", "<b>"), fingerprint="f", train=1_000,
-        val=fields.pop("val", VAL), split="s",
+        val=sum(counts), split="s", val_counts=counts,
     )  # fmt: skip
     given: dict[str, Any] = {
         "name": "made", "version": "0", "seed": 0, "pruner": "none", "about": About(),
@@ -50,7 +52,8 @@ def trained(
 ) -> FrozenTrial:
     """A trial of a search."""
     said = {
-        **_costs(arch), "val_accuracy": accuracy, "val_loss": 0.5, "epochs": 2, "seconds": 3.0,
+        **_costs(arch), "val_accuracy": accuracy, "val_balanced_accuracy": accuracy / 2,
+        "val_loss": 0.5, "epochs": 2, "seconds": 3.0,
         "selected_epoch": 2, "curves": curves(accuracy), **more,
     }  # fmt: skip
     if stopped:
@@ -106,4 +109,5 @@ def curves(accuracy: float) -> dict[str, list[float]]:
     return {
         "lr": [0.1, 0.05], "train_loss": [2.0, 1.0], "train_accuracy": [0.2, 0.6],
         "val_loss": [1.5, 0.5], "val_accuracy": [accuracy / 2, accuracy],
+        "val_balanced_accuracy": [accuracy / 4, accuracy / 2],
     }  # fmt: skip

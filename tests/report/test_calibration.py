@@ -39,7 +39,7 @@ def test_a_calibrated_study_shows_the_table_the_figure_and_what_is_recommended()
     assert found.advice in said
     assert "3 15.0 % validation accuracy 0.60 (0.40 to 0.95) 2.00 (0.00 to 5.00)" in said
     assert "8 of 8 architectures of the study's space, from 100 to 900 parameters" in said
-    assert "Recommended is the fewest epochs whose tau by validation accuracy" in said
+    assert "Recommended is the fewest epochs whose tau by what the search ranks by" in said
     assert "Command: budgetnas calibrate" in said
 
 

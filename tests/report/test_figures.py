@@ -55,7 +55,7 @@ def test_bands_reach_from_the_lowest_seed_to_the_highest() -> None:
     assert last["low"].tolist() == [0.4, 0.2]
     assert last["high"].tolist() == [0.6, 0.8]
     assert last["n"].tolist() == [2, 2]
-    assert len(bands) == 2 * 4 * 2
+    assert len(bands) == 2 * 5 * 2
     figure = plot_curves(bands, train=True)
     assert len(figure.data) == 2 * 4 * 2, "a line and a band in each of four panels"
     assert len(plot_curves(bands).data) == 2 * 2 * 2

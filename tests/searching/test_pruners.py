@@ -1,11 +1,13 @@
 """Stopping early: who passes a rung, and where a rung tells nothing."""
 
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
 from scipy.stats import binom
 
 from budgetnas.searching.pruners import Halving, lucky_guessing
+from budgetnas.study.metric import Metric
 
 
 def judged(pruner: Halving, values: list[float], step: int = 1) -> list[bool]:
@@ -32,7 +34,26 @@ def test_a_rung_where_the_best_third_only_guesses_stops_nobody() -> None:
     assert judged(pruner, [0.14, 0.3, 0.09]) == [False, False, True]
 
 
-@pytest.mark.parametrize(("classes", "images"), [(10, 145), (10, 5_000), (2, 100), (100, 5_000)])
-def test_how_good_guessing_may_look(classes: int, images: int) -> None:
-    exceeded = binom.sf(lucky_guessing(classes, images) * images, images, 1 / classes)
+@pytest.mark.parametrize("metric", ["accuracy", "balanced"])
+@pytest.mark.parametrize(("classes", "images"), [(10, 150), (10, 5_000), (2, 100), (100, 5_000)])
+def test_how_good_guessing_may_look(classes: int, images: int, metric: Metric) -> None:
+    bound = lucky_guessing([images // classes] * classes, metric)
+    exceeded = binom.sf(bound * images, images, 1 / classes)
     assert exceeded == pytest.approx(0.025, abs=0.015)
+
+
+def test_of_unequal_classes_always_the_largest_is_a_guess() -> None:
+    assert lucky_guessing([900, 60, 40], "accuracy") == 0.9
+
+
+@pytest.mark.parametrize("counts", [[900, 60, 40], [300, 300, 400], [15, 1, 1], [40, 0, 40]])
+def test_what_guessing_reaches_balanced_is_what_a_simulation_says(counts: list[int]) -> None:
+    generator = np.random.default_rng(0)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    guesses = generator.integers(len(counts), size=(5_000, len(labels)))
+    recalls = [(guesses[:, labels == c] == c).mean(axis=1) for c in np.unique(labels)]
+    exceeded = (np.mean(recalls, axis=0) > lucky_guessing(counts, "balanced")).mean()
+    assert exceeded < 0.08, "few images move in large steps"
+    assert lucky_guessing(counts, "balanced") >= 1 / len(recalls), "always the same class"
+    if min(counts) >= 40:
+        assert exceeded == pytest.approx(0.025, abs=0.01)

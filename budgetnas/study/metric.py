@@ -1,0 +1,85 @@
+"""By which number networks are compared, and what guessing reaches of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from budgetnas.errors import InputError
+
+Metric: TypeAlias = Literal["accuracy", "balanced"]
+
+DEFAULT_METRIC: Metric = "accuracy"
+
+UNEQUAL = 1.2
+"""Classes are unequal where the largest has so many times its share of the images, or more."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a metric is called."""
+
+    attribute: str
+    """The attribute of a trial that has it, and a column of its curves."""
+    title: str
+    """For people."""
+
+
+# add yours here
+METRICS: dict[Metric, Meaning] = {
+    # the share of the images that is right
+    "accuracy": Meaning("val_accuracy", "validation accuracy"),
+    # the mean over classes of the share that is right: each counts alike, however few its images
+    "balanced": Meaning("val_balanced_accuracy", "balanced validation accuracy"),
+}
+
+
+def attribute_of(metric: Metric) -> str:
+    """Name the attribute of a trial that has a metric."""
+    return METRICS[metric].attribute
+
+
+def title_of(metric: Metric) -> str:
+    """Name a metric for people."""
+    return METRICS[metric].title
+
+
+def as_metric(name: str | None) -> Metric | None:
+    """Look up a metric by its name.
+
+    Raises:
+        InputError: With the names that are known.
+    """
+    if name is None:
+        return None
+    for known in METRICS:
+        if name == known:
+            return known
+    raise InputError(f"--metric: unknown metric {name!r}, known: {', '.join(METRICS)}")
+
+
+def majority_share(counts: Sequence[int]) -> float:
+    """Return the share of the largest class: what is right if nothing else is ever guessed.
+
+    Args:
+        counts: Images of each class.
+    """
+    return max(counts) / sum(counts)
+
+
+def unequal_share(counts: Sequence[int]) -> float | None:
+    """Return the largest class's share where classes are unequal, so that it should be known.
+
+    Args:
+        counts: Images of each class.
+    """
+    share = majority_share(counts)
+    return share if share * len(counts) >= UNEQUAL else None
+
+
+def beside_largest(share: float | None) -> str:
+    """Say beside an accuracy what guessing the largest class reaches; nothing of equal classes.
+
+    Args:
+        share: From `unequal_share`.
+    """
+    return "" if share is None else f" (largest class: {share:.2%})"
