@@ -23,6 +23,7 @@ from budgetnas.cli.options import (
     SeedOption,
     StorageOption,
     StudyOption,
+    metric_name,
     path,
 )
 from budgetnas.errors import InputError
@@ -56,6 +57,15 @@ def retrain(
             help="Keep the weights of the epoch that is last (default), best-val (on your "
             "validation part or a tenth of the training images, held out) or best-test "
             "(on the test set: test-selected).",
+        ),
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            parser=metric_name,
+            metavar="NAME",
+            help="By what best-val and best-test tell the best epoch: accuracy, or balanced, the "
+            "mean over classes of the share that is right; the study's unless given.",
         ),
     ] = None,
     test_curves: Annotated[
@@ -114,7 +124,8 @@ def retrain(
     options: dict[str, Any] = {
         "study": study, "storage": storage, "dataset": dataset, "data_dir": data_dir,
         "image_size": image_size, "fit": fit, "background": background, "epochs": epochs,
-        "recipe": recipe, "seed": seed, "select": select, "test_curves": test_curves,
+        "recipe": recipe, "seed": seed, "select": select, "metric": metric,
+        "test_curves": test_curves,
         "compiled": compiled, "resume": resume, "out": out, "device": device, "watch": watch,
     }  # fmt: skip
     try:

@@ -24,6 +24,7 @@ from budgetnas.retraining.target import Target
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import require_same
 from budgetnas.study.drawn import fitted_recipe
+from budgetnas.study.metric import DEFAULT_METRIC, Metric
 from budgetnas.study.place import STUDIES, config_path
 from budgetnas.train.compiled import worth_compiling
 from budgetnas.train.engine import check_schedule, recipe_statistics
@@ -48,6 +49,8 @@ class RetrainRequest:
     seed: int | None
     select: str | None
     test_curves: bool
+    metric: Metric | None = None
+    """By what the best epoch is told; the study's by default."""
     compiled: bool = False
     """Whether torch.compile shall be tried, and used where it is faster."""
 
@@ -100,6 +103,7 @@ class RetrainRequest:
             "--seed": (began.seed, self.seed),
             "--recipe": (began.recipe, self._recipe_again(began)),
             "--select": (began.select, self.select),
+            "--metric": (began.metric, self.metric),
             "--test-curves": (began.test_selected, self.test_curves or None),
         }
         given = {name: both for name, both in options.items() if both[1] is not None}
@@ -157,6 +161,7 @@ def begin(
         fingerprint=images.fingerprint(),
         depth=images.depth,
         select=select,
+        metric=asked.metric or (origin.config.metric if origin else DEFAULT_METRIC),
         test_curves=asked.test_curves,
         mean=statistics.mean,
         std=statistics.std,

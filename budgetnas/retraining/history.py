@@ -11,6 +11,7 @@ import torch
 from budgetnas.errors import InputError
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.selection import SELECTIONS
+from budgetnas.study.metric import attribute_of
 from budgetnas.train.engine import Epoch, State
 
 Row: TypeAlias = dict[str, float]
@@ -62,7 +63,12 @@ class History:
         if part := self.config.evaluated:
             assert epoch.val_loss is not None, "the engine was given what to evaluate"
             assert epoch.val_accuracy is not None, "as above"
-            row |= {f"{part}_loss": epoch.val_loss, f"{part}_accuracy": epoch.val_accuracy}
+            assert epoch.val_balanced_accuracy is not None, "as above"
+            row |= {
+                f"{part}_loss": epoch.val_loss,
+                f"{part}_accuracy": epoch.val_accuracy,
+                f"{part}_balanced_accuracy": epoch.val_balanced_accuracy,
+            }
         self.rows.append({name: row[name] for name in _columns(self.config)})
         if SELECTIONS[self.config.select] and self.selected == epoch.number:
             self.best = epoch.weights()
@@ -74,7 +80,8 @@ class History:
         part = SELECTIONS[self.config.select]
         if part is None:
             return len(self.rows)
-        best = max(self.rows, key=lambda row: (row[f"{part}_accuracy"], -row[f"{part}_loss"]))
+        measured = attribute_of(self.config.metric).replace("val_", f"{part}_")
+        best = max(self.rows, key=lambda row: (row[measured], -row[f"{part}_loss"]))
         return int(best["epoch"])
 
     def tensors(self) -> State:
@@ -93,13 +100,10 @@ def without_best(state: State) -> State:
 
 
 def _columns(config: RunConfig) -> list[str]:
-    measured = ("train", *([config.evaluated] if config.evaluated else []))
-    return [
-        "epoch",
-        "lr",
-        *(f"{part}_{what}" for part in measured for what in ("loss", "accuracy")),
-        "seconds",
-    ]
+    part = config.evaluated
+    names = ("loss", "accuracy", "balanced_accuracy")
+    evaluated = [f"{part}_{name}" for name in names] if part else []
+    return ["epoch", "lr", "train_loss", "train_accuracy", *evaluated, "seconds"]
 
 
 def _named(state: State, prefix: str) -> State:

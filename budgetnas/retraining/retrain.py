@@ -26,6 +26,7 @@ from budgetnas.retraining.selection import UPPER_BOUND, selection_problem
 from budgetnas.retraining.target import find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
 from budgetnas.study.begun import BegunStudy, find_begun
+from budgetnas.study.metric import as_metric
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
 from budgetnas.train.device import choose_device
 
@@ -47,6 +48,7 @@ def retrain(
     recipe: Recipe | str | dict[str, Any] | None = None,
     seed: int | None = None,
     select: str | None = None,
+    metric: str | None = None,
     test_curves: bool = False,
     compiled: bool = False,
     resume: bool = False,
@@ -77,6 +79,8 @@ def retrain(
             images, which is held out;
             `best-test` for the best on the test part itself, an upper bound, labelled
             test-selected.
+        metric: By what best-val and best-test tell the best epoch, `accuracy` or `balanced`; the
+            study's by default.
         test_curves: Evaluate the test part after every epoch, which makes the result test-selected
             whatever is selected.
         compiled: Train through torch.compile, if a measurement as the run begins says that the
@@ -109,6 +113,7 @@ def retrain(
         seed,
         select,
         test_curves,
+        as_metric(metric),
         compiled,
     )
     where = choose_device(device)

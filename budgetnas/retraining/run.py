@@ -164,10 +164,8 @@ class RunResult:
     """Share right on the test part, in [0, 1], with the selected epoch's weights."""
     test_balanced_accuracy: float
     """Mean over the test part's classes of the share right, in [0, 1]."""
-    test_largest_class: float
-    """Share of the test part that the largest class has: the accuracy of guessing nothing else."""
-    test_unequal: bool
-    """Whether classes are so unequal there that it should be known beside every accuracy."""
+    largest_class: float | None
+    """The share of the test images that the largest class has; null of equal classes."""
     test_loss: float
     """Mean cross-entropy on the test part."""
     test_selected: bool

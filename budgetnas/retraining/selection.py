@@ -11,9 +11,10 @@ best-test  all training images          the best epoch on the test    before the
 Where the data has a validation part of its own, best-val holds that out instead of the tenth, and
 the others train on it, too.
 
-The best epoch is the one of the highest accuracy; of several, the one of the lowest loss, then the
-earliest. `best-test` is what some papers do. What it finds is *test-selected*, and so is every
-result whose curves on the test part were seen: an upper bound, labelled so wherever it is shown.
+The best epoch is the one of the highest accuracy, or balanced accuracy (--metric); of several, the
+one of the lowest loss, then the earliest. `best-test` is what some papers do. What it finds is
+*test-selected*, and so is every result whose curves on the test part were seen: an upper bound,
+labelled so wherever it is shown.
 """
 
 from typing import Literal, TypeAlias

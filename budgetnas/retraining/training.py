@@ -20,6 +20,7 @@ from budgetnas.report.tables import confusion_table, per_class_table
 from budgetnas.retraining.history import History, without_best
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed
+from budgetnas.study.metric import unequal_share
 from budgetnas.train.checkpoint import Checkpoints, epochs_done, read_tensors, write_tensors
 from budgetnas.train.device import device_title, use_threads
 from budgetnas.train.engine import Epoch, State, train
@@ -183,6 +184,8 @@ class Retraining:
         config, arch = self.config, self.config.arch
         measured = self._measure(test, history.selected)
         self._write_tables(test, measured)
+        counts = torch.bincount(test.labels, minlength=len(test.classes))
+        largest_class = unequal_share(counts.tolist())
         last = history.rows[-1]
         if history.selected == len(history.rows):
             last = {"test_accuracy": measured.accuracy, "test_loss": measured.loss}
@@ -195,6 +198,7 @@ class Retraining:
             macs=count_macs(arch, config.data.image_size),
             test_accuracy=measured.accuracy,
             test_balanced_accuracy=measured.balanced_accuracy,
+            largest_class=largest_class,
             test_loss=measured.loss,
             test_selected=config.test_selected,
             select=config.select,

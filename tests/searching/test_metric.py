@@ -1,0 +1,206 @@
+"""What networks are compared by: of unequal classes, accuracy or the mean over classes."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from optuna.trial import FrozenTrial, TrialState
+from sklearn.metrics import balanced_accuracy_score
+
+from budgetnas.comparing.finalists import Finalists, finalists
+from budgetnas.data import DataSource
+from budgetnas.data.images import ImageSet
+from budgetnas.data.load import load_train
+from budgetnas.data.splits import split
+from budgetnas.errors import InputError
+from budgetnas.files import cache_folder
+from budgetnas.recipe import Numerics
+from budgetnas.retraining.retrain import retrain
+from budgetnas.retraining.run import RunConfig
+from budgetnas.searching.conditions import Conditions
+from budgetnas.searching.course import Course
+from budgetnas.searching.run_study import asked_run
+from budgetnas.searching.search import search
+from budgetnas.searching.work import SearchResult
+from budgetnas.space import Space
+from budgetnas.study.config import StudyConfig
+from budgetnas.study.metric import Metric, unequal_share
+from budgetnas.study.trials import best_trial
+from budgetnas.train.engine import Epoch
+from tests.conftest import Program
+from tests.report.made import trained
+from tests.retraining.runs import read_csv
+from tests.searching.small import trials_in
+from tests.unequal import make_folder
+
+NAME = "folder-unequal-12k"
+SPACE = Space.parse(
+    {
+        "arch": {"stages": 1, "width": [8, 12, 16], "depth": 1, "se": "none"},
+        "recipe": {"lr": [0.3, 0.02, 1e-6], "batch_size": 8},
+    }, "test",
+)  # fmt: skip
+SEARCH: dict[str, Any] = {
+    "dataset": "folder", "data_dir": "unequal", "image_size": 8, "space": SPACE, "epochs": 3,
+    "presets": False, "pruner": "none",
+}  # fmt: skip
+
+
+def run(trials: int = 4, **options: Any) -> SearchResult:
+    return search("12k", trials=trials, **SEARCH, **options)
+
+
+@pytest.fixture(scope="module")
+def _made(_measured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        shutil.copytree(_measured, cache_folder())
+        patched.chdir(folder)
+        make_folder(Path("unequal"))
+        run(metric="balanced")
+    return folder
+
+
+@pytest.fixture
+def balanced(_made: Path, _clean_folder: None) -> str:
+    """A search of four trials by balanced accuracy."""
+    shutil.copytree(_made, Path(), dirs_exist_ok=True)
+    return NAME
+
+
+def validation() -> ImageSet:
+    images = load_train(DataSource.choose("folder", "unequal", 8))
+    return images.take(split(images.labels, 0, groups=images.groups).val)
+
+
+def completed(study: str = NAME) -> list[FrozenTrial]:
+    return [trial for trial in trials_in(study) if trial.state is TrialState.COMPLETE]
+
+
+def measured(trials: list[FrozenTrial], name: str) -> list[float]:
+    return [trial.user_attrs[name] for trial in trials]
+
+
+def test_a_trials_value_and_what_it_reports_is_the_balanced_accuracy(balanced: str) -> None:
+    trials = completed()
+    values = [trial.value for trial in trials]
+    assert values == measured(trials, "val_balanced_accuracy")
+    assert values != measured(trials, "val_accuracy")
+    for trial in trials:
+        curve = trial.user_attrs["curves"]["val_balanced_accuracy"]
+        assert list(trial.intermediate_values.values()) == curve
+        assert trial.value == curve[-1], "the last epoch counts"
+    config = StudyConfig.read(Path("studies") / balanced)
+    assert (config.metric, config.facts.val_counts) == ("balanced", (15, 1, 1))
+    assert 'metric = "balanced"' in Path(f"studies/{balanced}/study.toml").read_text()
+
+
+def test_a_study_goes_on_by_the_metric_that_it_began_with(balanced: str, forked: Program) -> None:
+    with pytest.raises(InputError, match="--metric was balanced, now accuracy"):
+        run(metric="accuracy")
+    result = run()
+    assert (result.trained, result.metric, result.largest_class) == (4, "balanced", 15 / 17)
+    best = max(completed(), key=lambda trial: trial.value or 0)
+    assert result.best is not None
+    assert result.best.value == best.value
+    refused = forked("search", "--budget", "12k", "--metric", "f1", "--dataset", "digits")
+    assert refused.status == 2
+    assert "unknown metric 'f1', known: accuracy, balanced" in refused.err
+
+
+def test_best_ranks_by_either(balanced: str, forked: Program) -> None:
+    trials = completed()
+    for metric, name in (("accuracy", "val_accuracy"), ("balanced", "val_balanced_accuracy")):
+        found = forked("best", "--metric", metric, "--json").json()
+        assert found["metric"] == metric
+        assert found["best"]["value"] == max(measured(trials, name))
+        assert found["front"][-1]["value"] == max(measured(trials, name))
+    told = forked("best")
+    assert f"{max(t.value or 0 for t in trials):.2%} balanced validation accuracy" in told.out
+
+
+def test_a_trial_that_lacks_it_is_named() -> None:
+    trial = trained(7, 0.5)
+    del trial.user_attrs["val_balanced_accuracy"]
+    with pytest.raises(InputError, match=r"must have val_balanced_accuracy .* trial 7 has none"):
+        best_trial([trial], "balanced")
+
+
+def test_finalists_are_compared_by_the_searchs_metric(balanced: str) -> None:
+    found = compared()
+    assert (found.metric, found.largest_class) == ("balanced", 15 / 17)
+    trials = completed(found.study)
+    assert [t.value for t in trials] == measured(trials, "val_balanced_accuracy")
+    top = max(row.mean or 0 for row in found.rows)
+    assert top == pytest.approx(found.rows[0].mean)
+    with pytest.raises(InputError, match="--metric was balanced, now accuracy"):
+        compared(metric="accuracy")
+
+
+def compared(**options: Any) -> Finalists:
+    return finalists(NAME, top=2, seeds=2, epochs=2, recipe="short", **options)
+
+
+def test_finalists_may_be_chosen_by_another(balanced: str) -> None:
+    found = compared(metric="accuracy")
+    best = max(completed(), key=lambda trial: trial.user_attrs["val_accuracy"])
+    assert best.number in {row.trial for row in found.rows}
+    assert StudyConfig.read(Path("studies") / found.study).metric == "accuracy"
+
+
+def test_a_run_keeps_the_epoch_that_is_best_by_it(balanced: str) -> None:
+    result = retrain("best", select="best-val", epochs=6, recipe="short", study=balanced)
+    assert RunConfig.read(Path(result.run)).metric == "balanced"
+    rows = read_csv(Path(result.run, "metrics.csv"))
+    values = [float(row["val_balanced_accuracy"]) for row in rows]
+    assert values[result.selected_epoch - 1] == max(values)
+    predictions = read_csv(Path(result.run, "predictions.csv"))
+    labels, guesses = ([row[name] for row in predictions] for name in ("label", "prediction"))
+    score = balanced_accuracy_score(labels, guesses)
+    assert result.test_balanced_accuracy == pytest.approx(score)
+    assert result.largest_class == unequal_share([24, 10, 10]) == 24 / 44
+    assert json.loads(Path(result.run, "result.json").read_text())["largest_class"] == 24 / 44
+
+
+@pytest.mark.parametrize(("metric", "selected"), [("accuracy", 2), ("balanced", 3)])
+def test_the_best_epoch_of_a_trial_is_the_best_by_the_metric(
+    digits: ImageSet, metric: Metric, selected: int
+) -> None:
+    conditions = Conditions({}, metric, best=True, confusion=False, numerics=Numerics())
+    course, few = Course(conditions, digits.take(torch.arange(4))), torch.zeros(4).long()
+    measured = [(0.5, 0.3), (0.9, 0.4), (0.8, 0.6), (0.8, 0.6)]
+    for number, (accuracy, balanced) in enumerate(measured, start=1):
+        given: Any = (0.1, 1.0, 0.5, 0.7, accuracy, balanced, few, 1.0, (), None)
+        course.add(Epoch(number, *given))
+    attributes = course.attributes()
+    accuracy, balanced = measured[selected - 1]
+    assert attributes["selected_epoch"] == selected, "of equals the first"
+    assert attributes["val_accuracy"] == accuracy
+    assert attributes["val_balanced_accuracy"] == balanced
+    assert course.value == (balanced if metric == "balanced" else accuracy)
+    assert course.last == (0.6 if metric == "balanced" else 0.8)
+    again = Course(conditions, digits)
+    again.load(course.tensors(), len(measured))
+    assert again.attributes() == attributes
+
+
+def test_a_study_file_says_it() -> None:
+    folder = Path("studies/rates")
+    folder.mkdir(parents=True)
+    folder.joinpath("study.toml").write_text(
+        'question = "?"\ncommand = "x"\ntime = { cpu = "1 s", gpu = "1 s" }\n'
+        'metric = "balanced"\npresets = ["efficient-resnet"]\n'
+    )
+    assert asked_run("rates", False, None, None).plan().metric == "balanced"
+
+
+@pytest.mark.parametrize(
+    ("counts", "share"),
+    [([15, 1, 1], 15 / 17), ([10, 10, 10], None), ([65, 55], None), ([61, 39], 0.61)],
+)
+def test_where_classes_are_unequal(counts: list[int], share: float | None) -> None:
+    assert unequal_share(counts) == share
