@@ -159,7 +159,7 @@ def test_a_run_keeps_the_epoch_that_is_best_by_it(balanced: str) -> None:
     values = [float(row["val_balanced_accuracy"]) for row in rows]
     assert values[result.selected_epoch - 1] == max(values)
     predictions = read_csv(Path(result.run, "predictions.csv"))
-    labels, guesses = ([row[name] for row in predictions] for name in ("label", "prediction"))
+    labels, guesses = ([row[name] for row in predictions] for name in ("class", "prediction"))
     score = balanced_accuracy_score(labels, guesses)
     assert result.test_balanced_accuracy == pytest.approx(score)
     assert result.largest_class == unequal_share([24, 10, 10]) == 24 / 44
