@@ -1,6 +1,6 @@
 """`Recipe`: everything about a training but the network and the data."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -59,6 +59,10 @@ class Recipe(Spec):
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of each target that is spread evenly over the classes."""
+
+    class_weights: Annotated[Maybe[Literal["balanced"]], LeftOutUnset] = None
+    """"balanced": an image's loss is weighted by how rare its class is among the training images,
+    so that each class counts alike; the mean weight of an image is 1. "none": all count alike."""
 
     init: Init = Default()
     """How weights begin."""

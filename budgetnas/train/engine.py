@@ -36,7 +36,8 @@ class Epoch:
     lr: float
     """Learning rate of its last step."""
     train_loss: float
-    """Mean over the epoch's steps, on augmented and mixed images, with label smoothing."""
+    """Mean over the epoch's steps, on augmented and mixed images, with label smoothing and class
+    weights."""
     train_accuracy: float
     """Share right over the epoch's steps, on augmented images, in [0, 1].
 

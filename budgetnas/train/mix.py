@@ -30,13 +30,22 @@ class Target:
     share: Tensor | None = None
     """float32 [n], how much of each image shows its own label."""
 
-    def loss(self, logits: Tensor, smoothing: float) -> Tensor:
-        """Return the mean cross-entropy of logits [n, classes], the labels' by their shares."""
+    def loss(self, logits: Tensor, smoothing: float, weights: Tensor | None = None) -> Tensor:
+        """Return the mean cross-entropy of logits [n, classes], the labels' by their shares.
+
+        Args:
+            logits: Of the batch.
+            smoothing: Share of each target that is spread evenly over the classes.
+            weights: float32 [classes], what the loss of each label is multiplied by. The mean is
+                over images, not over weights as torch's own: which others are in a batch does not
+                change what an image counts, and an epoch's losses add up to the weighted set's.
+        """
         if self.others is None or self.share is None:
-            return F.cross_entropy(logits, self.labels, label_smoothing=smoothing)
+            if weights is None:
+                return F.cross_entropy(logits, self.labels, label_smoothing=smoothing)
+            return _losses(logits, self.labels, smoothing, weights).mean()
         own, other = (
-            F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
-            for labels in (self.labels, self.others)
+            _losses(logits, labels, smoothing, weights) for labels in (self.labels, self.others)
         )
         return torch.lerp(other, own, self.share).mean()
 
@@ -84,6 +93,24 @@ class Mixer:
     def _drawn(self, n: int, draws: Draws) -> Tensor:
         """Draw from the Beta distribution: float32 [n]."""
         return self._shares.index_select(0, draws.integers(n, 0, QUANTILES - 1))
+
+
+def _losses(logits: Tensor, labels: Tensor, smoothing: float, weights: Tensor | None) -> Tensor:
+    """Return the cross-entropy of each image, weighted by its label: [n]."""
+    losses = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="none")
+    return losses if weights is None else losses * weights.index_select(0, labels)
+
+
+def class_weights(labels: Tensor, classes: int) -> Tensor:
+    """Weight each class by how rare it is among these labels: float32 [classes].
+
+    It is n / (k n_c), with n images, n_c of the class, and k classes that occur; of one that does
+    not occur, 0. The mean over the images is 1.
+    """
+    counts = torch.bincount(labels, minlength=classes).double()
+    occurs = counts > 0
+    weights = counts.sum() / (occurs.sum() * counts.clamp(min=1))
+    return (weights * occurs).float()
 
 
 def beta_quantiles(alpha: float) -> Tensor:

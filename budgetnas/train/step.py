@@ -16,7 +16,7 @@ from budgetnas.train.augment import Draws, augment
 from budgetnas.train.averaging import Average, Lookahead
 from budgetnas.train.capture import Recorder
 from budgetnas.train.evaluate import Normalizer, autocast
-from budgetnas.train.mix import Mixer, Target
+from budgetnas.train.mix import Mixer, Target, class_weights
 from budgetnas.train.optim import clip_gradients
 from budgetnas.train.rates import Rates
 from budgetnas.train.sharpness import Sharpness
@@ -51,6 +51,9 @@ class Steps:
         self.average = Average(model, recipe.average, steps) if recipe.average else None
         self.sharpness = Sharpness(model, recipe.sharpness, steps) if recipe.sharpness else None
         self._mix = Mixer(recipe.mix, device)
+        self._weights = None
+        if recipe.class_weights:
+            self._weights = class_weights(images.labels, len(images.classes))
         self._forward: Callable[[Tensor], Tensor] = model
         if numerics.compiled:
             # one network of one shape: what was compiled before in this process would count to
@@ -166,7 +169,7 @@ class Steps:
         with autocast(self.numerics, self.device):
             logits = forward(inputs)
         logits = logits.float()
-        loss = target.loss(logits, self.recipe.label_smoothing)
+        loss = target.loss(logits, self.recipe.label_smoothing, self._weights)
         self.rates.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach(), logits.detach()

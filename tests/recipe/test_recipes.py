@@ -79,13 +79,17 @@ def test_a_file_changes_any_field() -> None:
 
 def test_later_options_are_written_only_where_they_are_set() -> None:
     """Or every training from before them would get another digest, and be done again."""
-    assert not {"mix", "sharpness"} & RECIPES["full"].model_dump().keys()
-    text = 'mix = { name = "cutmix" }\nsharpness = { adaptive = true }\n'
+    assert not {"mix", "sharpness", "class_weights"} & RECIPES["full"].model_dump().keys()
+    text = (
+        'mix = { name = "cutmix" }\nsharpness = { adaptive = true }\nclass_weights = "balanced"\n'
+    )
     recipe = load_recipe(write(f'base = "full"\n{text}augment = [{{ name = "trivial" }}]\n'))
     assert (recipe.mix, recipe.sharpness) == (CutMix(), SAM(adaptive=True))
     assert recipe.augment == (TrivialAugment(),)
+    assert recipe.class_weights == "balanced"
     assert Recipe.parse(tomllib.loads(recipe.to_toml()), "again") == recipe
-    without = load_recipe(write('base = "full"\nmix = "none"\nsharpness = "none"\n'))
+    none = 'mix = "none"\nsharpness = "none"\nclass_weights = "none"\n'
+    without = load_recipe(write(f'base = "full"\n{none}'))
     assert without == RECIPES["full"]
 
 

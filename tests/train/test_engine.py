@@ -76,6 +76,7 @@ def test_batches_cover_every_image_once(images: int, batch: int) -> None:
         {"augment": [{"name": "crop"}, {"name": "trivial"}], "mix": {"name": "mixup"}},
         {"mix": {"name": "cutmix"}, "sharpness": {"last": 0.5}, "lookahead": {"k": 3}},
         {"sharpness": {"adaptive": True, "last": 1.0}, "average": {"every": 2}},
+        {"class_weights": "balanced", "mix": {"name": "mixup"}},
     ],
     ids=lambda changes: "+".join(changes) or "plain",
 )

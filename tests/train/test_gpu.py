@@ -64,6 +64,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"mix": {"name": "cutmix"}, "lookahead": {"k": 2}, "clip": {"name": "norm"}},
     {"sharpness": {"last": 0.5}, "average": {"every": 2}},
     {"sharpness": {"last": 1.0, "adaptive": True}},
+    {"class_weights": "balanced", "label_smoothing": 0.1},
     {"schedule": {"name": "OneCycleLR", "max_lr": 0.1}},
 ]
 

@@ -1,16 +1,18 @@
 """Mixup and CutMix: a loop over images, the distributions of what is drawn, and the loss."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import beta, kstest
+from sklearn.utils.class_weight import compute_class_weight
 from torch import Generator, Tensor
 
 from budgetnas.recipe.mix import CutMix, Mix, Mixup
 from budgetnas.train.augment import Draws
-from budgetnas.train.mix import Mixer, Target, beta_quantiles
+from budgetnas.train.mix import Mixer, Target, beta_quantiles, class_weights
 
 CPU = torch.device("cpu")
 MIXES: list[Mix] = [Mixup(alpha=0.2), Mixup(alpha=1), CutMix(), CutMix(alpha=0.3, probability=1)]
@@ -118,6 +120,50 @@ def test_the_loss_is_that_of_mixed_labels(seed: int, smoothing: float) -> None:
     assert torch.allclose(Target(labels, others, share).loss(logits, smoothing), expected)
     plain = F.cross_entropy(logits, labels, label_smoothing=smoothing)
     assert torch.equal(Target(labels).loss(logits, smoothing), plain)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60))
+def test_class_weights_are_scikit_learns(listed: list[int]) -> None:
+    labels = torch.tensor(listed)
+    weights = class_weights(labels, 6)
+    occurring = np.unique(listed)
+    expected = compute_class_weight("balanced", classes=occurring, y=np.array(listed))
+    assert weights[torch.from_numpy(occurring)].tolist() == pytest.approx(expected, rel=1e-6)
+    assert float(weights[labels].double().mean()) == pytest.approx(1)
+    assert weights[5] == 0, "of no image"
+
+
+@given(st.integers(0, 1000), st.floats(0, 0.5))
+def test_the_weighted_loss_is_the_mean_over_images(seed: int, smoothing: float) -> None:
+    generator = Generator().manual_seed(seed)
+    logits = torch.randn(7, 10, generator=generator)
+    labels, others = torch.randint(0, 10, (2, 7), generator=generator)
+    share, weights = torch.rand(7, generator=generator), torch.rand(10, generator=generator)
+    own, other = (
+        torch.stack([
+            weights[label] * F.cross_entropy(row, label, label_smoothing=smoothing)
+            for row, label in zip(logits, each, strict=True)
+        ])
+        for each in (labels, others)
+    )  # fmt: skip
+    plain = Target(labels).loss(logits, smoothing, weights)
+    assert torch.allclose(plain, own.mean())
+    mixed_loss = Target(labels, others, share).loss(logits, smoothing, weights)
+    assert torch.allclose(mixed_loss, (share * own + (1 - share) * other).mean(), atol=1e-6)
+    by_torch = F.cross_entropy(logits, labels, weights)  # divided by the weights of the batch
+    unsmoothed = Target(labels).loss(logits, 0, weights)
+    assert torch.allclose(unsmoothed, by_torch * weights[labels].mean(), atol=1e-6)
+
+
+def test_weighted_classes_pull_alike_however_many_images_they_have() -> None:
+    labels = torch.tensor([0] * 150 + [1] * 10 + [2] * 10)
+    pulls = []
+    for weights in (None, class_weights(labels, 3)):
+        logits = torch.zeros(3, requires_grad=True)
+        loss = Target(labels).loss(logits.expand(len(labels), 3), 0.1, weights)
+        pulls.append(*torch.autograd.grad(loss, logits))
+    assert pulls[0][0] < -0.4, "nearly all pull towards the largest class"
+    assert torch.allclose(pulls[1], torch.zeros(3), atol=1e-6)
 
 
 def test_the_label_that_an_image_shows_most_of_is_right() -> None:
