@@ -119,11 +119,16 @@ def describe(size: Size, until: float) -> str:
     if raced["winner"] is None:
         return unfinished(lines, "its finalists")
     base = find_begun(size.study)
-    winner, rule = chosen(base, base.trials(), None, "to compare")
-    plan = judged(size, Arch.from_json(winner.user_attrs["arch"]))
+    winner = chosen(base, base.trials(), None, "to compare")
+    plan = judged(size, Arch.from_json(winner.trial.user_attrs["arch"]))
     done = train(plan, dict(zip(words[::2], words[1::2], strict=True)).get("--data-dir"), 1, until)
     report = read_report(plan.name)
-    lines += ["", f"Winner: {rule}. {size.epochs} epochs each:", "", *judged_lines(report)]
+    lines += [
+        "",
+        f"Winner: trial {winner.trial.number}, {winner.rule}. {size.epochs} epochs each:",
+        "",
+        *judged_lines(report),
+    ]
     if report.left or done.stopped == "timeout":
         return unfinished(lines, "the comparison")
     return "\n".join([*lines, "", *asked_lines(report), ""])
@@ -206,7 +211,7 @@ def asked_lines(report: Report) -> list[str]:
         lines.append(
             f"- {what}: {100 * gain:+.2f} ± {100 * noise:.2f} points (asked: {100 * least:+.1f}): "
             f"{'reached' if gain >= least else 'not reached'}"
-            f"{', but a tie' if abs(gain) <= noise else ''}"
+            f"{', but not distinguished from 0' if abs(gain) <= noise else ''}"
         )
     return lines
 

@@ -120,8 +120,9 @@ def describe(report: Report) -> str:
         f"{config.recipe.epochs} epochs on {config.facts.train:,} images of {config.data.title}, "
         f"{config.data.image_size} pixels a side; accuracy on {config.facts.val:,} validation "
         "images after the last epoch. ± is half of a 95 % interval: of a mean, over seeds; of a "
-        "difference, over seeds and images. A difference that is not above it is a tie. The last "
-        "two columns are ratios to the base: of a training's seconds, and of accuracy by seconds."
+        "difference, over seeds and images. A difference that is not above it is not shown. The "
+        "last two columns are ratios to the base: of a training's seconds, and of accuracy by "
+        "seconds."
     )
     head = ["# What each option of a recipe gives", "", f"    {command}", "", origin, "", setting]
     return "\n".join([*head, "", *markdown(compared(report)), ""])

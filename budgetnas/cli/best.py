@@ -28,15 +28,16 @@ def best(
 ) -> None:
     """Name the best network that a study has trained, for any budget up to its own.
 
-    Nothing is trained: of the completed trials with at most so many parameters, the best one by
-    the study's metric (--metric: by another), and below it those that no smaller network is as
-    good as.
+    Nothing is trained. It is the winner of the finalists of at most so many parameters where the
+    search has some, else the completed trial that is best by the study's metric (--metric: by
+    another), as `budgetnas retrain best` takes it; and below it those that no smaller network is
+    as good as.
     Example: `budgetnas best --budget 1M`
     """
     limit = None if budget is None else Budget.from_text(budget)
-    from budgetnas.errors import InputError
+    from budgetnas.report.finalists import chosen
     from budgetnas.study.begun import find_begun
-    from budgetnas.study.front import best_within, front
+    from budgetnas.study.front import front
     from budgetnas.study.trials import measured
 
     begun = find_begun(study)
@@ -44,15 +45,12 @@ def best(
         typer.echo(f"study {begun.name}", err=True)
     most, by = (limit or begun.config.budget).limit, as_metric(metric) or begun.config.metric
     trials = begun.trials(storage)
-    found = best_within(trials, most, by)
-    if found is None:
-        raise InputError(
-            f"study {begun.name!r} has no completed trial of at most {most:,} parameters"
-        )
+    winner = chosen(begun, trials, storage, "to name", most, as_metric(metric))
+    found = winner.trial
     steps = [step for step in front(trials, by) if step.params <= most]
     if as_json:
         listed = [step.__dict__ for step in steps]
-        best = _json(found, by)
+        best = _json(found, by) | {"rule": winner.rule}
         typer.echo(json.dumps({"study": begun.name, "metric": by, "best": best, "front": listed}))
         return
     from budgetnas.arch import Arch
@@ -62,12 +60,14 @@ def best(
         f"Best of at most {most:,} parameters: trial {found.number}, {measured(found, by):.2%} "
         f"{title_of(by)}, {found.user_attrs['params']:,} parameters: {arch}"
     )
+    typer.echo(f"Rule: {winner.rule}")
     print_table(
-        [">trial", ">params", ">accuracy", ">points a 100k more"],
+        [">trial", ">params", ">accuracy", ">points more", ">params more"],
         [
             [
                 str(step.number), f"{step.params:,}", f"{step.value:.2%}",
                 "" if step.gain is None else f"{100 * step.gain:.2f}",
+                "" if step.added is None else f"{step.added:,}",
             ]
             for step in steps
         ],

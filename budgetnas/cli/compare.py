@@ -85,16 +85,17 @@ def _print_result(found: "Comparison") -> None:
 
 def _row(row: "Compared") -> list[str]:
     from budgetnas.report.page import hundredths, percent, whole
-    from budgetnas.report.summary import BEST, VERDICTS
+    from budgetnas.report.summary import VERDICTS
+    from budgetnas.study.winner import Verdict
 
     verdict = VERDICTS[row.verdict]
     if row.failures:
         verdict += f", {row.failures} failed"
-    below = hundredths(None if row.verdict == BEST else row.difference)
+    below = hundredths(None if row.verdict == Verdict.BEST else row.difference)
     return [
         row.network, row.recipe, whole(row.params), whole(row.macs), f"{row.n}",
         f"{percent(row.mean)}{_spread(row.margin)}",
-        f"{below}{'' if row.verdict == BEST else _spread(row.noise)}", verdict,
+        f"{below}{'' if row.verdict == Verdict.BEST else _spread(row.noise)}", verdict,
         whole(row.seconds),
     ]  # fmt: skip
 

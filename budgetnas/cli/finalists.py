@@ -33,16 +33,26 @@ def finalists(
     top: Annotated[
         int | None,
         typer.Option(
-            min=1,
+            min=2,
             max=10_000,
             metavar="K",
-            help="How many of the best trials; 5 unless given, fewer where there are fewer.",
+            help="How many of the best trials; 5 unless given. Where fewer are completed, those.",
         ),
     ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
             min=2, max=10_000, metavar="N", help="With how many seeds each; 3 unless given."
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=100,
+            metavar="POINTS",
+            help="A smaller network wins where it is shown (at 95 %) to be less than so many "
+            "percentage points below the best; 1 unless given, 0: only the best mean wins.",
         ),
     ] = None,
     epochs: EpochsOption = None,
@@ -62,10 +72,12 @@ def finalists(
     """Train the best trials of a search longer, with several seeds each, and name the winner.
 
     It is a race: all are trained with the first seed, then all with the second, and after every
-    round whoever is below the best by more than chance makes of it is out. What is within the
-    noise of the best is a tie, and of a tie the smallest network wins. Trained by the recipe
-    `full` for 30 epochs unless told otherwise; no test image is looked at. The same command again
-    continues. `budgetnas retrain best` then takes the winner. Example:
+    round whoever is shown to be worse than the best is out. In the end the smallest network wins
+    that is shown to be less than --margin below the best mean, over seeds and image by image.
+    Where none is, the best mean wins; who is not distinguished from it is named, and how many
+    seeds would tell. Trained by the recipe `full` for 30 epochs unless told otherwise; no test
+    image is looked at. The same command again continues. `budgetnas retrain best` then takes the
+    winner. Example:
     `budgetnas finalists --study digits-100k --top 5 --seeds 3`
     """  # fmt: skip
     limit = None if budget is None else Budget.from_text(budget)
@@ -80,7 +92,7 @@ def finalists(
     watch = SearchWatch()
     with shown(watch):
         result = run(
-            study, top=top, seeds=seeds, epochs=epochs, recipe=recipe, budget=limit,
+            study, top=top, seeds=seeds, margin=margin, epochs=epochs, recipe=recipe, budget=limit,
             metric=metric, data_dir=data_dir, storage=storage, device=device, timeout=timeout,
             workers=workers, watch=watch,
         )  # fmt: skip
@@ -103,12 +115,15 @@ def _print_result(result: "Finalists") -> None:
     (arch,) = (row.arch for row in result.rows if row.trial == winner.trial)
     what = f"trial {winner.trial}, {winner.params:,} parameters, {arch}"
     typer.echo(f"Winner: {what}: {winner.rule}")
+    if winner.advice:
+        typer.echo(winner.advice)
     typer.echo(f"Next: budgetnas retrain best --study {result.search}")
     typer.echo(f"      budgetnas report {result.study}")
 
 
 def _row(row: "Finalist") -> list[str]:
-    from budgetnas.report.summary import BEST, OUT, VERDICTS
+    from budgetnas.report.summary import OUT, VERDICTS
+    from budgetnas.study.winner import Verdict
 
     verdict = VERDICTS[row.verdict]
     if row.verdict == OUT:
@@ -117,7 +132,7 @@ def _row(row: "Finalist") -> list[str]:
         verdict += f", {row.failures} failed"
     accuracy = UNKNOWN if row.mean is None else f"{row.mean:.2%}{_spread(row.margin)}"
     below = UNKNOWN
-    if row.difference is not None and row.verdict != BEST:
+    if row.difference is not None and row.verdict != Verdict.BEST:
         below = f"{100 * row.difference:.2f}{_spread(row.noise)}"
     return [
         f"trial {row.trial}", _whole(row.params), _whole(row.macs), f"{row.n}", accuracy, below,

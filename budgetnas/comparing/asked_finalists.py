@@ -13,11 +13,11 @@ from budgetnas.arch import Budget, count_params
 from budgetnas.errors import InputError
 from budgetnas.recipe import RECIPES, Recipe, load_recipe
 from budgetnas.recipe.recipe import MAX_EPOCHS
-from budgetnas.report.finalists import NETWORK, VARIANT, finalist_name
+from budgetnas.report.finalists import NETWORK, VARIANT, finalist_name, points_of
 from budgetnas.searching.record import training_key
 from budgetnas.searching.request import as_budget
 from budgetnas.space import Axis, Cell, Grid, Overrides, Race
-from budgetnas.space.grid import MAX_SEEDS
+from budgetnas.space.grid import MARGIN, MAX_SEEDS
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig, require_same
 from budgetnas.study.drawn import drawn_by, fitted_recipe
@@ -27,6 +27,8 @@ from budgetnas.study.trials import best_trials
 
 TOP, SEEDS, EPOCHS = 5, 3, 30
 """How many finalists there are, with how many seeds, trained for how long, unless told."""
+LEAST = 2
+"""Finalists that a race needs: one alone is compared with nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class AskedFinalists:
 
     top: int | None
     seeds: int | None
+    margin: float | None
+    """In percentage points."""
     epochs: int | None
     recipe: Recipe | str | None
     budget: Budget | None
@@ -63,6 +67,7 @@ class AskedFinalists:
         cls,
         top: int | None,
         seeds: int | None,
+        margin: float | None,
         epochs: int | None,
         recipe: Recipe | str | None,
         budget: Budget | str | int | None,
@@ -73,14 +78,16 @@ class AskedFinalists:
         Raises:
             InputError: With the first rule that is broken, and the value.
         """
-        for name, value, least, most in (
-            ("top", top, 1, MAX_SEEDS),
+        limits: list[tuple[str, float | None, int, int]] = [
+            ("top", top, LEAST, MAX_SEEDS),
+            ("margin", margin, 0, 100),
             ("seeds", seeds, 2, MAX_SEEDS),  # of one, nobody knows how much a seed changes
             ("epochs", epochs, 1, MAX_EPOCHS),
-        ):
+        ]
+        for name, value, least, most in limits:
             if value is not None and not least <= value <= most:
                 raise InputError(f"--{name} must be from {least} to {most:,}, got {value}")
-        asked = cls(top, seeds, epochs, recipe, as_budget(budget), as_metric(metric))
+        asked = cls(top, seeds, margin, epochs, recipe, as_budget(budget), as_metric(metric))
         asked._own_recipe()
         return asked
 
@@ -117,8 +124,14 @@ class AskedFinalists:
     def _require_same(
         self, began: StudyConfig, grid: Grid, folder: Path, config: StudyConfig
     ) -> None:
+        assert grid.race is not None, "finalists race"
+        asked_then = re.search(r"--top (\d+)", began.about.command or "")
+        there = len(grid.cells)
+        margin = None if self.margin is None else points_of(self._margin)
+        fewer = asked_then is not None and self.top == int(asked_then[1])
         options: dict[str, tuple[object, object]] = {
-            "--top": (len(grid.cells), self.top),
+            "--top": (there, there if fewer else self.top),
+            "--margin": (points_of(grid.race.margin), margin),
             "--epochs": (began.recipe.epochs, self.epochs),
             "--metric": (began.metric, self.metric),
             "--recipe": (began.recipe, self.recipe and self._recipe(config)[0]),
@@ -144,13 +157,13 @@ class AskedFinalists:
                 trained.add(key)
                 cells.append(cell)
                 told += [f"recipe: {text}" for text in notices if text not in adapted]
-        self._require_enough(base, len(cells))
+        told += self._fewer(base, len(cells))
         names = tuple(cell.values[NETWORK] for cell in cells)
         grid = Grid(
             axes=(Axis(name=NETWORK, values=names),),
             cells=tuple(cells),
             seeds=self.seeds or SEEDS,
-            race=Race(),
+            race=Race(margin=self._margin),
         )
         about = self._about(base, len(cells))
         return Settled(grid, recipe, about, adapted, self._metric(base.config), told)
@@ -175,16 +188,23 @@ class AskedFinalists:
         values = {NETWORK: finalist_name(drawn.trial)}
         return Cell(values=values, arch=drawn.arch, recipe=recipe), notices
 
-    def _require_enough(self, base: BegunStudy, found: int) -> None:
-        """Refuse more finalists than there are trials."""
+    def _fewer(self, base: BegunStudy, found: int) -> list[str]:
+        """Say that there are fewer than asked for; refuse too few for a race."""
         of = f" of at most {self.budget} parameters" if self.budget else ""
-        if not found:
-            raise InputError(f"study {base.name!r} has no completed trial{of} to train longer yet")
-        if self.top is not None and found < self.top:
+        if found < LEAST:
             raise InputError(
-                f"--top may be at most {found}, the completed trials{of} of study {base.name!r} "
-                f"whose trainings differ, got {self.top}"
+                f"finalists must be {LEAST} completed trials{of} or more whose trainings differ, "
+                f"study {base.name!r} has {found or 'none'}"
             )
+        if self.top is None or found >= self.top:
+            return []
+        has = f"study {base.name!r} has {found} completed trials{of} whose trainings differ"
+        return [f"--top {self.top}: {has}; these are the finalists"]
+
+    @property
+    def _margin(self) -> float:
+        """The margin that is asked for, in [0, 1]."""
+        return MARGIN if self.margin is None else self.margin / 100
 
     @property
     def _adapts(self) -> bool:
@@ -208,11 +228,12 @@ class AskedFinalists:
 
     def _about(self, base: BegunStudy, many: int) -> About:
         given = {
-            "--epochs": self.epochs, "--recipe": self.recipe, "--budget": self.budget,
-            "--metric": self.metric,
+            "--margin": self.margin, "--epochs": self.epochs, "--recipe": self.recipe,
+            "--budget": self.budget, "--metric": self.metric,
         }  # fmt: skip
         words = [f"{w}" for pair in given.items() if pair[1] is not None for w in pair]
-        command = ["budgetnas", "finalists", "--study", base.name, "--top", f"{many}", *words]
+        top = f"{self.top or TOP}"  # as asked, also where there are fewer: the same goes on
+        command = ["budgetnas", "finalists", "--study", base.name, "--top", top, *words]
         return About(
             question=f"Which of the {many} best trials of {base.name} is best, trained longer?",
             command=shlex.join([*command, "--seeds", f"{self.seeds or SEEDS}"]),

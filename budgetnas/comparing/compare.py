@@ -78,7 +78,7 @@ def compare(
     derived_name(base, VARIANT)
     if base.guessed:
         watch(Notice(f"study {base.name}"))
-    winner, _ = chosen(base, base.trials(storage), storage, "to compare")
+    winner = chosen(base, base.trials(storage), storage, "to compare").trial
     means = _ending_together(Means(data_dir, storage, device, timeout, workers, each_once(watch)))
     began = _began(base)
     if began is not None:

@@ -43,8 +43,10 @@ class Finalist:
     """How far it is below the best."""
     noise: float | None
     """How far it could be by chance."""
+    bound: float | None
+    """How far it is below the best at most, at a one-sided 95 % corrected for several."""
     verdict: str
-    """best, tie, worse, out, or why it was not measured."""
+    """best, equivalent, not distinguished, worse, out, or why it was not measured."""
     out_after: int | None
     """The rounds after which it was out of the race; None if it was not."""
     failures: int
@@ -67,6 +69,8 @@ class Finalists:
     """What they are compared by."""
     largest_class: float | None
     """The share of the validation images that the largest class has; null of equal classes."""
+    equivalence_margin: float
+    """By how much a smaller one may be below the best and still win, in [0, 1]."""
     stopped: Stopped
     """Why it ended: all is trained, or time is up."""
     rows: tuple[Finalist, ...]
@@ -84,6 +88,7 @@ def finalists(
     *,
     top: int | None = None,
     seeds: int | None = None,
+    margin: float | None = None,
     epochs: int | None = None,
     recipe: Recipe | str | None = None,
     budget: Budget | str | int | None = None,
@@ -98,13 +103,16 @@ def finalists(
     """Train the best trials of a search longer, each with several seeds, and name the winner.
 
     They are compared on the search's validation images. After every round of seeds whoever is
-    hopeless is out (`budgetnas.space.Race` says by which test). Of those that tie with the best in
-    the end the smallest wins. What has begun is continued as it began, with more seeds if asked.
+    shown to be worse is out (`budgetnas.space.Race` says by which test). In the end the smallest
+    wins that is shown to be less than the margin below the best mean, else the best mean
+    (`budgetnas.study.winner`). What has begun is continued as it began, with more seeds if asked.
 
     Args:
         study: The search; the only study, else the newest.
-        top: How many of its best trials; 5, or all where there are fewer.
+        top: How many of its best trials, 2 at least; 5, or all where there are fewer.
         seeds: With how many seeds each; 3.
+        margin: By how many percentage points a smaller network may be below the best and still
+            win; 1. With 0 only the best mean wins.
         epochs: Instead of the recipe's.
         recipe: How to train; `full` for 30 epochs by default. Fields that a trial had drawn
             replace those of a named recipe.
@@ -122,7 +130,7 @@ def finalists(
         InputError: If what is asked can't be.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
-    asked = AskedFinalists.of(top, seeds, epochs, recipe, budget, metric)
+    asked = AskedFinalists.of(top, seeds, margin, epochs, recipe, budget, metric)
     base = find_begun(study)
     _require_search(base)
     if base.guessed:
@@ -154,7 +162,7 @@ def _summed_up(search: str, found: FinalistStudy, stopped: Stopped) -> Finalists
     rows = tuple(_finalist(row, grid) for row in found.table.itertuples())
     return Finalists(
         config.name, search, config.recipe.epochs, grid.seeds, config.metric,
-        config.facts.largest_share, stopped, rows, found.winner,
+        config.facts.largest_share, found.margin, stopped, rows, found.winner,
     )  # fmt: skip
 
 
@@ -169,6 +177,7 @@ def _finalist(row: Any, grid: Grid) -> Finalist:
         margin=_known(float, row.margin),
         difference=_known(float, row.difference),
         noise=_known(float, row.noise),
+        bound=_known(float, row.bound),
         verdict=row.verdict,
         out_after=_known(int, row.out_after),
         failures=row.failures,

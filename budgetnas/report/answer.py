@@ -6,15 +6,21 @@ from collections.abc import Iterable
 import pandas as pd
 
 from budgetnas.arch import COST_NAMES
-from budgetnas.report.finalists import FinalistStudy, read_finalists, winner_line
+from budgetnas.report.finalists import advice_line, points_of, winner_line
 from budgetnas.report.read import Report
-from budgetnas.report.summary import OUT, VERDICTS, WORSE
+from budgetnas.report.summary import OUT, VERDICTS, margin_of
 from budgetnas.searching.work import epochs_in_full
 from budgetnas.study.noise import Noise
 from budgetnas.study.trials import Kind
+from budgetnas.study.winner import Verdict
 
 MOST_NAMED = 6
 """Configurations that a sentence names, before it counts the rest."""
+
+ONE_SEED = (
+    "One seed each: how much a seed changes is not known here, so nothing is shown to be "
+    "equivalent, and worse means beyond the choice of validation images only."
+)
 
 NOT_RECORDED = "not recorded"
 """What is said of what an older version has not written down."""
@@ -54,19 +60,22 @@ def _of_nothing(report: Report) -> str:
 def _of_grid(report: Report) -> list[str]:
     best, summary = report.best, report.summary
     assert best is not None
-    worse = summary[summary["verdict"] == WORSE].sort_values("mean", ascending=False)
+    worse = report.of_verdict(Verdict.WORSE)
     others = [
         f"{VERDICTS[verdict].capitalize()}: {listed(rows['configuration'])}."
         for verdict, rows in summary[summary["n"] == 0].groupby("verdict", sort=False)
     ]
+    winner = winner_line(report.finalists)
+    named = f"{'Best mean' if winner else 'Best'}: {best['configuration']} at {best['mean']:.2%}"
     return [
-        f"Best: {best['configuration']} at {best['mean']:.2%}{_spread(best, report.noise)}.",
-        _ties(report),
+        winner,
+        f"{named}{_spread(best, report.noise)}.",
+        *_not_worse(report),
         f"Worse: {listed(_gap(row) for _, row in worse.iterrows())}." if len(worse) else "",
         _out(summary),
-        _winner(report),
+        advice_line(report.finalists),
         *others,
-        "" if report.noise.df else "One seed each: how much a seed changes is not known here.",
+        "" if report.noise.df else ONE_SEED,
         _progress(report),
     ]
 
@@ -83,18 +92,22 @@ def _spread(best: pd.Series, noise: Noise) -> str:
     )
 
 
-def _ties(report: Report) -> str:
-    names = report.ties["configuration"]
-    if len(names):
-        return f"Within the noise of it: {listed(names)}."
-    compared = int((report.summary["n"] > 0).sum()) > 1
-    return "No other is within the noise of it." if compared else ""
-
-
-def _winner(report: Report) -> str:
-    """Name the winner, where this is what a search's finalists were compared in."""
-    racing = report.grid is not None and report.grid.race is not None
-    return winner_line(FinalistStudy(report.config, report.trials)) if racing else ""
+def _not_worse(report: Report) -> list[str]:
+    """Name what is shown to be as good as the best, and what is not shown to be worse."""
+    equivalent, open_ = (
+        report.of_verdict(verdict)["configuration"]
+        for verdict in (Verdict.EQUIVALENT, Verdict.NOT_DISTINGUISHED)
+    )
+    margin = points_of(margin_of(report.config))
+    lines = []
+    if len(equivalent):
+        less = f"shown to be less than {margin} below it"
+        lines.append(f"Equivalent ({less}): {listed(equivalent)}.")
+    if len(open_):
+        lines.append(f"Not distinguished from it: {listed(open_)}.")
+    if not lines and int((report.summary["n"] > 0).sum()) > 1:
+        lines.append("All others that were measured are worse.")
+    return lines
 
 
 def _out(summary: pd.DataFrame) -> str:
@@ -129,11 +142,14 @@ def _of_search(report: Report) -> list[str]:
     best, counts = report.best, report.counts
     assert best is not None
     limits = ", ".join(f"{b.limit:,} {COST_NAMES[b.cost]}" for b in report.config.all_limits)
+    winner = winner_line(report.finalists)
+    which = "Best of the search's own trainings" if winner else "Best"
     return [
-        f"Best: trial {best['cell']}, {best['mean']:.2%} with {best['params']:,.0f} parameters "
+        winner,
+        advice_line(report.finalists),
+        f"{which}: trial {best['cell']}, {best['mean']:.2%} with {best['params']:,.0f} parameters "
         f"(budget: {limits}): {best['configuration']}.",
-        _smallest_tie(report),
-        winner_line(read_finalists(report.config, report.storage)),
+        _undecided(report, decided=bool(winner)),
         f"{counts.trained} networks were trained, {counts.pruned} of them stopped early; "
         f"{counts.over_budget} draws were over the budget and never trained, "
         f"{counts.duplicates} were duplicates, {counts.failed} failed.",
@@ -152,17 +168,13 @@ def _epochs(report: Report) -> str:
     )
 
 
-def _smallest_tie(report: Report) -> str:
-    """Say how many are as good as the best, and which is the smallest of them."""
-    ties, best = report.ties, report.best
-    assert best is not None
-    if ties.empty:
-        return _ties(report)
-    smallest = ties.loc[ties["params"].idxmin()]
-    others = "1 other is" if len(ties) == 1 else f"{len(ties)} others are"
-    if smallest["params"] >= best["params"]:
-        return f"{others} within the noise of it, none of them smaller."
-    return (
-        f"{others} within the noise of it; the smallest: trial {smallest['cell']}, "
-        f"{smallest['mean']:.2%} with {smallest['params']:,.0f} parameters."
+def _undecided(report: Report, *, decided: bool) -> str:
+    """Say how many trainings of the search do not tell from the best one."""
+    many = len(report.of_verdict(Verdict.NOT_DISTINGUISHED))
+    if not many:
+        return " ".join(_not_worse(report))
+    others = "1 other is" if many == 1 else f"{many} others are"
+    more = (
+        "" if decided else "; `budgetnas finalists` trains the best with several seeds, and tells"
     )
+    return f"{others} not distinguished from it, with one training each{more}."

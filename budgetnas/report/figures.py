@@ -45,7 +45,7 @@ def _grid(report: Report) -> list[Drawn]:
     known = report.noise.df > 0
     spread = "95 % interval of the mean over seeds" if known else ""
     if len(axes) == 2:
-        read = "★ is the best, ≈ within the noise of it." + f" ± is the {spread}." * known
+        read = "★ is the best, ≈ equivalent, ? not distinguished." + f" ± is the {spread}." * known
     else:
         read = f"Bars are the {spread}." if known else "One seed each: no bars."
     title = f"{_metric(report)} by {', '.join(axes)}"

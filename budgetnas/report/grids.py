@@ -17,14 +17,33 @@ from budgetnas.report.style import (
     styled,
     wrapped,
 )
-from budgetnas.report.summary import BEST, OUT, TIE, VERDICTS, WORSE
+from budgetnas.report.summary import OUT, VERDICTS
 from budgetnas.report.trials import axis_column
+from budgetnas.study.winner import Verdict
 
-MARKS = {BEST: "★ ", TIE: "≈ "}
-"""What stands before the best configuration, and before those within the noise of it."""
+MARKS: dict[str, str] = {
+    Verdict.BEST: "★ ",
+    Verdict.EQUIVALENT: "≈ ",
+    Verdict.NOT_DISTINGUISHED: "? ",
+}
+"""What stands before the best configuration, what is equivalent, what is not distinguished."""
 
-COLORS = {BEST: PALETTE[1], TIE: PALETTE[0], WORSE: PALETTE[7], OUT: PALETTE[7]}
-SYMBOLS = {BEST: "star", TIE: "circle", WORSE: "diamond", OUT: "x"}
+COLORS: dict[str, str] = {
+    Verdict.BEST: PALETTE[1],
+    Verdict.EQUIVALENT: PALETTE[0],
+    Verdict.NOT_DISTINGUISHED: PALETTE[5],
+    Verdict.WORSE: PALETTE[7],
+    OUT: PALETTE[7],
+}
+SYMBOLS: dict[str, str] = {
+    Verdict.BEST: "star",
+    Verdict.EQUIVALENT: "circle",
+    Verdict.NOT_DISTINGUISHED: "circle-open",
+    Verdict.WORSE: "diamond",
+    OUT: "x",
+}
+RARE = OUT, Verdict.EQUIVALENT
+"""What most grids have none of: then it is not in the legend."""
 
 
 def grid_table(summary: pd.DataFrame, axes: tuple[str, str]) -> pd.DataFrame:
@@ -119,8 +138,8 @@ def _plot_intervals(summary: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
     for verdict in COLORS:
         rows = table[table["verdict"] == verdict]
-        if verdict == OUT and rows.empty:
-            continue  # most grids are no race
+        if verdict in RARE and rows.empty:
+            continue
         figure.add_trace(
             go.Scatter(
                 x=rows["mean"].tolist(), y=[wrapped(name) for name in rows["configuration"]],

@@ -2,8 +2,11 @@
 
 from budgetnas.arch import COST_NAMES
 from budgetnas.report.answer import NOT_RECORDED, points
+from budgetnas.report.finalists import points_of
 from budgetnas.report.read import Report
+from budgetnas.report.summary import OUT, margin_of
 from budgetnas.study.metric import title_of
+from budgetnas.study.winner import ALPHA
 
 
 def method_lines(report: Report) -> list[tuple[str, str]]:
@@ -18,6 +21,7 @@ def method_lines(report: Report) -> list[tuple[str, str]]:
         ("Seeds", _seeds(report)),
         ("Duplicates", _duplicates(report)),
         ("Noise", _noise(report)),
+        ("Equivalent", _equivalent(report)),
         ("Race", _race(report)),
         ("Several configurations", _flattery(report)),
         (
@@ -107,7 +111,10 @@ def _noise(report: Report) -> str:
         "(√(2 p (1 - p)), p the mean of the two accuracies, where it is not known which images "
         "each was right about: an upper bound, for all see the same images)"
     )
-    rule = "A difference from the best that is not above its noise is no difference here."
+    rule = (
+        "A difference from the best that is not above its noise is not shown: not distinguished, "
+        "which is not to say equal. What is above it is worse."
+    )
     if not noise.df:
         return (
             f"Nothing was trained with two seeds, so how much a seed changes is not known. What "
@@ -123,6 +130,24 @@ def _noise(report: Report) -> str:
     )
 
 
+def _equivalent(report: Report) -> str:
+    """Say when something is as good as the best, and what wins."""
+    if report.best is None or not report.noise.df:
+        return ""
+    still_in = int(
+        report.summary["bound"].notna().sum() - (report.summary["verdict"] == OUT).sum()
+    )
+    margin = points_of(margin_of(report.config))
+    wins = "The smallest of the best and its equivalents wins. " if report.finalists else ""
+    return (
+        f"Shown to be less than {margin} below the best: the upper end of a one-sided interval of "
+        "how far it is below is less than that, whether it is worse or not. The interval has both "
+        f"parts of the noise, at the level 1 - {ALPHA:g} / (m - 1) with m = {still_in} compared "
+        f"(Bonferroni). {wins}Any that is {margin} or more below the best is called equivalent "
+        f"with a probability of at most {ALPHA:.0%}."
+    )
+
+
 def _race(report: Report) -> str:
     """Say by which test a configuration is not trained any more."""
     if report.grid is None or report.grid.race is None:
@@ -131,8 +156,9 @@ def _race(report: Report) -> str:
     return (
         "After every round of seeds from the second on, a configuration that is below the best of "
         "those still in by more than the noise of that difference is out, and not trained any "
-        "more. That noise is as above, but of those still in, with the quantile "
-        f"1 - {alpha:g} / (2 (m - 1)) where m of them are compared."
+        "more, unless difference and noise together are less than "
+        f"{points_of(margin_of(report.config))}. That noise is as above, but of those still in, "
+        f"with the quantile 1 - {alpha:g} / (2 (m - 1)) where m of them are compared."
     )
 
 

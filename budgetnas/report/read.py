@@ -1,6 +1,6 @@
 """Everything that a report says, read from a study and summed up."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,9 @@ from budgetnas.arch import Arch
 from budgetnas.data.heldout import count_openings
 from budgetnas.errors import InputError
 from budgetnas.report.confusion import Counts
+from budgetnas.report.finalists import FinalistStudy, read_finalists
 from budgetnas.report.runs import run_table
 from budgetnas.report.summary import (
-    BEST,
-    TIE,
     measure_noise,
     measured_repeats,
     summary_table,
@@ -31,6 +30,7 @@ from budgetnas.study.owned import require_unchanged
 from budgetnas.study.place import find_study, study_folder
 from budgetnas.study.storage import existing_study
 from budgetnas.study.trials import Tally, own_trials, tally, trainings_left
+from budgetnas.study.winner import Verdict
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,13 @@ class Report:
         return Comparison.read(self.folder)
 
     @cached_property
+    def finalists(self) -> FinalistStudy | None:
+        """The race of a search's finalists, which may be this study; None if there is none."""
+        if self.grid is not None:
+            return FinalistStudy(self.config, self.trials) if self.grid.race is not None else None
+        return read_finalists(self.config, self.storage)
+
+    @cached_property
     def counts(self) -> Tally:
         """How many trials of each kind there are."""
         return tally(self.trials)
@@ -113,13 +120,12 @@ class Report:
     @property
     def best(self) -> "pd.Series | None":
         """The best configuration's row of the summary; None before anything is measured."""
-        found = self.summary[self.summary["verdict"] == BEST]
+        found = self.summary[self.summary["verdict"] == Verdict.BEST]
         return None if found.empty else found.iloc[0]
 
-    @property
-    def ties(self) -> pd.DataFrame:
-        """The configurations that are within the noise of the best, the best of them first."""
-        found = self.summary[self.summary["verdict"] == TIE]
+    def of_verdict(self, verdict: Verdict) -> pd.DataFrame:
+        """Return the configurations of which this is shown, the best of them first."""
+        found = self.summary[self.summary["verdict"] == verdict]
         return found.sort_values("mean", ascending=False, kind="stable")
 
     @property
@@ -131,15 +137,24 @@ class Report:
         """Return what was found as plain data; null is what is not known."""
         best = self.best
         if best is None:
-            return {"study": self.config.name, "best": None, "n": 0}
+            return {"study": self.config.name, "best": None, "winner": None, "n": 0}
         found = {
             "configuration": best["configuration"],
             "value": float(best["mean"]),
             "margin": None if np.isnan(best["margin"]) else float(best["margin"]),
             "params": int(best["params"]),
-            "ties": self.ties["configuration"].tolist(),
+            "equivalent": self.of_verdict(Verdict.EQUIVALENT)["configuration"].tolist(),
+            "not_distinguished": self.of_verdict(Verdict.NOT_DISTINGUISHED)[
+                "configuration"
+            ].tolist(),
         }
-        return {"study": self.config.name, "best": found, "n": int(best["n"])}
+        winner = self.finalists and self.finalists.winner
+        return {
+            "study": self.config.name,
+            "best": found,
+            "winner": asdict(winner) if winner else None,
+            "n": int(best["n"]),
+        }
 
     def arch_of(self, cell: int) -> Arch:
         """Return the network of a configuration."""

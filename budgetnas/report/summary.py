@@ -1,7 +1,8 @@
-"""A row a configuration, and which differences between them are more than noise.
+"""A row a configuration, and what is shown of how they differ.
 
-What is taken for noise, and why, is in `budgetnas.study.noise`. What a race has dropped is out: it
-is neither the best nor a tie, whatever the others' means have become.
+What is taken for noise, and why, is in `budgetnas.study.noise`; what is shown of a difference, in
+`budgetnas.study.winner`. What a race has dropped is out: it is neither the best nor equivalent,
+whatever the others' means have become.
 """
 
 import math
@@ -10,18 +11,17 @@ from collections.abc import Mapping
 import pandas as pd
 
 from budgetnas.report.trials import axis_column, axis_names, cell_labels
-from budgetnas.space.grid import Grid
+from budgetnas.space.grid import MARGIN, Grid
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.metric import attribute_of
 from budgetnas.study.noise import Noise, Once, Repeats, pooled
 from budgetnas.study.right import RIGHT, unpacked
 from budgetnas.study.trials import Kind
+from budgetnas.study.winner import Judged, Verdict, compare, judge
 
-BEST, TIE, WORSE, OUT = "best", "tie", "worse", "out"
-VERDICTS = {
-    BEST: "best",
-    TIE: "within the noise",
-    WORSE: "worse",
+OUT = "out"
+VERDICTS: dict[str, str] = {
+    **{str(verdict): str(verdict) for verdict in Verdict},
     OUT: "out of the race",
     "failed": "failed",
     "over budget": "over budget",
@@ -31,6 +31,12 @@ VERDICTS = {
     "not run": "not run",
 }
 """The verdicts on a configuration, and how they read."""
+
+
+def margin_of(config: StudyConfig) -> float:
+    """Return by how much a smaller network may be below the best and still win, in [0, 1]."""
+    grid = config.proposal
+    return grid.race.margin if isinstance(grid, Grid) and grid.race is not None else MARGIN
 
 
 def measure_noise(config: StudyConfig, table: pd.DataFrame) -> Noise:
@@ -84,8 +90,8 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
         their metric; `standard_error` of the mean and `margin`, half its 95 % interval over seeds,
         both from the pooled deviation; `out_after`, the rounds of a race after which it was out,
         missing if it was not; `difference` to the best mean of those that were not, `noise` of
-        that difference; `params`, `macs`, `seconds` a training; `failures`, `stopped`; `verdict`,
-        of `VERDICTS`.
+        that difference, `bound`, the upper end of its one-sided interval; `params`, `macs`,
+        `seconds` a training; `failures`, `stopped`; `verdict`, of `VERDICTS`.
     """
     noise = measure_noise(config, table)
     measured = attribute_of(config.metric)
@@ -106,30 +112,35 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
     ):
         counted = those.groupby(table["cell"]).sum()
         summary[name] = counted.reindex(summary.index, fill_value=0).astype(int)
-    summary = _compared(summary, noise, measured_repeats(config, table))
+    judged = judge_all(summary, noise, measured_repeats(config, table), margin_of(config))
+    for name in ("difference", "noise", "bound"):
+        summary[name] = pd.Series(
+            {cell: getattr(found, name) for cell, found in judged.items()}, dtype=float
+        )
     kinds = cells["kind"].agg(set).to_dict()
     summary["verdict"] = [
-        _verdict(row, kinds.get(cell, set())) for cell, row in summary.iterrows()
+        _verdict(row, judged.get(cell), kinds.get(cell, set())) for cell, row in summary.iterrows()
     ]
     if not isinstance(config.proposal, Grid):
         summary = _ranked(summary)
-    return summary.drop(columns="is_best").reset_index()
+    return summary.reset_index()
 
 
-def _compared(summary: pd.DataFrame, noise: Noise, repeats: Mapping[int, Repeats]) -> pd.DataFrame:
-    """Add each configuration's difference to the best, and how much of that chance makes."""
-    measured = _ranked(summary[(summary["n"] > 0) & summary["out_after"].isna()])
-    if measured.empty:
-        return summary.assign(is_best=False, difference=math.nan, noise=math.nan)
-    best = measured.iloc[0]
-    return summary.assign(
-        is_best=summary.index == best.name,
-        difference=best["mean"] - summary["mean"],
-        noise=[
-            noise.between(repeats[cell], repeats[best.name]) if cell in repeats else math.nan
-            for cell in summary.index
-        ],
-    )
+def judge_all(
+    summary: pd.DataFrame, noise: Noise, repeats: Mapping[int, Repeats], margin: float
+) -> dict[int, Judged]:
+    """Compare all that was measured with the best of those that are not out, by `cell`."""
+    still_in = summary.index[(summary["n"] > 0) & summary["out_after"].isna()]
+    measured = {cell: repeats[cell] for cell in still_in}
+    sizes = {cell: (summary.loc[cell, "params"], cell) for cell in still_in}
+    judged = judge(noise, measured, sizes, margin)
+    best = [cell for cell, found in judged.items() if found.verdict is Verdict.BEST]
+    others = len(measured) - 1
+    return judged | {
+        cell: compare(noise, repeats[best[0]], repeats[cell], others, margin)
+        for cell in repeats.keys() - judged.keys()
+        if best
+    }
 
 
 def _ranked(summary: pd.DataFrame) -> pd.DataFrame:
@@ -154,14 +165,12 @@ def _configurations(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
     return trained[["cell", "configuration"]].copy()
 
 
-def _verdict(row: pd.Series, kinds: set[str]) -> str:
+def _verdict(row: pd.Series, judged: Judged | None, kinds: set[str]) -> str:
     """Say what became of a configuration."""
-    if row["is_best"]:
-        return BEST
     if not math.isnan(row["out_after"]):
         return OUT
-    if row["n"]:
-        return TIE if row["difference"] <= row["noise"] else WORSE
+    if judged is not None:
+        return str(judged.verdict)
     if row["stopped"]:
         return "stopped early"
     for kind in (Kind.OPEN, Kind.FAILED, Kind.OVER_BUDGET, Kind.DUPLICATE):

@@ -57,7 +57,8 @@ def _find_trial(
     trials = study.trials(storage)
     if target != "best":
         return _numbered(int(target), trials, study), None
-    return chosen(study, trials, storage, "to retrain")
+    best = chosen(study, trials, storage, "to retrain")
+    return best.trial, f"best: trial {best.trial.number}, {best.rule}"
 
 
 def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> FrozenTrial:

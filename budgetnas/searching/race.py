@@ -35,7 +35,8 @@ def hopeless(
 ) -> dict[int, Out]:
     """Say which of the configurations that are still in are out from now on.
 
-    One that has not been measured, or of which nothing shows how much a seed changes, stays in.
+    Those are shown to be worse, and not to be less than the margin below the best. One that has
+    not been measured, or of which nothing shows how much a seed changes, stays in.
 
     Args:
         race: The rule.
@@ -52,7 +53,7 @@ def hopeless(
     out = {}
     for cell, mean in means.items():
         chance = noise.between(measured[cell], measured[best], quantile)
-        if (behind := means[best] - mean) > chance:
+        if (behind := means[best] - mean) > chance and behind + chance >= race.margin:
             out[cell] = Out(complete, behind, chance)
     return out
 

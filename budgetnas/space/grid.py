@@ -15,6 +15,11 @@ Names = Annotated[tuple[str, ...], Field(min_length=1)]
 MAX_SEEDS = 10_000
 Seeds = Annotated[int, Field(ge=1, le=MAX_SEEDS)]
 
+MARGIN = 0.01
+"""By how much a smaller network may be below the best and still win, in [0, 1], unless said: as
+MLPerf asks of a network that was made cheaper for 99 % of the accuracy that it had. A tighter one
+could not be shown on a few thousand validation images: their noise alone is about as large."""
+
 SEED = "seed"
 """The parameter of a trial that says which of the seeds it has."""
 
@@ -44,12 +49,13 @@ class Cell(Spec):
 
 
 class Race(Spec):
-    """The rule by which a hopeless configuration is out, and not trained any more.
+    """The rule by which a configuration that is shown to be worse is out, and trained no more.
 
     A round is the trainings of all configurations with one seed. After each complete round from
     the second on, a configuration is out if its mean accuracy is below the best mean of those
-    still in by more than chance makes of it, which has two parts whose squares add up. With m
-    configurations still in, n seeds each, and q = 1 - alpha / (2 (m - 1)) (Bonferroni):
+    still in by more than chance makes of it, unless it is shown as well to be less than the margin
+    below it: then it may still win by its size. What chance makes has two parts whose squares add
+    up. With m configurations still in, n seeds each, and q = 1 - alpha / (2 (m - 1)) (Bonferroni):
 
     - the seeds: t(q, df) * s * sqrt(2 / n), where s is the standard deviation over seeds, pooled
       over those still in, and df = m (n - 1);
@@ -58,12 +64,16 @@ class Race(Spec):
       bound: `budgetnas.study.noise`).
 
     So one that is as good as the best is out after a given round with a probability of at most
-    alpha. Only what complete rounds have measured counts, so that a race that was interrupted, or
-    that several workers train, is the race that it would have been.
+    alpha. Who is not out is not shown to be as good: which of them wins is decided by
+    `budgetnas.study.winner`, once all seeds are trained. Only what complete rounds have measured
+    counts, so that a race that was interrupted, or that several workers train, is the race that it
+    would have been.
     """
 
     alpha: Annotated[float, Field(gt=0, lt=1)] = 0.05
     """How probable it may be, in each round, that one as good as the best is out."""
+    margin: Annotated[float, Field(ge=0, le=1)] = MARGIN
+    """By how much a smaller network may be below the best one and still win, in [0, 1]."""
 
 
 class Grid(Spec):

@@ -34,7 +34,7 @@ class Compared(Spec):
     noise: float | None
     """How far it could be by chance."""
     verdict: str
-    """best, tie, worse, or why it was not measured: over budget, say."""
+    """What is shown of it (`budgetnas.study.winner`), or why it was not measured: over budget."""
     seconds: float | None
     """Of one training."""
     failures: Count
@@ -65,8 +65,7 @@ class Part(Spec):
             return f"{self.name}: nothing: {self.this} and {self.other} are the same training"
         if self.gain is None or self.noise is None:
             return f"{self.name}: {NOT_KNOWN}: {what}"
-        # a difference that is not above its noise is a tie
-        verdict = "" if abs(self.gain) > self.noise else ", within it"
+        verdict = "" if abs(self.gain) > self.noise else ", not distinguished from 0"
         return (
             f"{self.name}: {100 * self.gain:+.2f} points (noise {100 * self.noise:.2f}{verdict}): "
             f"{what}"

@@ -20,8 +20,10 @@ class Step:
     value: float
     """Its metric on the validation images, in [0, 1]."""
     gain: float | None
-    """Accuracy gained over the network before it for each 100,000 parameters more; None of the
-    first."""
+    """Accuracy gained over the network before it, in [0, 1]; None of the first. It is never given
+    for so many parameters: over a few thousand, chance would become points a 100,000."""
+    added: int | None
+    """Parameters more than the network before it; None of the first."""
 
 
 def best_within(
@@ -39,8 +41,8 @@ def front(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> Sequen
     for value, trial in sorted(known, key=lambda pair: (pair[1].user_attrs["params"], -pair[0])):
         params = trial.user_attrs["params"]
         if not steps:
-            steps.append(Step(trial.number, params, value, None))
-        elif value > steps[-1].value:
-            gain = (value - steps[-1].value) / (params - steps[-1].params) * 100_000
-            steps.append(Step(trial.number, params, value, gain))
+            steps.append(Step(trial.number, params, value, None, None))
+        elif value > (before := steps[-1]).value:
+            gain, added = value - before.value, params - before.params
+            steps.append(Step(trial.number, params, value, gain, added))
     return steps

@@ -15,7 +15,8 @@ the means of two configurations, has two parts:
 
 Their squares are added. What a seed changes of single images is then in both parts, so that the
 sum is rather too large than too small. q is 0.975 for one comparison. A difference that is not
-above the noise is a tie.
+above the noise is not shown, which is not to say that there is none: what follows from it, and
+which of several wins, is in `budgetnas.study.winner`.
 """
 
 import math
@@ -100,16 +101,22 @@ class Noise:
         """
         if not one.n or not other.n:
             return math.nan
-        seeds = math.sqrt(1 / one.n + 1 / other.n)
+        return math.hypot(
+            self.of_seeds(one.n, other.n, quantile), self.of_images(one, other, quantile)
+        )
+
+    def of_seeds(self, n: int, other: int, quantile: float) -> float:
+        """Return the part of the seeds of a difference of two means of so many seeds."""
+        return self._t(quantile) * self.sd * math.sqrt(1 / n + 1 / other) if self.df else 0.0
+
+    def of_images(self, one: Repeats, other: Repeats, quantile: float) -> float:
+        """Return the part of the validation images of the difference of two means."""
         if one.right is not None and other.right is not None:
             deviation = float(np.std(one.right - other.right))
         else:
             p = (one.mean + other.mean) / 2
             deviation = math.sqrt(2 * p * (1 - p))
-        return math.hypot(
-            self._t(quantile) * self.sd * seeds if self.df else 0.0,
-            ndtri(quantile) * deviation / math.sqrt(self.images),
-        )
+        return float(ndtri(quantile)) * deviation / math.sqrt(self.images)
 
     def _t(self, quantile: float) -> float:
         return float(stdtrit(self.df, quantile))

@@ -51,9 +51,12 @@ def test_the_best_for_any_budget(budgetnas: Program) -> None:
     ended = budgetnas("best")
     assert ended.err == "study digits-12k\n"
     assert ended.out.startswith("Best of at most 12,000 parameters: trial ")
+    rule = "Rule: best validation accuracy of the search (no finalists yet)"
+    assert rule in ended.out.splitlines()
     assert ended.out.splitlines()[-1].startswith("Next: budgetnas retrain ")
     none = budgetnas("best", "--budget", 10)
     assert (none.status, none.err.splitlines()[-1]) == (
         2,
-        "budgetnas: study 'digits-12k' has no completed trial of at most 10 parameters",
+        "budgetnas: study 'digits-12k' has no completed trial of at most 10 parameters to name "
+        "yet",
     )

@@ -24,7 +24,9 @@ def test_a_study_that_is_not_compared_says_nothing_of_it() -> None:
 
 
 def test_a_compared_study_shows_the_table_the_parts_and_the_formulas() -> None:
-    other = ROW.changed(network="best random", verdict="tie", mean=0.89, difference=0.01)
+    other = ROW.changed(
+        network="best random", verdict="not distinguished", mean=0.89, difference=0.01
+    )
     over = ROW.changed(
         network="efficient-resnet", verdict="over budget", n=0, mean=None, margin=None,
         difference=None, noise=None, seconds=None,
@@ -33,7 +35,7 @@ def test_a_compared_study_shows_the_table_the_parts_and_the_formulas() -> None:
     said = words(render(made())).replace("\N{EN DASH}", "-")
     assert SECTION in said
     assert "winner: basic [1] x (8) full 2 90.00% ± 1.00 - - best 900 5k 3" in said
-    assert "best random: basic [1] x (8) full 2 89.00% ± 1.00 1.00 2.00 within the noise" in said
+    assert "best random: basic [1] x (8) full 2 89.00% ± 1.00 1.00 2.00 not distinguished" in said
     assert "efficient-resnet: basic [1] x (8) full 0 - - - over budget 900 5k -" in said
     assert PART.words in said
     assert LUCK.words in said

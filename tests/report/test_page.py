@@ -12,7 +12,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from budgetnas.errors import InputError
-from budgetnas.report.answer import answer_lines
+from budgetnas.report.answer import ONE_SEED, answer_lines
 from budgetnas.report.method import method_lines
 from budgetnas.report.page import find_report, render, rounded, write_report
 from budgetnas.report.read import Report, read_report
@@ -172,7 +172,7 @@ def test_the_answer_names_the_best_what_is_as_good_and_what_is_worse() -> None:
     assert answer_lines(report) == [
         "Best: x a at 91.00% ± 2.60 (mean of n = 2 seeds; one seed's standard deviation is "
         "1.15 points).",
-        "Within the noise of it: x b.",
+        "Not distinguished from it: x b.",
         "Worse: x c (by 40.00 points).",
         "Failed: x d.",
     ]
@@ -186,9 +186,9 @@ def test_the_answer_says_how_far_a_study_is() -> None:
     report = made(grid, [0.9, 0.1], about=About(claim="b is.", scaled="everything"))
     assert answer_lines(report) == [
         "Best: x a at 90.00% (one seed).",
-        "No other is within the noise of it.",
+        "All others that were measured are worse.",
         "Worse: x b (by 80.00 points).",
-        "One seed each: how much a seed changes is not known here.",
+        ONE_SEED,
         "So far: 2 of 4 trainings have ended.",
     ]
     assert "Nothing was trained with two seeds" in dict(method_lines(report))["Noise"]
@@ -272,11 +272,13 @@ def test_the_best_epoch_flatters() -> None:
         assert lines["Hardware"] == "not recorded"
 
 
-def test_a_search_names_the_smallest_that_is_as_good() -> None:
+def test_a_search_does_not_call_equal_what_it_can_not_tell_apart() -> None:
+    """One training each shows nothing to be as good: the smaller is not recommended."""
     trials = [trained(0, 0.9, LARGE), trained(1, 0.895, SMALL), trained(2, 0.3, SMALL)]
     report = Report(config_of(), Path("studies/made"), trials, {"hardware": "an abacus"}, 1)
     assert answer_lines(report)[1] == (
-        "1 other is within the noise of it; the smallest: trial 1, 89.50% with 398 parameters."
+        "1 other is not distinguished from it, with one training each; `budgetnas finalists` "
+        "trains the best with several seeds, and tells."
     )
     lines = dict(method_lines(report))
     assert lines["Hardware"] == "an abacus"
@@ -337,7 +339,8 @@ def test_what_is_found_as_plain_data() -> None:
     assert made(grid, [0.5, 0.5]).as_json() == {
         "study": "made", "n": 1,
         "best": {"configuration": "x a", "value": 0.5, "margin": None, "params": 398,
-                 "ties": ["x b"]},
+                 "equivalent": [], "not_distinguished": ["x b"]},
+        "winner": None,
     }  # fmt: skip
     unfinished = Report(config_of(), Path("s"), [trained(0, 0.5, stopped=True)], {}, 0)
     assert unfinished.as_json()["best"] is None
@@ -356,8 +359,9 @@ def test_the_best_for_every_budget() -> None:
     report = Report(config_of(), Path("studies/made"), trials, {}, 0)
     page = render(report)
     assert "The best for every budget" in page
-    gained = 0.4 / (trials[1].user_attrs["params"] - trials[0].user_attrs["params"]) * 1e5
-    assert f"<td>{100 * gained:.2f}</td></tr>" in page
+    added = trials[1].user_attrs["params"] - trials[0].user_attrs["params"]
+    assert f"<td>40.00</td><td>{added:,}</td></tr>" in page, "of 17,544 parameters no 228 a 100k"
+    assert "228" not in words(page)
     alone = Report(config_of(), Path("studies/made"), trials[:1], {}, 0)
     assert "The best for every budget" not in render(alone)
 

@@ -164,7 +164,7 @@ def test_a_row_a_configuration_in_the_grids_order() -> None:
     assert summary["standard_error"].tolist() == pytest.approx([noise.sd / math.sqrt(3)] * 3)
     assert summary["margin"].tolist() == pytest.approx([noise.of_mean(3)] * 3)
     assert summary["difference"].tolist() == pytest.approx([0, 0.08333, 0.00167], abs=1e-5)
-    assert summary["verdict"].tolist() == ["best", "worse", "tie"]
+    assert summary["verdict"].tolist() == ["best", "worse", "not distinguished"]
     assert summary["seconds"].tolist() == [3, 3, 3]
 
 
@@ -178,7 +178,7 @@ def test_what_was_not_measured_says_why() -> None:
     ]  # fmt: skip
     summary = summary_table(config_of(grid), trial_table(config_of(grid), trials))
     assert summary["verdict"].tolist() == [
-        "best", "failed", "over budget", "open", "tie", "duplicate", "not run",
+        "best", "failed", "over budget", "open", "not distinguished", "duplicate", "not run",
     ]  # fmt: skip
     assert summary["failures"].tolist() == [0, 1, 0, 0, 0, 0, 0]
     assert summary["n"].tolist() == [1, 0, 0, 0, 1, 0, 0]
@@ -207,7 +207,7 @@ def test_of_equals_the_smallest_is_the_best() -> None:
     trials = [trained(0, 0.5, LARGE), trained(1, 0.5, SMALL), trained(2, 0.6, stopped=True)]
     summary = summary_table(config_of(), trial_table(config_of(), trials))
     assert summary["cell"].tolist() == [1, 0, 2], "of a search, the best comes first"
-    assert summary["verdict"].tolist() == ["best", "tie", "stopped early"]
+    assert summary["verdict"].tolist() == ["best", "not distinguished", "stopped early"]
     assert math.isnan(summary["mean"].iloc[2]), "what was stopped early is no measurement"
 
 

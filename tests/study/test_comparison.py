@@ -30,8 +30,11 @@ def comparison(**fields: Any) -> Comparison:
     ("fields", "says"),
     [
         ({}, "search: +3.00 points (noise 2.00): winner less best random"),
-        ({"gain": -0.01}, "search: -1.00 points (noise 2.00, within it): winner less best"),
-        ({"gain": -0.02}, "search: -2.00 points (noise 2.00, within it)"),
+        (
+            {"gain": -0.01},
+            "search: -1.00 points (noise 2.00, not distinguished from 0): winner less best",
+        ),
+        ({"gain": -0.02}, "search: -2.00 points (noise 2.00, not distinguished from 0)"),
         ({"gain": None, "noise": None}, "search: not known: winner less best random"),
         ({"same": True}, "search: nothing: winner and best random are the same training"),
     ],

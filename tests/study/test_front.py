@@ -25,6 +25,14 @@ def test_the_front_and_what_a_step_gains() -> None:
     steps = front(listed)
     assert [step.number for step in steps] == [1, 0]
     assert [step.gain for step in steps] == [None, pytest.approx(0.1)]
+    assert [step.added for step in steps] == [None, 100_000]
+
+
+def test_a_gain_over_few_parameters_is_not_extrapolated() -> None:
+    """7.8 points over 4,072 parameters are not 191 points a 100,000."""
+    _, step = front(trials((10_000, 0.500), (14_072, 0.578)))
+    assert step.gain == pytest.approx(0.078)
+    assert step.added == 4_072
 
 
 @given(st.lists(st.tuples(st.integers(1, 20), st.sampled_from([0.1, 0.2, 0.3, 0.4])), max_size=12))
