@@ -45,6 +45,8 @@ class Estimated:
     """Hours on a CPU: something should be said."""
     workers: int = 1
     """Trials that are trained at once."""
+    busy: str = ""
+    """That other programs need the processor, too; empty if they don't."""
 
 
 @dataclass(frozen=True)

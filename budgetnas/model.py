@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import assert_never
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,6 +28,12 @@ def build_model(arch: Arch) -> nn.Module:
     Submodules are named as `budgetnas.arch.layers` names them.
     """
     return _chain(layers(arch))
+
+
+def model_to_load(arch: Arch) -> nn.Module:
+    """Build a network whose weights are about to be loaded; torch's generator stays as it was."""
+    with torch.random.fork_rng(devices=[]):
+        return build_model(arch)
 
 
 def build_layer(layer: Layer) -> nn.Module:

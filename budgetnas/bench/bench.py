@@ -20,11 +20,13 @@ from budgetnas.train.device import hardware
 from budgetnas.train.engine import recipe_statistics, train
 from budgetnas.train.init import initial_model
 from budgetnas.train.memory import give_memory_back, memory_guard
+from budgetnas.train.process import unchanged_process
 
 PROFILED_STEPS = 100
 """Of so many a profile is read in seconds."""
 
 
+@unchanged_process()
 def bench(plan: Plan, *, workers: bool = True, watch: Watcher = nobody) -> BenchResult:
     """Measure the three ways in turns, and what else says how fast the engine is.
 

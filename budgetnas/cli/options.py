@@ -200,6 +200,14 @@ MetricOption = Annotated[
         "so that a small class counts as much as a large one.",
     ),
 ]
+PresetsOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--presets/--no-presets",
+        help="Begin with the published networks that fit (default), or without.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout, all else on stderr.")
 ]

@@ -18,9 +18,11 @@ from budgetnas.cli.options import (
     JsonOption,
     MaxBytesOption,
     MaxMacsOption,
+    PresetsOption,
     ProposalOption,
     PrunerOption,
     RecipeOption,
+    SeedOption,
     SpaceOption,
     TrainSamplesOption,
     some,
@@ -30,7 +32,9 @@ from budgetnas.recipe import load_recipe
 from budgetnas.space import DEFAULT_PROPOSAL, Space
 
 if TYPE_CHECKING:
-    from budgetnas.planning.outlook import Counted, Outlook
+    from budgetnas.planning.census import Census
+    from budgetnas.planning.drawn import Counted, Drawn
+    from budgetnas.planning.outlook import Outlook
 
 
 def plan(
@@ -56,12 +60,15 @@ def plan(
     space: SpaceOption = None,
     recipe: RecipeOption = None,
     proposal: ProposalOption = None,
+    presets: PresetsOption = None,
     pruner: PrunerOption = None,
     device: DeviceOption = "auto",
+    seed: SeedOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a search would be: what fits, the ends of the space, how long it takes.
+    """Say what a search would be: what it draws, how large that is, how long it takes.
 
+    Some networks are drawn as the search will draw them, the same each time for the same --seed.
     Nothing is trained but a few steps on noise, and no image is read. Where nothing fits, the
     nearest change that makes it possible is named. Example:
     `budgetnas plan --budget 200k --dataset digits`
@@ -82,6 +89,7 @@ def plan(
         background=background,
         train_samples=train_samples, epochs=epochs, space=drawn_from, recipe=recipe or "short",
         proposal=proposal or DEFAULT_PROPOSAL, pruner=pruner or DEFAULT_PRUNER, device=device,
+        presets=presets is not False, seed=seed or 0,
     )  # fmt: skip
     for text in found.notices:
         typer.echo(text, err=True)
@@ -94,28 +102,68 @@ def plan(
 
 def _lines(found: "Outlook") -> list[str]:
     """Say it for people."""
-    smallest = f"Smallest: {_described(found.smallest)}"
     if not found.possible:
-        return [_census_line(found), smallest, _way_out(found)]
-    lines = [_census_line(found), smallest]
-    if found.largest:
-        largest = "Largest that fits" if found.counted.exact else "Largest found that fits"
-        lines.append(f"{largest}: {_described(found.largest)}")
-    elif not found.counted.exact:
-        lines.append("None of the sampled ones fits; --proposal fill draws none that does not.")
-    return [*lines, *_time_lines(found)]
+        smallest = f"Smallest of the space: {_described(found.smallest)}"
+        return [_held_line(found), smallest, _way_out(found)]
+    networks = _census_lines(found, found.counted) if found.counted else _drawn_lines(found)
+    return [_held_line(found), *networks, *_first_lines(found), *_time_lines(found)]
 
 
-def _census_line(found: "Outlook") -> str:
-    counted = found.counted
+def _held_line(found: "Outlook") -> str:
+    return f"The space holds {found.architectures:,} architectures."
+
+
+def _census_lines(found: "Outlook", counted: "Census") -> list[str]:
+    """Say what fits of all that the space holds, of which a search draws whatever there is."""
     limits = describe_limits(found.limits)
-    held = f"The space holds {counted.held:,} architectures"
+    smallest = f"Smallest: {_described(found.smallest)}"
     if counted.exact:
-        return f"{held}; {counted.fitting:,} of them ({counted.share:.4%}) fit {limits}."
-    return (
-        f"{held}; {counted.share:.4%} fit {limits} "
-        f"(95 % interval {counted.low:.4%} to {counted.high:.4%}, of {counted.looked_at:,})."
-    )
+        share = f"{counted.fitting:,} of them ({counted.share:.4%}) fit {limits}."
+    else:
+        share = (
+            f"{counted.share:.4%} of them fit {limits} (95 % interval {counted.low:.4%} to "
+            f"{counted.high:.4%}, of {counted.looked_at:,})."
+        )
+    if found.largest:
+        largest = "Largest that fits" if counted.exact else "Largest found that fits"
+        return [share, smallest, f"{largest}: {_described(found.largest)}"]
+    none = "None of the sampled ones fits; --proposal fill draws none that does not."
+    return [share, smallest, none]
+
+
+def _drawn_lines(found: "Outlook") -> list[str]:
+    """Say what the search draws, all of which fits."""
+    return [line for drawn in found.drawn for line in _lines_of(found, drawn)]
+
+
+def _lines_of(found: "Outlook", drawn: "Drawn") -> list[str]:
+    limits = describe_limits((drawn.budget, *found.limits[1:]))
+    many, below = len(drawn.networks), drawn.below(found.least_fill)
+    filling = f"fill {min(drawn.filled):.1%} to {max(drawn.filled):.1%} of it"
+    if below:
+        least = f"{found.least_fill:.0%}"
+        filling += f", {below} of them less than {least}, as no widths of the space come nearer"
+    same = f", {drawn.different} of them different," if drawn.different < many else ""
+    return [
+        f"Every draw fits {limits}: {many} drawn with seed {drawn.seed}{same} {filling}.",
+        f"Drawn: {_spread([each.params for each in drawn.networks])} parameters, "
+        f"{_spread([each.macs for each in drawn.networks])} MACs.",
+        f"Smallest drawn: {_described(drawn.smallest)}",
+        f"Largest drawn: {_described(drawn.largest)}",
+    ]
+
+
+def _spread(numbers: list[int]) -> str:
+    middle = sorted(numbers)[(len(numbers) - 1) // 2]
+    return f"{min(numbers):,} to {max(numbers):,} (median {middle:,})"
+
+
+def _first_lines(found: "Outlook") -> list[str]:
+    """Name the published networks that come before what is drawn."""
+    if not found.first:
+        return []
+    named = ", ".join(f"{name} ({each.params:,} parameters)" for name, each in found.first)
+    return [f"First come the published networks that fit: {named}."]
 
 
 def _described(network: "Counted") -> str:
@@ -136,9 +184,11 @@ def _time_lines(found: "Outlook") -> list[str]:
 
     if found.trial_seconds is None or found.seconds is None:
         return []
+    epochs = found.trials * found.epochs
     return [
         f"A trial of middling cost: {describe_duration(found.trial_seconds)} for {found.epochs} "
         f"epochs of {found.data} on {found.device}.",
         f"{found.trials} trials: about {describe_duration(found.seconds)}, if stopping early "
-        f"saves {found.saved:.0%} of the epochs.",
+        f"saves {found.saved:.0%} of the {epochs:,} epochs.",
+        *([f"But {found.busy}."] if found.busy else []),
     ]

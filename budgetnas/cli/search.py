@@ -20,6 +20,7 @@ from budgetnas.cli.options import (
     MaxBytesOption,
     MaxMacsOption,
     MetricOption,
+    PresetsOption,
     ProposalOption,
     PrunerOption,
     RecipeOption,
@@ -78,14 +79,7 @@ def search(
     space: SpaceOption = None,
     recipe: RecipeOption = None,
     proposal: ProposalOption = None,
-    presets: Annotated[
-        bool | None,
-        typer.Option(
-            "--presets/--no-presets",
-            help="Begin with the published networks that fit (default), or without.",
-            show_default=False,
-        ),
-    ] = None,
+    presets: PresetsOption = None,
     sampler: Annotated[
         str | None, typer.Option(metavar="NAME", help="random (default), tpe, gp or nsga2.")
     ] = None,

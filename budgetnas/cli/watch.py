@@ -162,6 +162,8 @@ class SearchWatch(_Watch):
             f"{event.trials} trials will take about {describe_duration(event.seconds)} "
             f"on {event.device}{at_once}, less what is stopped early"
         )
+        if event.busy:
+            self.say(event.busy)
         if event.slow:
             self.say(
                 "To make it shorter: a GPU; for a search, fewer --trials or --epochs, "

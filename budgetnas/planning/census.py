@@ -49,6 +49,15 @@ class Census:
         """The share that fits, in [0, 1]."""
         return self.fitting / self.looked_at
 
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "share": self.share,
+            "share_interval": [self.low, self.high],
+            "exact": self.exact,
+            "counted": self.looked_at,
+        }
+
 
 @dataclass(frozen=True)
 class _Group:
@@ -117,7 +126,7 @@ def census(
         seed: Of the sample, where not all are counted.
     """
     groups = list(_groups(space))
-    held = sum(group.size for group in groups)
+    held = number_of_architectures(space)
     exact = held <= EXACT
     batches = _all(groups) if exact else _sample(groups, held, seed)
     looked_at = fitting = 0
@@ -134,6 +143,11 @@ def census(
     interval = binomtest(fitting, looked_at).proportion_ci(0.95)
     low, high = (fitting / held,) * 2 if exact else (interval.low, interval.high)
     return Census(held, looked_at, fitting, float(low), float(high), largest, exact)
+
+
+def number_of_architectures(space: Space) -> int:
+    """Count the architectures that a space holds."""
+    return sum(group.size for group in _groups(space))
 
 
 def _under(filling: Shares) -> Shares:

@@ -9,13 +9,10 @@ from typing import Any
 import torch
 
 from budgetnas.arch import (
-    COSTS,
     Arch,
     Budget,
     as_also,
     as_limits,
-    count_macs,
-    count_params,
     fits,
     load,
 )
@@ -23,10 +20,12 @@ from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.inventory import Inventory
 from budgetnas.data.splits import SET_ASIDE_SHARE, VALIDATION_SHARE
-from budgetnas.planning.census import Census, census
+from budgetnas.planning.census import Census, census, number_of_architectures
+from budgetnas.planning.drawn import Counted, Drawn, draw_some, least_limits
 from budgetnas.planning.saved import saved_epochs
-from budgetnas.recipe import Recipe, as_recipe
+from budgetnas.recipe import Numerics, Recipe, as_recipe
 from budgetnas.recipe.named import RECIPES
+from budgetnas.searching.busy import OtherWork, describe_busy
 from budgetnas.searching.drawing import networks_of
 from budgetnas.searching.estimate import (
     CANDIDATES,
@@ -34,6 +33,7 @@ from budgetnas.searching.estimate import (
     STEPS,
     training_seconds,
 )
+from budgetnas.searching.first import published
 from budgetnas.searching.pruners import DEFAULT_PRUNER, PRUNERS
 from budgetnas.searching.request import as_budget, at_least_one
 from budgetnas.searching.samplers import known
@@ -41,22 +41,7 @@ from budgetnas.searching.task import Task
 from budgetnas.space import DEFAULT_PROPOSAL, PROPOSALS, Fill, Free, RandomSuggester, Space
 from budgetnas.train.device import choose_device, device_title, use_threads
 from budgetnas.train.numerics import choose_numerics
-
-
-@dataclass(frozen=True)
-class Counted:
-    """A network, counted."""
-
-    arch: Arch
-    params: int
-    """Trainable parameters."""
-    macs: int
-    """Multiply-adds for one image."""
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain data."""
-        arch = self.arch.model_dump(mode="json")
-        return {"params": self.params, "macs": self.macs, "arch": arch}
+from budgetnas.train.process import unchanged_process
 
 
 @dataclass(frozen=True)
@@ -69,12 +54,20 @@ class Outlook:
     """Smaller budgets that are searched for, too."""
     data: str
     """Which images."""
-    counted: Census
-    """What the space holds, and what of it fits."""
+    architectures: int
+    """How many the space holds."""
+    counted: Census | None
+    """What of them fits, where the search draws whatever the space holds; else None."""
+    drawn: tuple[Drawn, ...]
+    """What the search draws for each budget, where each draw fits; empty if it is impossible."""
+    least_fill: float
+    """The share of a budget that each draw should fill at least, where all fit; else 0."""
+    first: tuple[tuple[str, Counted], ...]
+    """The published networks that it trains first, by name."""
     smallest: Counted
-    """What fills the limits least."""
+    """The network of the space that fills the limits least."""
     largest: Counted | None
-    """What fills them most, of all that were counted; None where nothing fits."""
+    """What fills the limits most, of all that were counted or drawn; None where nothing fits."""
     needed: dict[str, int]
     """Of an impossible search, the least that the limits must become; empty if it is possible."""
     trials: int
@@ -82,6 +75,8 @@ class Outlook:
     """Of a trial."""
     trial_seconds: float | None
     """Of a trial of middling cost that is not stopped; None where nothing fits."""
+    busy: str
+    """That other programs need the processor, too; empty if they don't."""
     saved: float
     """The share of epochs that stopping early saves, if an early rank is the final one."""
     device: str
@@ -102,24 +97,23 @@ class Outlook:
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data."""
-        counted = self.counted
         return {
             "limits": {each.cost: each.limit for each in self.limits},
             "also": [each.limit for each in self.smaller],
             "data": self.data,
             "possible": self.possible,
             "needed": self.needed,
-            "architectures": counted.held,
-            "share": counted.share,
-            "share_interval": [counted.low, counted.high],
-            "exact": counted.exact,
-            "counted": counted.looked_at,
+            "architectures": self.architectures,
+            **(self.counted.as_json() if self.counted else {}),
+            "drawn": [each.as_json() for each in self.drawn],
+            "presets": [{"name": name, **each.as_json()} for name, each in self.first],
             "smallest": self.smallest.as_json(),
             "largest": self.largest.as_json() if self.largest else None,
             "trials": self.trials,
             "epochs": self.epochs,
             "trial_seconds": self.trial_seconds,
             "seconds": self.seconds,
+            "busy": self.busy,
             "saved": self.saved,
             "device": self.device,
         }
@@ -143,12 +137,15 @@ def plan(
     space: Space | Path | str | dict[str, Any] | None = None,
     recipe: Recipe | str | dict[str, Any] = "short",
     proposal: str = DEFAULT_PROPOSAL,
+    presets: bool = True,
     pruner: str = DEFAULT_PRUNER,
     device: str = "auto",
+    seed: int = 0,
 ) -> Outlook:
     """Say what a search would be; no image is read, and nothing is trained.
 
-    A few steps are timed on images of noise. Arguments are those of `search`.
+    A few steps are timed on images of noise. Arguments are those of `search`; what is drawn to
+    see what the search will draw depends on `seed`, and is the same each time.
 
     Raises:
         InputError: If what is asked can't be; that nothing fits is an answer.
@@ -158,32 +155,44 @@ def plan(
     smaller = as_also(also, limit) or ()
     limits = (limit, *(as_limits(max_macs, max_bytes, bits) or ()))
     drawn_from = Space.of(space)
-    proposed = PROPOSALS[known("proposal", proposal, dict(PROPOSALS))](space=drawn_from or Space())
+    proposed = PROPOSALS[known("proposal", proposal, dict(PROPOSALS))](
+        space=drawn_from or Space(), presets=presets
+    )
     judge = PRUNERS[known("pruner", pruner, dict(PRUNERS))]
     at_least_one("trials", trials)
     source = DataSource.choose(dataset, data_dir, image_size, fit, background)
     facts = _facts(source, at_least_one("train_samples", train_samples))
     trained = _recipe(recipe, at_least_one("epochs", epochs), source, facts.channels)
-    tightest = (smaller[-1] if smaller else limit, *limits[1:])
-    ends = _Ends(source.image_size, facts, tightest, proposed.space)
-    smallest = ends.smallest()
-    counted = census(proposed.space, limits, source.image_size, facts.channels, facts.classes)
-    needed = ends.needed(smallest)
+    asked = _Asked(limits, smaller, proposed, source.image_size, facts, seed)
+    smallest = asked.smallest()
+    needed = least_limits(smallest, asked.tightest, source.image_size)
+    counted, drawn = (asked.census(), ()) if isinstance(proposed, Free) else (None, asked.drawn())
     where = choose_device(device)
-    middle = None if needed else _middling(proposed, limits, source.image_size, facts)
+    with unchanged_process(), OtherWork() as others:
+        numerics = choose_numerics(where)
+        use_threads(numerics)
+        title = device_title(where)
+        middle = None if needed else asked.middling(drawn)
+        seconds = _seconds(middle, trained, source, facts, where, numerics) if middle else None
+    busy = describe_busy(others.cores, numerics.threads) if where.type == "cpu" else ""
     return Outlook(
         limits=limits,
         smaller=smaller,
         data=source.title,
+        architectures=number_of_architectures(proposed.space),
         counted=counted,
-        smallest=ends.counted(smallest),
-        largest=ends.counted(counted.largest) if counted.largest else None,
+        drawn=() if needed else drawn,
+        least_fill=proposed.fill.low if isinstance(proposed, Fill) else 0.0,
+        first=() if needed else asked.first(),
+        smallest=Counted.of(smallest, source.image_size),
+        largest=asked.largest(counted, drawn),
         needed=needed,
         trials=trials,
         epochs=trained.epochs,
-        trial_seconds=_seconds(middle, trained, source, facts, where) if middle else None,
+        trial_seconds=seconds,
+        busy=busy,
         saved=saved_epochs(judge(trained.epochs), trained.epochs, trials),
-        device=device_title(where),
+        device=title,
         notices=facts.notices,
     )
 
@@ -232,53 +241,89 @@ def _recipe(
 
 
 @dataclass(frozen=True)
-class _Ends:
-    """The smallest network of a space, and what it would need."""
+class _Asked:
+    """What networks are asked for."""
 
+    limits: tuple[Budget, ...]
+    smaller: tuple[Budget, ...]
+    proposal: Free | Fill
     image_size: int
     facts: _Facts
-    limits: tuple[Budget, ...]
-    space: Space
+    seed: int
+
+    @property
+    def tightest(self) -> tuple[Budget, ...]:
+        """What the smallest network must fit."""
+        return (self.smaller[-1] if self.smaller else self.limits[0]), *self.limits[1:]
 
     def smallest(self) -> Arch:
-        facts = self.facts
-        return self.space.smallest(
-            facts.channels, facts.classes, lambda arch: load(self.limits, arch, self.image_size)
+        return self.proposal.space.smallest(
+            self.facts.channels, self.facts.classes,
+            lambda arch: load(self.tightest, arch, self.image_size),
+        )  # fmt: skip
+
+    def census(self) -> Census:
+        facts, space = self.facts, self.proposal.space
+        return census(
+            space, self.limits, self.image_size, facts.channels, facts.classes, self.seed
         )
 
-    def needed(self, smallest: Arch) -> dict[str, int]:
-        """Say to what each limit that it exceeds would have to be raised."""
-        return {
-            each.cost: COSTS[each.cost](smallest, self.image_size)
-            for each in self.limits
-            if each.excess(smallest, self.image_size) > 0
-        }
+    def drawn(self) -> tuple[Drawn, ...]:
+        """Draw for each budget what the search draws for it in turns."""
+        assert isinstance(self.proposal, Fill), "what is free may not fit"
+        if load(self.tightest, self.smallest(), self.image_size) > 1:
+            return ()
+        return tuple(
+            draw_some(
+                self.proposal, budget, self.limits[1:], self.image_size, self.facts.channels,
+                self.facts.classes, self.seed,
+            )
+            for budget in (self.limits[0], *self.smaller)
+        )  # fmt: skip
 
-    def counted(self, arch: Arch) -> Counted:
-        return Counted(arch, count_params(arch), count_macs(arch, self.image_size))
+    def largest(self, counted: Census | None, drawn: Sequence[Drawn]) -> Counted | None:
+        if drawn:
+            return drawn[0].largest
+        found = counted.largest if counted else None
+        return Counted.of(found, self.image_size) if found else None
 
+    def first(self) -> tuple[tuple[str, Counted], ...]:
+        """Name and count the published networks that come first."""
+        if not self.proposal.presets:
+            return ()
+        facts = self.facts
+        found = published(
+            self.proposal.space, self.limits, self.image_size, facts.channels, facts.classes
+        )
+        return tuple((each.name, Counted.of(each.arch, self.image_size)) for each in found)
 
-def _middling(
-    proposal: Free | Fill, limits: Sequence[Budget], image_size: int, facts: _Facts
-) -> Arch:
-    """Draw some networks that fit, and take that of median multiply-adds."""
-    drawn = networks_of(
-        proposal, RandomSuggester(0), limits[0], limits[1:], image_size,
-        facts.channels, facts.classes,
-    )  # fmt: skip
-    fitting = (arch for arch in islice(drawn, 50 * CANDIDATES) if fits(limits, arch, image_size))
-    some = list(islice(fitting, CANDIDATES)) or [
-        proposal.space.smallest(facts.channels, facts.classes)
-    ]
-    return sorted(some, key=lambda arch: count_macs(arch, image_size))[len(some) // 2]
+    def middling(self, drawn: Sequence[Drawn]) -> Arch:
+        """Return the network of median multiply-adds, of those that fit."""
+        networks = [each for some in drawn for each in some.networks] or self._some()
+        return sorted(networks, key=lambda each: each.macs)[len(networks) // 2].arch
+
+    def _some(self) -> list[Counted]:
+        """Draw some networks that fit from all that the space holds."""
+        facts, size = self.facts, self.image_size
+        drawn = networks_of(
+            self.proposal, RandomSuggester(self.seed), self.limits[0], self.limits[1:], size,
+            facts.channels, facts.classes,
+        )  # fmt: skip
+        fitting = (a for a in islice(drawn, 50 * CANDIDATES) if fits(self.limits, a, size))
+        return [Counted.of(a, size) for a in islice(fitting, CANDIDATES)] or [
+            Counted.of(self.smallest(), size)
+        ]
 
 
 def _seconds(
-    arch: Arch, recipe: Recipe, source: DataSource, facts: _Facts, device: torch.device
+    arch: Arch,
+    recipe: Recipe,
+    source: DataSource,
+    facts: _Facts,
+    device: torch.device,
+    numerics: Numerics,
 ) -> float:
     """Time a few steps of a training on noise."""
-    numerics = choose_numerics(device)
-    use_threads(numerics)
     n = STEPS * LARGEST_BATCH
     shape = (n, source.image_size, source.image_size, facts.channels)
     generator = torch.Generator().manual_seed(0)

@@ -4,7 +4,10 @@ import random
 
 import optuna
 from optuna.pruners import BasePruner
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
+
+from budgetnas.study.storage import quiet_optuna
 
 SIMULATIONS = 20
 """Searches that are played through."""
@@ -24,19 +27,15 @@ def saved_epochs(pruner: BasePruner, epochs: int, trials: int, seed: int = 0) ->
     """
     values = random.Random(seed)
     many = min(trials, 100)
-    trained = sum(_epochs_of(pruner, epochs, many, values) for _ in range(SIMULATIONS))
+    with quiet_optuna():
+        trained = sum(_epochs_of(pruner, epochs, many, values) for _ in range(SIMULATIONS))
     return 1 - trained / (SIMULATIONS * many * epochs)
 
 
 def _epochs_of(pruner: BasePruner, epochs: int, trials: int, values: random.Random) -> int:
     """Play one search; count the epochs it trains."""
-    study = optuna.create_study(direction="maximize", storage=_quiet())
+    study = optuna.create_study(direction="maximize", storage=InMemoryStorage())
     return sum(_play(study, pruner, epochs, values.random()) for _ in range(trials))
-
-
-def _quiet() -> optuna.storages.InMemoryStorage:
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    return optuna.storages.InMemoryStorage()
 
 
 def _play(study: optuna.Study, pruner: BasePruner, epochs: int, value: float) -> int:

@@ -29,11 +29,13 @@ from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.metric import as_metric
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
 from budgetnas.train.device import choose_device
+from budgetnas.train.process import unchanged_process
 
 RUNS = Path("runs")
 RESULT = "result.json"
 
 
+@unchanged_process()
 def retrain(
     target: str = "best",
     *,
@@ -158,6 +160,7 @@ def _resume(
     return run_in(config, images, folder, device, notices, watch)
 
 
+@unchanged_process()
 def run_in(
     config: RunConfig,
     images: ImageSet,

@@ -40,7 +40,7 @@ from budgetnas.data.picture import preprocessed, to_channels
 from budgetnas.data.view import Depth, ImageFormat, View
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
-from budgetnas.model import build_model
+from budgetnas.model import model_to_load
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.retraining.selection import Part, evaluated_part, selection_problem
 from budgetnas.space import Overrides
@@ -288,7 +288,7 @@ def load_run(path: str | Path) -> tuple[nn.Module, Preprocess]:
     """
     folder = Path(path)
     config = RunConfig.read(folder)
-    model = build_model(config.arch)
+    model = model_to_load(config.arch)
     try:
         model.load_state_dict(read_tensors(folder / "weights.safetensors"))
     except RuntimeError as error:

@@ -15,7 +15,7 @@ from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
 from budgetnas.files import sweep, write_atomic
-from budgetnas.model import build_model
+from budgetnas.model import model_to_load
 from budgetnas.report.tables import confusion_table, per_class_table
 from budgetnas.retraining.history import History, without_best
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
@@ -165,7 +165,7 @@ class Retraining:
     def _measure(self, test: ImageSet, epoch: int) -> Evaluation:
         """Evaluate the weights that were kept, which are of this epoch."""
         config = self.config
-        model = build_model(config.arch)
+        model = model_to_load(config.arch)
         model.load_state_dict(read_tensors(self.folder / "weights.safetensors"))
         normalize = Normalizer(config.statistics, config.numerics, self.device)
         with memory_guard("the test images"):

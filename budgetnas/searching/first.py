@@ -1,9 +1,10 @@
 """The first trials of a search: the published networks that fit."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from budgetnas.arch import COSTS, PRESETS, Arch, fits, load
+from budgetnas.arch import COSTS, PRESETS, Arch, Budget, fits, load
 from budgetnas.recipe import Recipe
 from budgetnas.space import Fill, Free, Space
 from budgetnas.study.config import StudyConfig
@@ -17,18 +18,29 @@ class Known(NamedTuple):
 
 
 def first_networks(config: StudyConfig, proposal: Free | Fill) -> list[Known]:
-    """List the presets that fit all limits of a study, the largest first.
+    """List the presets that a study trains first, see `published`."""
+    facts, size = config.facts, config.data.image_size
+    return published(proposal.space, config.all_limits, size, facts.channels, len(facts.classes))
+
+
+def published(
+    space: Space,
+    limits: Sequence[Budget],
+    image_size: int,
+    in_channels: int,
+    num_classes: int,
+) -> list[Known]:
+    """List the presets that fit all limits, the largest first.
 
     Of a space of the user's own, only those that are in it: whoever narrows a space wants nothing
     else.
     """
-    size, found = config.data.image_size, dict[str, Known]()
+    size, found = image_size, dict[str, Known]()
     for name, preset in PRESETS.items():
-        arch = preset.adapted(config.facts.channels, len(config.facts.classes))
-        wanted_here = proposal.space == Space() or proposal.space.holds(arch)
-        if wanted_here and fits(config.all_limits, arch, size):
+        arch = preset.adapted(in_channels, num_classes)
+        wanted_here = space == Space() or space.holds(arch)
+        if wanted_here and fits(limits, arch, size):
             found.setdefault(arch.digest(), Known(name, arch))
-    limits = config.all_limits
     return sorted(found.values(), key=lambda known: load(limits, known.arch, size), reverse=True)
 
 

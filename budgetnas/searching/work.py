@@ -1,7 +1,6 @@
 """`work`: from a plan, or a study that has begun, to trials; what searches and runs share."""
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,9 +15,9 @@ from budgetnas.data.load import load_train
 from budgetnas.errors import TrialFailed
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher
 from budgetnas.files import system_guard
-from budgetnas.recipe import Numerics
 from budgetnas.searching.asked_workers import AskedWorkers
 from budgetnas.searching.begin import begin, facts_of, split_images
+from budgetnas.searching.busy import OtherWork, describe_busy
 from budgetnas.searching.conditions import Conditions
 from budgetnas.searching.crew import Alone, Crew
 from budgetnas.searching.estimate import estimate_seconds
@@ -38,6 +37,7 @@ from budgetnas.study.trials import Best, Kind, kind_of, tally
 from budgetnas.train.device import device_title, hardware, use_threads
 from budgetnas.train.memory import give_memory_back, memory_guard
 from budgetnas.train.numerics import choose_numerics
+from budgetnas.train.process import unchanged_process
 
 SLOW = 3600
 """Seconds beyond which work on a CPU names what would shorten it."""
@@ -100,6 +100,7 @@ class Job:
     """How many trials are to be trained at once."""
 
 
+@unchanged_process()
 def work(job: Job, watch: Watcher) -> SearchResult:
     """Load the data, begin or continue the study, and loop."""
     source, seed, samples, at_most = _data_of(job)
@@ -126,26 +127,15 @@ def work(job: Job, watch: Watcher) -> SearchResult:
         if missing and staff is None:
             _, staff = employ(job.workers, config, train, job.device, False, watch)
         staff = staff or Staff()
-        with _threads(config.numerics):
-            if missing:
-                _tell_estimate(config, task, missing, staff, job.device, watch)
-                _take_down_hardware(study, hardware(job.device))
-            study.set_user_attr("data", source.title)
-            config.changed(data=source).write(job.folder)
-            with system_guard(), _crew(config, job, task, min(staff.workers, missing)) as crew:
-                stopped = Loop(record, crew, watch).run(trials, job.deadline)
+        use_threads(config.numerics)
+        if missing:
+            _tell_estimate(config, task, missing, staff, job.device, watch)
+            _take_down_hardware(study, hardware(job.device))
+        study.set_user_attr("data", source.title)
+        config.changed(data=source).write(job.folder)
+        with system_guard(), _crew(config, job, task, min(staff.workers, missing)) as crew:
+            stopped = Loop(record, crew, watch).run(trials, job.deadline)
         return _result(study, config, url, stopped)
-
-
-@contextlib.contextmanager
-def _threads(numerics: Numerics) -> Iterator[None]:
-    """Work with as many threads as the study's, and leave the process as it was."""
-    before = torch.get_num_threads()
-    use_threads(numerics)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _crew(config: StudyConfig, job: Job, task: Task, count: int) -> AbstractContextManager[Crew]:
@@ -204,12 +194,14 @@ def _tell_estimate(
     watch: Watcher,
 ) -> None:
     try:
-        seconds = estimate_seconds(config, task, missing, device) / min(staff.gain, missing)
+        with OtherWork() as others:
+            seconds = estimate_seconds(config, task, missing, device) / min(staff.gain, missing)
     except TrialFailed:
         return  # the trials will say what does not fit or diverges
     slow = device.type == "cpu" and seconds > SLOW
     at_once = min(staff.workers, missing)
-    watch(Estimated(seconds, missing, device_title(device), slow, at_once))
+    busy = describe_busy(others.cores, config.numerics.threads) if device.type == "cpu" else ""
+    watch(Estimated(seconds, missing, device_title(device), slow, at_once, busy))
 
 
 def _take_down_hardware(study: optuna.Study, here: str) -> None:

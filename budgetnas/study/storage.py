@@ -193,6 +193,17 @@ def _engine_arguments(url: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Let Optuna log errors only, and afterwards what it did before."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+@contextlib.contextmanager
 def connected(url: str) -> Iterator[RDBStorage]:
     """Connect to a storage for a while; afterwards no connection is left open.
 
@@ -200,7 +211,7 @@ def connected(url: str) -> Iterator[RDBStorage]:
     """
     storage = open_storage(url)
     try:
-        with storage_guard(url):
+        with quiet_optuna(), storage_guard(url):
             yield storage
     finally:
         storage.remove_session()
@@ -209,7 +220,6 @@ def connected(url: str) -> Iterator[RDBStorage]:
 
 def open_study(name: str, storage: RDBStorage) -> optuna.Study:
     """Load a study from its storage, or begin it there."""
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(
         study_name=name, storage=storage, direction="maximize", load_if_exists=True
     )
@@ -238,7 +248,6 @@ def existing_study(name: str, url: str) -> Iterator[optuna.Study]:
     Raises:
         InputError: If it is not there.
     """
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
     require_file(name, url)
     if not check_storage(url):  # Optuna would make its tables there
         raise InputError(f"the storage {redacted(url)} has no study {name!r}, it is empty")

@@ -10,11 +10,18 @@ from tests.searching.small import run, trials_of
 def test_a_plan_names_what_fits_and_how_long_it_takes(budgetnas: Program) -> None:
     ended = budgetnas("plan", "--budget", "100k", "--dataset", "digits", "--trials", 20)
     assert ended.status == 0, ended.err
-    held, smallest, largest, trial, search = ended.out.splitlines()
-    assert held.startswith("The space holds 1,008,208,281,600 architectures; 0.0")
-    assert "% fit 100k parameters (95 % interval 0.0" in held
-    assert smallest == "Smallest: 2,610 parameters, 97,872 MACs: preact [1,1] x (8,8)"
-    assert largest.startswith("Largest found that fits: ")
+    held, drawn, sizes, smallest, largest, first, trial, search, *busy = ended.out.splitlines()
+    assert held == "The space holds 1,008,208,281,600 architectures."
+    assert drawn.startswith("Every draw fits 100k parameters: 200 drawn with seed 0")
+    assert "fill 8" in drawn
+    assert sizes.startswith("Drawn: 8")
+    assert smallest.startswith("Smallest drawn: 8")
+    assert largest.startswith("Largest drawn: 99,")
+    assert first == (
+        "First come the published networks that fit: modified-resnet-small (77,754 parameters)."
+    )
+    assert all(line.startswith("But this machine is busy: ") for line in busy)
+    assert "% of the 180 epochs" in search
     assert trial.startswith("A trial of middling cost: ")
     assert "for 9 epochs of digits on CPU" in trial
     assert search.startswith("20 trials: about ")

@@ -1,5 +1,6 @@
 """What a search would be, on this machine."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,8 +8,10 @@ from PIL import Image
 
 from budgetnas.arch import Budget, count_params
 from budgetnas.errors import InputError
+from budgetnas.planning.drawn import DRAWS
 from budgetnas.planning.outlook import plan
 from budgetnas.planning.saved import saved_epochs
+from budgetnas.searching.busy import OtherWork, busy_seconds_in, describe_busy
 from budgetnas.searching.pruners import PRUNERS
 from tests.searching.small import SMALL, run, trials_of
 
@@ -20,13 +23,86 @@ def test_a_possible_search() -> None:
     assert found.seconds is not None
     assert 0 < found.trial_seconds < 60
     assert found.seconds == pytest.approx(20 * found.trial_seconds * (1 - found.saved))
-    assert found.largest is not None
-    assert found.smallest.params < found.largest.params <= 12_000
     assert found.smallest.params == count_params(SMALL.smallest(1, 10))
     json = found.as_json()
     assert json["limits"] == {"params": 12_000}
-    assert json["exact"] is True
     assert json["data"] == "digits"
+
+
+def test_it_describes_what_the_default_search_draws() -> None:
+    """That all of it fits, and fills the budget: no word of uniform draws of the space."""
+    found = plan("80k", dataset="digits", epochs=9, seed=3)
+    (drawn,) = found.drawn
+    sizes = [each.params for each in drawn.networks]
+    assert (len(sizes), drawn.seed, found.counted) == (DRAWS, 3, None)
+    assert 64_000 <= min(sizes) < 66_000
+    assert 78_000 < max(sizes) <= 80_000
+    assert found.largest == drawn.largest
+    assert found.largest.params == max(sizes)
+    assert [name for name, _ in found.first] == ["modified-resnet-small"]
+    assert "share" not in found.as_json()
+    again = plan("80k", dataset="digits", epochs=1, seed=3, presets=False)
+    assert again.as_json()["drawn"] == found.as_json()["drawn"]
+    assert again.first == ()
+    assert plan("80k", dataset="digits", epochs=1).drawn != found.drawn
+
+
+def test_it_describes_the_trials_that_a_search_trains() -> None:
+    """That the search's own draws lie between the ends that were planned."""
+    result = run(5, budget="12k", proposal="fill", presets=True, sampler="random", epochs=1)
+    found = plan("12k", dataset="digits", space=SMALL, epochs=1)
+    (drawn,) = found.drawn
+    trained = [t.user_attrs["params"] for t in trials_of(result)]
+    known = [each.params for each in drawn.networks] + [each.params for _, each in found.first]
+    assert all(min(known) * 0.9 <= params <= 12_000 for params in trained)
+
+
+def test_widths_that_end_below_the_budget_are_counted() -> None:
+    found = plan("5M", dataset="digits", space=SMALL, epochs=1)
+    (drawn,) = found.drawn
+    assert drawn.below(0.8) == len(drawn.networks) == DRAWS
+    assert drawn.different < 60, "a small space holds no more"
+
+
+def test_each_budget_has_draws_of_its_own() -> None:
+    found = plan("12k", also="6k", dataset="digits", space=SMALL, epochs=1)
+    assert [each.budget.limit for each in found.drawn] == [12_000, 6_000]
+    assert [each.largest.params > 6_000 for each in found.drawn] == [True, False]
+
+
+def test_free_draws_are_held_against_the_budget() -> None:
+    found = plan("12k", dataset="digits", space=SMALL, proposal="free", epochs=1)
+    assert found.drawn == ()
+    assert found.counted is not None
+    assert found.counted.exact
+    assert 0 < found.as_json()["share"] < 1
+    assert found.largest is not None
+    assert found.smallest.params < found.largest.params <= 12_000
+
+
+def test_a_busy_machine_is_said() -> None:
+    assert describe_busy(1.7, threads=2, present=2).startswith(
+        "this machine is busy: other programs use 1.7 of 2 cores, a training 2; "
+    )
+    assert describe_busy(1.7, threads=1, present=4) == ""
+    assert describe_busy(0.4, threads=2, present=2) == ""
+    assert describe_busy(None, threads=2, present=2) == "", "what is not known is not said"
+
+
+def test_the_time_that_processors_worked() -> None:
+    text = (
+        "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 100 20 3 9000 50 4 5 600 70 0\n"
+        "cpu1 7 0 0 1 1 0 0 0 0 0\nintr 1 2\nctxt 3\n"
+    )
+    ticks = os.sysconf("SC_CLK_TCK")
+    assert busy_seconds_in(text, {0}) == (100 + 20 + 3 + 4 + 5 + 600) / ticks
+    assert busy_seconds_in(text, {0, 1}) == (732 + 7) / ticks
+
+
+def test_work_of_its_own_is_no_others() -> None:
+    with OtherWork() as others:
+        sum(range(100_000))
+    assert others.cores is None or 0 <= others.cores <= (os.cpu_count() or 1) + 1
 
 
 def test_nothing_is_written(tmp_path: Path) -> None:
