@@ -94,6 +94,15 @@ BackgroundOption = Annotated[
         "black, grey or #rrggbb.",
     ),
 ]
+SkipUnreadableOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--skip-unreadable",
+        help="Leave out files of --dataset folder that can't be read, instead of refusing them; "
+        "they are counted, and listed in unreadable.txt.",
+        show_default=False,
+    ),
+]
 EpochsOption = Annotated[
     int | None,
     typer.Option(min=1, max=MAX_EPOCHS, metavar="N", help="Epochs, instead of the recipe's."),

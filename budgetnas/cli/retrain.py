@@ -21,6 +21,7 @@ from budgetnas.cli.options import (
     JsonOption,
     RecipeOption,
     SeedOption,
+    SkipUnreadableOption,
     StorageOption,
     StudyOption,
     metric_name,
@@ -47,6 +48,7 @@ def retrain(
     image_size: ImageSizeOption = None,
     fit: FitOption = None,
     background: BackgroundOption = None,
+    skip_unreadable: SkipUnreadableOption = None,
     epochs: EpochsOption = None,
     recipe: RecipeOption = None,
     seed: SeedOption = None,
@@ -123,7 +125,8 @@ def retrain(
     watch = RetrainWatch()
     options: dict[str, Any] = {
         "study": study, "storage": storage, "dataset": dataset, "data_dir": data_dir,
-        "image_size": image_size, "fit": fit, "background": background, "epochs": epochs,
+        "image_size": image_size, "fit": fit, "background": background,
+        "skip_unreadable": skip_unreadable, "epochs": epochs,
         "recipe": recipe, "seed": seed, "select": select, "metric": metric,
         "test_curves": test_curves,
         "compiled": compiled, "resume": resume, "out": out, "device": device, "watch": watch,

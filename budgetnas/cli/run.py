@@ -13,6 +13,7 @@ from budgetnas.cli.options import (
     DatasetOption,
     DeviceOption,
     JsonOption,
+    SkipUnreadableOption,
     TimeoutOption,
     WorkersOption,
     some,
@@ -37,6 +38,7 @@ def run(
     ] = False,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
+    skip_unreadable: SkipUnreadableOption = None,
     device: DeviceOption = "auto",
     timeout: TimeoutOption = None,
     workers: WorkersOption = "1",
@@ -60,7 +62,8 @@ def run(
     watch = SearchWatch()
     with shown(watch):
         result = run_study(
-            study, quick=quick, dataset=dataset, data_dir=data_dir, device=device,
+            study, quick=quick, dataset=dataset, data_dir=data_dir,
+            skip_unreadable=skip_unreadable, device=device,
             timeout=timeout, workers=workers, watch=watch,
         )  # fmt: skip
     if as_json:

@@ -84,7 +84,7 @@ def _check_svhn(source: "DataSource", classes: tuple[str, ...]) -> None:
 def _check_folder(source: "DataSource", classes: tuple[str, ...]) -> str | None:
     from budgetnas.data.folder import check_test
 
-    return check_test(source.root, classes)
+    return check_test(source, classes)
 
 
 # add yours here
@@ -147,6 +147,9 @@ class DataSource(Spec):
     background: Background = "white"
     """What is behind transparent pixels, and around padded pictures: a name, or #rrggbb."""
 
+    skip_unreadable: bool = False
+    """Whether files of `folder` that can't be read are left out, instead of refused."""
+
     @model_validator(mode="after")
     def _folder_is_given(self) -> Self:
         if self.dataset == "folder" and self.data_dir is None:
@@ -163,8 +166,9 @@ class DataSource(Spec):
         image_size: int | None = None,
         fit: str | None = None,
         background: str | None = None,
+        skip_unreadable: bool | None = None,
     ) -> Self:
-        """Fill in what is not asked for: the data set's own size, cropped, on white."""
+        """Fill in what is not asked for: the data set's own size, cropped, on white, all files."""
         known = DATASETS.get(dataset)
         size = image_size if image_size is not None or known is None else known.image_size
         place = None if data_dir is None else data_dir_text(data_dir)
@@ -174,6 +178,7 @@ class DataSource(Spec):
             "image_size": size if known else 32,
             "fit": check_fit(fit or "crop"),
             "background": check_background(background or "white"),
+            "skip_unreadable": skip_unreadable or False,
         }
         try:
             return cls.parse(given, "--dataset")

@@ -1,7 +1,7 @@
 """A user's own images: train/<class>/* and, optionally, val/<class>/* and test/<class>/*."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -12,7 +12,8 @@ from budgetnas.data.gather import gather
 from budgetnas.data.images import ImageSet
 from budgetnas.data.inventory import Inventory, describe_test, require_same_classes
 from budgetnas.data.layout import Layout
-from budgetnas.data.listing import list_files
+from budgetnas.data.listing import TO_TRAIN, Files, access, list_files, require_file
+from budgetnas.data.unreadable import notice, refuse
 from budgetnas.data.view import ImageFormat
 from budgetnas.errors import InputError
 
@@ -34,22 +35,35 @@ def read(source: DataSource, part: Part, like: ImageFormat | None, progress: Pro
     Raises:
         InputError: With the file or class that is wrong.
     """
-    test = Layout.find(source.root).test
-    if part == "test" and test is not None:
-        files = list_files(test, 1)
-        images, _ = _gathered(files.images, files.classes, source, None, like, progress)
-        return images
+    layout = Layout.find(source.root)
+    if part == "test" and layout.test is not None:
+        files = list_files(layout.test, 1)
+        read = _gathered(files.images, files.classes, source, None, like, progress)
+        _require_left(layout.test, files, read.readable, 1)
+        return read.images
     found = Inventory.take(source.root)
-    only = part if test is None else None
-    images, places = _gathered(found.images, found.train.classes, source, only, like, progress)
-    if test is None:
-        _check_set_aside(found, places, part)
+    only = part if layout.test is None else None
+    read = _gathered(found.images, found.train.classes, source, only, like, progress)
+    _check_left(found, read)
+    if layout.test is None:
+        _check_set_aside(found, read, part)
     if part == "test":
-        return images
-    own = (places >= len(found.train.images)).nonzero().flatten()
-    aside = None if test is not None else len(found.images) - len(images)
-    notices = (found.describe(aside), *images.notices)
-    return replace(images, notices=notices, validation=own if found.val else None)
+        return replace(read.images, unreadable=())  # which are those of the training part
+    own = (read.places >= len(found.train.images)).nonzero().flatten()
+    aside = int(read.readable.sum()) - len(read.images) if only else None
+    notices = (found.describe(aside), *read.images.notices)
+    return replace(read.images, notices=notices, validation=own if found.val else None)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """Images of a list."""
+
+    images: ImageSet
+    places: Tensor
+    """Where in the list each of them is."""
+    readable: Tensor
+    """Which images of the list can be read, bool [n]."""
 
 
 def _gathered(
@@ -59,8 +73,8 @@ def _gathered(
     only: Part | None,
     like: ImageFormat | None,
     progress: Progress,
-) -> tuple[ImageSet, Tensor]:
-    """Read images of a list, and say where in it they are.
+) -> _Read:
+    """Read images of a list.
 
     Args:
         files: The list, with labels.
@@ -76,34 +90,67 @@ def _gathered(
         lambda image: only is None or image.set_aside == (only == "test"),
         like,
         progress,
+        source.skip_unreadable,
     )
     places = torch.tensor(gathered.places, dtype=torch.int64)
-    labels = torch.tensor([label for _, label in files])[places]
+    readable = torch.ones(len(files), dtype=torch.bool)
+    readable[list(gathered.unreadable)] = False
+    problems = tuple(gathered.unreadable.values())
     names = (files[index][0].relative_to(source.root).as_posix() for index in gathered.places)
     images = ImageSet(
-        torch.from_numpy(gathered.images), labels, classes,
-        depth=gathered.depth, notices=gathered.notices, files=tuple(names),
-    )  # fmt: skip
-    return images, places
+        torch.from_numpy(gathered.images),
+        torch.tensor([label for _, label in files])[places],
+        classes,
+        depth=gathered.depth,
+        notices=(*([notice(problems, len(files))] if problems else []), *gathered.notices),
+        files=tuple(names),
+        unreadable=problems,
+    )
+    return _Read(images, places, readable)
 
 
-def _check_set_aside(found: Inventory, places: Tensor, part: Part) -> None:
+def _check_left(found: Inventory, read: _Read) -> None:
+    """Refuse a training part of which, without unreadable files, too little is left."""
+    total = len(found.train.images)
+    _require_left(found.layout.train, found.train, read.readable[:total], TO_TRAIN)
+    if found.val and found.layout.val:
+        _require_left(found.layout.val, found.val, read.readable[total:], 1)
+
+
+def _require_left(folder: Path, files: Files, readable: Tensor, at_least: int) -> None:
+    """Refuse a class of which, without unreadable files, too little is left."""
+    labels = torch.tensor(files.labels)[readable]
+    counts = labels.bincount(minlength=len(files.classes)).tolist()
+    for name, number in zip(files.classes, counts, strict=True):
+        if number < at_least:
+            raise InputError(
+                f"class {name!r} has {number} readable images in {folder / name}, "
+                f"at least {at_least} are needed"
+            )
+
+
+def _check_set_aside(found: Inventory, read: _Read, part: Part) -> None:
     """Refuse a set of which a part, or a class of the training part, would be empty."""
-    read = torch.zeros(len(found.images), dtype=torch.bool)
-    read[places] = True
-    left, total = read if part == "train" else ~read, len(found.train.images)
-    folder = found.layout.train
-    if bool(left.all()):
-        raise InputError(f"{folder}: of {len(left)} images none is set aside to test on, add some")
+    here = torch.zeros(len(found.images), dtype=torch.bool)
+    here[read.places] = True
+    left = here if part == "train" else read.readable & ~here
+    folder, total = found.layout.train, len(found.train.images)
+    if torch.equal(left, read.readable):
+        raise InputError(
+            f"{folder}: of {int(left.sum())} images none is set aside to test on, add some"
+        )
     if found.val and not left[total:].any():
         raise InputError(
-            f"{found.layout.val}: all of its {len(left) - total} images are set aside to test on, "
-            "add some to validate on"
+            f"{found.layout.val}: all of its {int(read.readable[total:].sum())} images are set "
+            "aside to test on, add some to validate on"
         )
     needed, to_do = (1, "train on") if found.val else (TO_SPLIT, "train and validate on")
     labels = torch.tensor(found.train.labels)
-    stay = labels[left[:total]].bincount(minlength=len(found.train.classes)).tolist()
-    for name, all_of_it, stays in zip(found.train.classes, found.train.counts, stay, strict=True):
+    every, stay = (
+        labels[some[:total]].bincount(minlength=len(found.train.classes)).tolist()
+        for some in (read.readable, left)
+    )
+    for name, all_of_it, stays in zip(found.train.classes, every, stay, strict=True):
         if stays < needed:
             raise InputError(
                 f"class {name!r} has {all_of_it} images in {folder / name}, of which "
@@ -112,7 +159,7 @@ def _check_set_aside(found: Inventory, places: Tensor, part: Part) -> None:
             )
 
 
-def check_test(root: Path, classes: tuple[str, ...]) -> str | None:
+def check_test(source: DataSource, classes: tuple[str, ...]) -> str | None:
     """Refuse a test part whose classes are not those of the training part; no image is opened.
 
     Returns:
@@ -121,9 +168,21 @@ def check_test(root: Path, classes: tuple[str, ...]) -> str | None:
     Raises:
         InputError: With the class that is empty, or in one part only.
     """
-    test = Layout.find(root).test
+    test = Layout.find(source.root).test
     if test is None:
         return None
     files = list_files(test, at_least=1)
+    if not source.skip_unreadable:
+        refuse(list(_no_files(files)))
     require_same_classes(test, files.classes, classes)
     return describe_test(files)
+
+
+def _no_files(files: Files) -> Iterator[str]:
+    """Say of each image that is no file what it is."""
+    for path, _ in files.images:
+        try:
+            with access(path):
+                require_file(path)
+        except InputError as error:
+            yield str(error)

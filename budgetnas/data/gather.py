@@ -17,9 +17,10 @@ from PIL import Image
 from budgetnas.data.cache import Decoded, ImageCache
 from budgetnas.data.datasets import Progress
 from budgetnas.data.decode import Pixels, bombs_refused
-from budgetnas.data.listing import access
+from budgetnas.data.listing import access, require_file
 from budgetnas.data.picture import is_grey, read_digested, to_channels
 from budgetnas.data.resize import empty_images, fit_one
+from budgetnas.data.unreadable import refuse
 from budgetnas.data.view import KINDS, Depth, ImageFormat, View, decide_depth, depth_problem
 from budgetnas.errors import InputError
 from budgetnas.spec import printable
@@ -44,6 +45,8 @@ class Gathered:
     """How pictures of more than 8 bits became 8; None if there was none."""
     notices: tuple[str, ...]
     """What became of transparent pictures, and of those of more than 8 bits."""
+    unreadable: dict[int, str]
+    """Where in the list files are that can't be read, and what is wrong with each."""
 
 
 def gather(
@@ -52,6 +55,7 @@ def gather(
     wanted: Callable[[Decoded], bool],
     like: ImageFormat | None,
     progress: Progress,
+    skip_unreadable: bool = False,
 ) -> Gathered:
     """Read images, decoding those that the cache does not have.
 
@@ -61,20 +65,26 @@ def gather(
         wanted: Which images to return.
         like: What they shall be like; None to find out: grey only if every wanted image is.
         progress: Told of images read, and how many of them were in the cache.
+        skip_unreadable: Whether to go on without the files that can't be read.
 
     Raises:
-        InputError: With the file that can't be read.
+        InputError: With all files that can't be read.
     """
     stack = _Stack(len(paths), view.size, like.channels if like else None)
     facts: list[Decoded] = []
     places: list[int] = []
+    unreadable: dict[int, str] = {}
     with bombs_refused(), ImageCache(view) as cache, _threads() as threads:
         reader = _Reader(view, cache, threads, progress)
         for place, image in reader.read(range(len(paths)), paths, None):
-            if wanted(image):
+            if isinstance(image, InputError):
+                unreadable[place] = str(image)
+            elif wanted(image):
                 stack.push(image)
                 facts.append(replace(image, pixels=None))
                 places.append(place)
+        if not skip_unreadable:
+            refuse(list(unreadable.values()))
         depth = like.depth if like else _decide(paths, places, facts)
         deep = [row for row, image in enumerate(facts) if image.kind is not None]
         for row in deep:
@@ -82,8 +92,11 @@ def gather(
             if kind and (problem := depth_problem(kind, depth)):
                 raise InputError(f"{printable(paths[places[row]])}: {problem}")
         for row, image in reader.read(deep, [paths[places[row]] for row in deep], depth):
+            if isinstance(image, InputError):
+                raise image
             stack.put(row, image)
-    return Gathered(stack.images, places, depth, tuple(_notices(facts, depth, view)))
+    notices = tuple(_notices(facts, depth, view))
+    return Gathered(stack.images, places, depth, notices, unreadable)
 
 
 def _decide(paths: Sequence[Path], places: list[int], facts: list[Decoded]) -> Depth | None:
@@ -151,8 +164,8 @@ class _Reader:
 
     def read(
         self, numbers: Sequence[int], paths: Sequence[Path], depth: Depth | None
-    ) -> Iterator[tuple[int, Decoded]]:
-        """Yield images, each with its number.
+    ) -> Iterator[tuple[int, Decoded | InputError]]:
+        """Yield images, each with its number, or what is wrong with it.
 
         Args:
             numbers: A number for each file.
@@ -168,20 +181,26 @@ class _Reader:
             what = f"reading images ({done - decoded:,} from the cache, {decoded:,} decoded)"
             self.progress(what, done, len(paths))
 
-    def _read_chunk(self, paths: Sequence[Path], depth: Depth | None) -> tuple[list[Decoded], int]:
+    def _read_chunk(
+        self, paths: Sequence[Path], depth: Depth | None
+    ) -> tuple[list[Decoded | InputError], int]:
         """Read some files, in order; return how many of them had to be decoded, too."""
         # a thread hashes many: most files are read in less time than a thread takes to be given
         # one
         batches = (paths[start : start + BATCH] for start in range(0, len(paths), BATCH))
         digests = [each for some in self.threads.map(_digests, batches) for each in some]
-        keys = [self.cache.key(digest, depth) for digest in digests]
+        read = [each if isinstance(each, InputError) else None for each in digests]
+        keys = [self.cache.key(each, depth) for each in digests if isinstance(each, bytes)]
         found = self.cache.find(keys)
-        missing = [path for path, key in zip(paths, keys, strict=True) if key not in found]
+        waiting = iter(keys)
+        images = [each or found.get(next(waiting)) for each in read]
+        missing = [path for path, image in zip(paths, images, strict=True) if image is None]
         fresh = list(self.threads.map(lambda path: _decode(path, self.view, depth), missing))
         # A file may have changed since it was hashed: its key is that of the decoded bytes.
-        self.cache.add({self.cache.key(digest, depth): image for digest, image in fresh})
-        images = iter(image for _, image in fresh)
-        return [found[key] if key in found else next(images) for key in keys], len(missing)
+        new = [each for each in fresh if not isinstance(each, InputError)]
+        self.cache.add({self.cache.key(digest, depth): image for digest, image in new})
+        decoded = (each if isinstance(each, InputError) else each[1] for each in fresh)
+        return [next(decoded) if image is None else image for image in images], len(missing)
 
 
 def _chunk(size: int) -> int:
@@ -199,18 +218,29 @@ def _threads() -> Iterator[ThreadPoolExecutor]:
             raise
 
 
-def _digests(paths: Sequence[Path]) -> list[bytes]:
-    return [hashlib.sha256(_content(path)).digest() for path in paths]
+def _digests(paths: Sequence[Path]) -> list[bytes | InputError]:
+    """Return a digest of each file's content, or what is wrong with it."""
+    contents = map(_content, paths)
+    return [c if isinstance(c, InputError) else hashlib.sha256(c).digest() for c in contents]
 
 
-def _content(path: Path) -> bytes:
-    with access(path):
-        return path.read_bytes()
+def _content(path: Path) -> bytes | InputError:
+    try:
+        with access(path):
+            require_file(path)  # reading a pipe would wait for ever
+            return path.read_bytes()
+    except InputError as error:
+        return error
 
 
-def _decode(path: Path, view: View, depth: Depth | None) -> tuple[bytes, Decoded]:
-    """Decode an image, and fit it to a size; return the digest of its file, too."""
+def _decode(path: Path, view: View, depth: Depth | None) -> tuple[bytes, Decoded] | InputError:
+    """Decode an image, and fit it to a size; return the digest of its file, too.
+
+    What is wrong with a file is returned, not raised: there may be more of them.
+    """
     content = _content(path)
+    if isinstance(content, InputError):
+        return content
     try:
         picture, digest = read_digested(content, view.size)
         pixels = picture.colour(depth or picture.own_depth(), view.colour)
@@ -218,9 +248,9 @@ def _decode(path: Path, view: View, depth: Depth | None) -> tuple[bytes, Decoded
     except MemoryError:
         raise MemoryError(f"{printable(path)}: not enough memory to decode it") from None
     except _BOMBS as error:
-        raise InputError(f"{printable(path)}: too large a picture: {error}") from None
+        return InputError(f"{printable(path)}: too large a picture: {error}")
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        raise InputError(f"{printable(path)}: not a readable image: {_reason(error)}") from None
+        return InputError(f"{printable(path)}: not a readable image: {_reason(error)}")
     return hashlib.sha256(content).digest(), Decoded(
         pixels=fitted if picture.kind is None or depth else None,
         grey=is_grey(pixels) and is_grey(fitted),
@@ -238,7 +268,10 @@ def decoded_file(path: Path, view: View, depth: Depth | None) -> Pixels:
         InputError: With the file, if it can't be read.
     """
     with access(path), bombs_refused():
-        _, decoded = _decode(path, view, depth)
+        read = _decode(path, view, depth)
+    if isinstance(read, InputError):
+        raise read
+    _, decoded = read
     if decoded.pixels is None:
         assert decoded.kind is not None, "of a picture of 8 bits there are pixels"
         raise InputError(f"{printable(path)}: {depth_problem(decoded.kind, depth)}")

@@ -37,6 +37,9 @@ class ImageSet:
     files: tuple[str, ...] | None = None
     """The images' files, as seen from the data set's folder; None where they have none."""
 
+    unreadable: tuple[str, ...] = ()
+    """Of each file of the part that can't be read and was left out, its path and why."""
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -93,7 +96,7 @@ class ImageSet:
         files = None if self.files is None else tuple(self.files[i] for i in indices.tolist())
         return replace(
             self, images=self.images[indices], labels=self.labels[indices], files=files,
-            pixels=None, notices=(), validation=None,
+            pixels=None, notices=(), validation=None, unreadable=(),
         )  # fmt: skip
 
     def to(self, device: torch.device) -> Self:

@@ -1,8 +1,8 @@
 """What is in a part of a folder data set, by its names alone: no image is opened here.
 
 Images of a class are in its folder and, as torchvision's `ImageFolder` has it, in all folders
-below it, links followed. What has the name of an image and can't be one is refused, never left
-out in silence; hidden files and what by its suffix is no image are left out and counted.
+below it, links followed. Hidden files and what by its suffix is no image are left out and counted;
+what has the name of an image and can't be one is for whoever reads it to refuse.
 """
 
 import os
@@ -107,6 +107,17 @@ def access(path: Path) -> Iterator[None]:
         raise InputError(f"{printable(path)}: can't be read: {error.strerror or error}") from None
 
 
+def require_file(path: Path) -> None:
+    """Refuse what is named like an image and is none.
+
+    Raises:
+        InputError: Naming what it is.
+    """
+    if not path.is_file():
+        kind = kind_of_path(path)
+        raise InputError(f"{printable(path)}: an image must be a file, it is {kind}")
+
+
 def kind_of_path(path: Path) -> str:
     """Say what is at a path."""
     if path.is_dir():
@@ -174,20 +185,15 @@ class _Class:
             elif _follow(entry.is_dir):
                 below.append(folder / entry.name)
             else:
-                self._add(entry, folder / entry.name)
+                self._add(folder / entry.name)
         for path in below:
             self.walk(path, (*above, place))
 
-    def _add(self, entry: "os.DirEntry[str]", path: Path) -> None:
-        if path.suffix.lower() not in self.suffixes:
+    def _add(self, path: Path) -> None:
+        if path.suffix.lower() in self.suffixes:
+            self.images.append(path)
+        else:
             self.left_out[printable(path.suffix[:LONGEST])] += 1
-            return
-        with access(path):
-            if not _follow(entry.is_file):
-                raise InputError(
-                    f"{printable(path)}: an image must be a file, it is {kind_of_path(path)}"
-                )
-        self.images.append(path)
 
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:

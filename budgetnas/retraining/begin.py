@@ -15,6 +15,7 @@ from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.data.splits import split_images
+from budgetnas.data.unreadable import LIST
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.recipe import Recipe, load_recipe
@@ -43,6 +44,7 @@ class RetrainRequest:
     image_size: int | None
     fit: str | None
     background: str | None
+    skip_unreadable: bool | None
     epochs: int | None
     recipe: Recipe | None
     recipe_adapts: bool
@@ -58,13 +60,17 @@ class RetrainRequest:
         """The data that is asked for, what is not said being the study's."""
         if origin is None or (self.dataset and self.dataset != origin.config.data.dataset):
             return DataSource.choose(
-                self.dataset or "cifar10", self.data_dir, *self._view(None, None, None)
+                self.dataset or "cifar10",
+                self.data_dir,
+                *self._view(None, None, None),
+                self.skip_unreadable,
             )
         data = origin.config.data
         return DataSource.choose(
             data.dataset,
             self.data_dir or data.data_dir,
             *self._view(data.image_size, data.fit, data.background),
+            data.skip_unreadable if self.skip_unreadable is None else self.skip_unreadable,
         )
 
     def _view(
@@ -99,6 +105,7 @@ class RetrainRequest:
             "--image-size": (began.data.image_size, self.image_size),
             "--fit": (began.data.fit, self.fit),
             "--background": (began.data.background, self.background),
+            "--skip-unreadable": (began.data.skip_unreadable, self.skip_unreadable),
             "--epochs": (began.recipe.epochs, self.epochs),
             "--seed": (began.seed, self.seed),
             "--recipe": (began.recipe, self._recipe_again(began)),
@@ -230,7 +237,7 @@ def new_folder(out: Path | None, base: Path, target: str, found: Target) -> Path
     return next(base / name for name in names if not (base / name).exists())
 
 
-BEGINNING = {".lock", "run.json", "arch.json", "recipe.toml", "environment.json"}
+BEGINNING = {".lock", "run.json", "arch.json", "recipe.toml", "environment.json", LIST}
 """What a run that was killed before its first epoch leaves in its folder."""
 
 

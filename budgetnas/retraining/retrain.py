@@ -46,6 +46,7 @@ def retrain(
     image_size: int | None = None,
     fit: str | None = None,
     background: str | None = None,
+    skip_unreadable: bool | None = None,
     epochs: int | None = None,
     recipe: Recipe | str | dict[str, Any] | None = None,
     seed: int | None = None,
@@ -72,6 +73,8 @@ def retrain(
         fit: `crop`, `pad` or `squash` pictures that are not square; the study's, else crop.
         background: What is behind transparent pixels and around padded pictures: white, black,
             grey or #rrggbb; the study's, else white.
+        skip_unreadable: Leave out files of a folder that can't be read, instead of refusing them;
+            the study's, else not.
         epochs: Instead of the recipe's.
         recipe: How to train; `full` by default, of a grid's trial its own. Fields that the trial
             had drawn replace those of a named recipe.
@@ -109,6 +112,7 @@ def retrain(
         image_size,
         None if fit is None else check_fit(fit),
         None if background is None else check_background(background),
+        skip_unreadable,
         epochs,
         None if recipe is None else as_recipe(recipe),
         recipe is None or (isinstance(recipe, str) and recipe in RECIPES),
@@ -208,7 +212,8 @@ def run_in(
         for text in notices:
             watch(Notice(text))
         with system_guard():
-            run = Retraining(config, folder, log, device, watch, frozenset(images.digests))
+            known = frozenset(images.digests)
+            run = Retraining(config, folder, log, device, watch, known, images.unreadable)
             return run.run(trained_on, val)
 
 

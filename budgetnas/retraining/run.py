@@ -12,6 +12,7 @@ result.json              test accuracy and loss, whether test-selected, sizes, t
 predictions.csv          a line a test image: its file, its class, the prediction, its probability
 confusion.csv            test images by class and by prediction
 per_class.csv            precision, recall and F1 of each class
+unreadable.txt           files that could not be read and were left out, where there are some
 =======================  ====================================================================
 """
 
@@ -182,6 +183,8 @@ class RunResult:
     """Size of the test part."""
     test_in_train: int
     """How many of its images are training images, too."""
+    test_unreadable: int
+    """How many more images it would have, could they be read."""
     test_openings: int
     """How often this study's test part has been opened, this run included."""
     epochs: int

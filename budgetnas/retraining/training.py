@@ -12,6 +12,7 @@ from budgetnas.arch import count_macs, count_params
 from budgetnas.data.copies import count_common
 from budgetnas.data.heldout import count_openings, open_test
 from budgetnas.data.images import ImageSet
+from budgetnas.data.unreadable import write_list
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
 from budgetnas.files import sweep, write_atomic
@@ -42,6 +43,8 @@ class Retraining:
     watch: Watcher
     known: frozenset[bytes]
     """Digests of the training part's images, to find those that the test part has, too."""
+    unreadable: tuple[str, ...] = ()
+    """Files of the training part that can't be read and were left out."""
 
     def run(self, images: ImageSet, val: ImageSet | None) -> RunResult:
         """Train what is left to train, then test.
@@ -56,6 +59,7 @@ class Retraining:
         state = checkpoints.read(self._check, lambda text: self.watch(Notice(text)))
         history = History.of(self.config, state)
         self.config.write(self.folder)  # on resuming too: the images may have moved
+        write_list(self.folder, self.unreadable)
         if state is None:
             write_json(self.folder / "environment.json", environment(device_title(self.device)))
         config = self.config
@@ -148,6 +152,7 @@ class Retraining:
                 config.fingerprint, lambda *progress: self.watch(Loading(*progress)),
                 every_epoch=every_epoch,
             )  # fmt: skip
+        write_list(self.folder, (*self.unreadable, *test.unreadable))
         for text in (*test.notices, *filter(None, [self._known_notice(test)])):
             self.watch(Notice(text))
         return test
@@ -206,6 +211,7 @@ class Retraining:
             last_test_accuracy=last.get("test_accuracy"),
             last_test_loss=last.get("test_loss"),
             test_images=len(test),
+            test_unreadable=len(test.unreadable),
             test_in_train=count_common(test.digests, self.known),
             test_openings=count_openings(self.log),
             epochs=config.recipe.epochs,

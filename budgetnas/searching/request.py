@@ -26,6 +26,7 @@ class SearchRequest:
     image_size: int | None
     fit: str | None
     background: str | None
+    skip_unreadable: bool | None
     train_samples: int | None
     epochs: int | None
     space: Space | None
@@ -57,6 +58,7 @@ class SearchRequest:
             self.image_size,
             self.fit,
             self.background,
+            self.skip_unreadable,
         )
 
     def default_name(self) -> str:
@@ -106,6 +108,7 @@ class SearchRequest:
             "--image-size": (began.data.image_size, self.image_size),
             "--fit": (began.data.fit, self.fit),
             "--background": (began.data.background, self.background),
+            "--skip-unreadable": (began.data.skip_unreadable, self.skip_unreadable),
             "--train-samples": (began.train_samples, self.train_samples),
             "--epochs": (began.recipe.epochs, self.epochs),
             "--space": (began.proposal.space, self.space),

@@ -33,6 +33,7 @@ def run_study(
     quick: bool | Quick = False,
     dataset: str | None = None,
     data_dir: str | Path | None = None,
+    skip_unreadable: bool | None = None,
     device: str = "auto",
     timeout: float | None = None,
     workers: int | str = 1,
@@ -48,6 +49,7 @@ def run_study(
         quick: Scale it down by what the file says, or by this.
         dataset: Other data than the file's.
         data_dir: Where data sets are kept; for `folder`, the folder of images.
+        skip_unreadable: Leave out files of a folder that can't be read; else what the file says.
         device: auto, cpu, cuda or cuda:N.
         timeout: Seconds after which it stops at the next epoch.
         workers: How many trials to train at once, in processes of their own; `auto` measures how
@@ -63,7 +65,7 @@ def run_study(
     if timeout is not None and not timeout > 0:
         raise InputError(f"timeout > 0 must hold, got {timeout:g}")
     at_once = check_workers(workers)
-    asked = asked_run(study, quick, dataset, data_dir)
+    asked = asked_run(study, quick, dataset, data_dir, skip_unreadable)
     if not asked.file.train:
         raise InputError(f"{asked.path}: train = false: its networks are counted, never trained")
     deadline = math.inf if timeout is None else time.monotonic() + timeout
@@ -208,6 +210,7 @@ def asked_run(
     quick: bool | Quick,
     dataset: str | None,
     data_dir: str | Path | None,
+    skip_unreadable: bool | None = None,
 ) -> AskedRun:
     """Read a study file, and settle on which data and how large it is to be run."""
     path, folder = find_file(str(study))
@@ -219,7 +222,12 @@ def asked_run(
     place = data_dir if other or data_dir is not None else asked.data_dir
     try:
         data = DataSource.choose(
-            dataset or asked.dataset, place, size, asked.fit, asked.background
+            dataset or asked.dataset,
+            place,
+            size,
+            asked.fit,
+            asked.background,
+            asked.skip_unreadable if skip_unreadable is None else skip_unreadable,
         )
     except InputError as error:
         if dataset is not None:
@@ -231,5 +239,6 @@ def asked_run(
         *(["--quick"] if quick else []),
         *(["--dataset", dataset] if dataset else []),
         *(["--data-dir", str(data_dir)] if data_dir else []),
+        *(["--skip-unreadable"] if skip_unreadable else []),
     ]
     return AskedRun(path, folder, file, scale, data, str(study), tuple(options))

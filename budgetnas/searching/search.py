@@ -46,6 +46,7 @@ def search(
     image_size: int | None = None,
     fit: str | None = None,
     background: str | None = None,
+    skip_unreadable: bool | None = None,
     train_samples: int | None = None,
     epochs: int | None = None,
     space: Space | Path | str | dict[str, Any] | None = None,
@@ -81,6 +82,7 @@ def search(
         fit: `crop` (default), `pad` or `squash` pictures that are not square.
         background: What is behind transparent pixels and around padded pictures: white (default),
             black, grey or #rrggbb.
+        skip_unreadable: Leave out files of a folder that can't be read, instead of refusing them.
         train_samples: Train on so many images only, stratified; validation stays whole.
         epochs: Epochs of a trial, instead of the recipe's.
         space: What to draw from: a `Space`, a space file, or a dict of what such a file says; the
@@ -117,6 +119,7 @@ def search(
         data_dir=data_dir,
         image_size=image_size,
         fit=None if fit is None else check_fit(fit),
+        skip_unreadable=skip_unreadable,
         background=None if background is None else check_background(background),
         train_samples=at_least_one("train_samples", train_samples),
         epochs=at_least_one("epochs", epochs),

@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial
 
 from budgetnas.data import DataSource
 from budgetnas.data.load import load_train
+from budgetnas.data.unreadable import write_list
 from budgetnas.errors import TrialFailed
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher
 from budgetnas.files import system_guard
@@ -119,6 +120,7 @@ def work(job: Job, watch: Watcher) -> SearchResult:
     url = job.storage or default_url(job.folder)
     trials = config.proposal.size if isinstance(config.proposal, Grid) else job.trials
     with owned_study(config, job.folder, url, begun=job.began is not None) as study:
+        write_list(job.folder, images.unreadable)
         for text in notices:
             watch(Notice(text))
         watch(SearchStarted(job.name, tally(study.get_trials(deepcopy=False)), trials))

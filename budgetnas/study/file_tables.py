@@ -33,6 +33,8 @@ class Data(Spec):
     """How pictures that are not square become so: `crop`, `pad` or `squash`."""
     background: Background = "white"
     """What is behind transparent pixels and around padded pictures: a name, or #rrggbb."""
+    skip_unreadable: bool = False
+    """Whether files of `folder` that can't be read are left out, instead of refused."""
     train_samples: Maybe[Samples] = None
     """Train on so many images only."""
 

@@ -425,6 +425,22 @@ COMPARISONS = [
 IMAGES = [
     row(FOLDER, "images/train is no folder", images__a__x_png=b""),
     row(FOLDER, "at least 2 classes (folders) are needed, got a", images__train__a__x_png=b""),
+    row(
+        FOLDER,
+        "at most one folder may be the val part, got Val and valid: join or rename them",
+        **{
+            f"images__{part}__{c}__{n}_png": b""
+            for part in ("train", "Val", "valid")
+            for c in "ab"
+            for n in range(3)
+        },
+    ),
+    row(
+        FOLDER,
+        "6 images can't be read (--skip-unreadable goes on without them): images/train/a/"
+        "0.png: not a readable image: ",
+        **{f"images__train__{c}__{n}_png": b"" for c in "ab" for n in range(3)},
+    ),
     row(FOLDER, "images/train/", images__train__a__x_png=b"x", images__train__b__x_txt="x"),
 ]
 

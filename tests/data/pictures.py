@@ -3,6 +3,7 @@
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +34,10 @@ def save(image: Image.Image, path: str, **options: object) -> None:
     image.save(path, **options)  # type: ignore[arg-type]
 
 
+GO_ON = " (--skip-unreadable goes on without it)"
+"""How it ends that one single file can't be read."""
+
+
 def fill(part: str = "train", classes: str = "ab", n: int = 20, first: int = 0) -> None:
     for number in range(n):
         for name in classes:
@@ -40,19 +45,19 @@ def fill(part: str = "train", classes: str = "ab", n: int = 20, first: int = 0) 
             save(image, f"images/{part}/{name}/{number:03}.png")
 
 
-def source(size: int = 8, root: str = "images", **how: str) -> DataSource:
+def source(size: int = 8, root: str = "images", **how: Any) -> DataSource:
     return DataSource.choose("folder", root, size, **how)
 
 
-def train(size: int = 8, root: str = "images", **how: str) -> ImageSet:
+def train(size: int = 8, root: str = "images", **how: Any) -> ImageSet:
     return load_train(source(size, root, **how))
 
 
 def held_out(
-    channels: int = 3, root: str = "images", depth: Depth | None = None, **how: str
+    channels: int = 3, root: str = "images", depth: Depth | None = None, **how: Any
 ) -> ImageSet:
     like = ImageFormat(channels, depth)
-    return open_test(source(8, root, **how), like, Path("log"), "a test", "a fingerprint")
+    return open_test(source(root=root, **how), like, Path("log"), "a test", "a fingerprint")
 
 
 def chunk(kind: bytes, content: bytes) -> bytes:

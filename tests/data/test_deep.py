@@ -13,7 +13,17 @@ from PIL import Image
 from budgetnas.data.load import load_train
 from budgetnas.data.view import Depth, white_level
 from budgetnas.errors import InputError
-from tests.data.pictures import contents, deep_png, deep_tiff, held_out, noise, save, source, train
+from tests.data.pictures import (
+    GO_ON,
+    contents,
+    deep_png,
+    deep_tiff,
+    held_out,
+    noise,
+    save,
+    source,
+    train,
+)
 from tests.data.test_cache import counts, read
 
 Values = npt.NDArray[Any]
@@ -160,7 +170,7 @@ def test_values_of_no_known_brightness_are_refused_by_name(wrong: float, shown: 
         train()
     assert str(caught.value) == (
         "images/train/a/wrong.tif: not a readable image: floats of more than 8 bits must be from "
-        f"0 to 65,535, got {shown}"
+        f"0 to 65,535, got {shown}{GO_ON}"
     )
 
 
