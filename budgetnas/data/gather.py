@@ -256,7 +256,7 @@ def _decode(path: Path, view: View, depth: Depth | None) -> tuple[bytes, Decoded
         grey=is_grey(pixels) and is_grey(fitted),
         transparent=picture.alpha is not None,
         kind=picture.kind,
-        peak=picture.peak,
+        peak=picture.peak if picture.kind else 255.0,
         digest=digest,
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
 
 from budgetnas.data.decode import LEAST, TIMES, Pixels, open_picture
 from budgetnas.data.resize import fit_one
@@ -113,6 +113,7 @@ def read_picture(content: bytes, size: int) -> Picture:
         return open_picture(content, size)
 
     with opened() as image:
+        _refuse_planes(image)
         raw = _SIXTEEN_BITS.fullmatch(_rawmode(image))
         return _sixteen_bits(image, raw, opened) if raw else picture_of(image)
 
@@ -185,6 +186,19 @@ def _unread(image: Image.Image) -> bytes | None:
     content: bytes = file.read()
     file.seek(place)
     return content
+
+
+def _refuse_planes(image: Image.Image) -> None:
+    """Refuse 16 bits of colour in a TIFF that keeps its channels apart: Pillow misreads them."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return
+    bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))
+    planes = image.tag_v2.get(TiffImagePlugin.PLANAR_CONFIGURATION) == 2
+    if planes and len(bits) > 1 and max(bits) > 8:
+        raise ValueError(
+            "a TIFF of more than 8 bits must have its channels interleaved, these are in planes "
+            "of their own: save it otherwise"
+        )
 
 
 def _rawmode(image: Image.Image) -> str:

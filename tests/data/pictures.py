@@ -81,30 +81,40 @@ def deep_png(values: npt.NDArray[np.uint16], *more: bytes) -> bytes:
     return png(width, height, rows, *more, bits=16, kind=[0, 4, 2, 6][channels - 1])
 
 
-def deep_tiff(values: npt.NDArray[np.uint16], order: str) -> bytes:
-    """An uncompressed TIFF of 16 bits a channel [h, w, 3], in either byte order (< or >)."""
+def deep_tiff(
+    values: npt.NDArray[np.uint16], order: str, packed: bool = False, planar: bool = False
+) -> bytes:
+    """A TIFF of 16 bits a channel [h, w, 3], in either byte order (< or >)."""
     height, width, channels = values.shape
-    pixels = values.astype(f"{order}u2").tobytes()
-    many = 8 + len(pixels)
+    layers = np.moveaxis(values, 2, 0) if planar else values[None]
+    strips = [layer.astype(f"{order}u2").tobytes() for layer in layers]
+    if packed:
+        strips = [zlib.compress(strip) for strip in strips]
+    starts = [8 + len(b"".join(strips[:n])) for n in range(len(strips))]
+    many = 8 + len(b"".join(strips))  # where what does not fit into a tag is
+
+    tail = b""
+
+    def listed(kind: str, numbers: list[int]) -> tuple[int, bytes]:
+        nonlocal tail
+        content = struct.pack(f"{order}{len(numbers)}{kind}", *numbers)
+        if len(content) <= 4:
+            return len(numbers), content.ljust(4, b"\0")
+        tail += content
+        return len(numbers), struct.pack(f"{order}I", many + len(tail) - len(content))
+
     tags = [
-        (256, 3, 1, width), (257, 3, 1, height), (258, 3, channels, many), (259, 3, 1, 1),
-        (262, 3, 1, 2), (273, 4, 1, 8), (277, 3, 1, channels), (278, 3, 1, height),
-        (279, 4, 1, len(pixels)),
+        (256, "H", [width]), (257, "H", [height]), (258, "H", [16] * channels),
+        (259, "H", [8 if packed else 1]), (262, "H", [2]), (273, "I", starts),
+        (277, "H", [channels]), (278, "H", [height]), (279, "I", list(map(len, strips))),
+        (284, "H", [2 if planar else 1]),
     ]  # fmt: skip
-    start = {"<": b"II*\0", ">": b"MM\0*"}[order]
-    head = start + struct.pack(f"{order}I", many + 2 * channels)
-    body = pixels + struct.pack(f"{order}{channels}H", *[16] * channels)
     table = struct.pack(f"{order}H", len(tags))
-    for tag, kind, count, value in tags:
-        short = kind == 3 and count == 1
-        table += struct.pack(
-            f"{order}HHI" + ("HH" if short else "I"),
-            tag,
-            kind,
-            count,
-            *([value, 0] if short else [value]),
-        )
-    return head + body + table + bytes(4)
+    for tag, kind, numbers in tags:
+        count, content = listed(kind, numbers)
+        table += struct.pack(f"{order}HHI", tag, {"H": 3, "I": 4}[kind], count) + content
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}I", many + len(tail))
+    return head + b"".join(strips) + tail + table + bytes(4)
 
 
 def contents(images: ImageSet) -> set[bytes]:

@@ -62,10 +62,10 @@ def colour_and_alpha_png(numbers: Values, path: str) -> None:
     Path(f"{path}.png").write_bytes(deep_png(np.concatenate([*[numbers] * 3, opaque], 2)))
 
 
-def colour_tiff(order: str) -> Writer:
+def colour_tiff(order: str, **options: bool) -> Writer:
     def write(numbers: Values, path: str) -> None:
         pixels = np.repeat(numbers, 3, 2).astype(np.uint16)
-        Path(f"{path}.tif").write_bytes(deep_tiff(pixels, order))
+        Path(f"{path}.tif").write_bytes(deep_tiff(pixels, order, **options))
 
     return write
 
@@ -93,6 +93,8 @@ WRITERS: dict[str, tuple[Writer, float, float]] = {
     "colour and alpha of bytes": (colour_and_alpha_png, 1, 255),
     "little-endian TIFF of bytes": (colour_tiff("<"), 1, 255),
     "big-endian TIFF of bytes": (colour_tiff(">"), 1, 255),
+    "packed little-endian TIFF of bytes": (colour_tiff("<", packed=True), 1, 255),
+    "packed big-endian TIFF of bytes": (colour_tiff(">", packed=True), 1, 255),
     "10 bits": (grey_png, 4, 1023),
     "12 bits": (grey_png, 16, 4095),
     "12 bits of colour": (colour_png, 16, 4095),
@@ -179,6 +181,15 @@ def test_whole_numbers_of_no_known_brightness_are_refused(wrong: int) -> None:
     fill_with(tiff("int32"))
     tiff("int32")(np.full((8, 8, 1), wrong), "images/train/a/wrong")
     with pytest.raises(InputError, match=rf"wrong.tif: .* whole numbers .*, got {wrong}"):
+        train()
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_channels_of_16_bits_in_planes_are_refused(packed: bool) -> None:
+    """Pillow takes bytes of one for bytes of another."""
+    fill_with(bytes_png)
+    colour_tiff("<", packed=packed, planar=True)(values(1), "images/train/a/planes")
+    with pytest.raises(InputError, match=r"planes.tif: .* must have its channels interleaved"):
         train()
 
 
