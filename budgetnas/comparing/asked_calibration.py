@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetnas.errors import InputError
-from budgetnas.recipe import RECIPES, Recipe, load_recipe
+from budgetnas.recipe import Recipe
 from budgetnas.recipe.recipe import MAX_EPOCHS
 from budgetnas.space import Space
 from budgetnas.space.grid import MAX_SEEDS
 from budgetnas.spec import shorten
+from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.calibration import LEAST_ARCHS
 from budgetnas.study.config import StudyConfig
@@ -71,15 +72,12 @@ class AskedCalibration:
         for holds, rule in rules:
             if not holds:
                 raise InputError(rule)
-        self._base_recipe()
+        self._full()
 
     def full_recipe(self, config: StudyConfig) -> tuple[Recipe, list[str]]:
         """The recipe of a full training, a named one fitted to the study's images; notices."""
-        recipe = self._base_recipe().changed(epochs=self.epochs)
-        if not (isinstance(self.recipe, str) and self.recipe in RECIPES):
-            return recipe, []
-        data = config.data
-        return recipe.adapted(config.facts.channels, data.info.mirror, data.image_size)
+        facts = config.facts
+        return self._full().fitted(config.data, facts.channels, facts.train)
 
     @property
     def recipe_name(self) -> str:
@@ -96,8 +94,8 @@ class AskedCalibration:
              *(["--data-dir", str(data_dir)] if data_dir else [])]
         )  # fmt: skip
 
-    def _base_recipe(self) -> Recipe:
-        return load_recipe(self.recipe) if isinstance(self.recipe, str) else self.recipe
+    def _full(self) -> AskedRecipe:
+        return AskedRecipe.of(self.recipe, "full", self.epochs)
 
 
 def short_epochs(text: str) -> tuple[int, ...]:

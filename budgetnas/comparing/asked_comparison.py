@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from budgetnas.errors import InputError
-from budgetnas.recipe import RECIPES, Recipe, load_recipe
+from budgetnas.recipe import Recipe
 from budgetnas.recipe.recipe import MAX_EPOCHS
-from budgetnas.space import Overrides
 from budgetnas.space.grid import MAX_SEEDS
+from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.drawn import Drawn, fitted_recipe
+from budgetnas.study.drawn import Drawn
 
 SEEDS, EPOCHS, RECIPE = 3, 30, "full"
 """With how many seeds, for how long and how networks are trained, unless told."""
@@ -49,7 +49,7 @@ class AskedComparison:
                 raise InputError(f"--{name} must be from {least} to {most:,}, got {value}")
         if self.recipe_name == PUBLISHED:
             raise InputError(f"--recipe: {PUBLISHED!r} is what another one is called here")
-        self._own_recipe()
+        self._asked_recipe()
 
     @property
     def recipe_name(self) -> str:
@@ -65,31 +65,24 @@ class AskedComparison:
 
         A recipe file is taken at its word.
         """
-        if self.recipe_name not in RECIPES:
-            return self._own_recipe(), []
-        overrides = drawn.overrides if drawn else Overrides()
-        trial = drawn.trial if drawn else None
-        return fitted_recipe(
-            self._own_recipe(), overrides, config.data, config.facts.channels, trial
-        )
+        facts = config.facts
+        return self._asked_recipe().fitted(config.data, facts.channels, facts.train, drawn)
 
     def published_for(self, config: StudyConfig) -> tuple[Recipe, list[str]]:
         """Fit the published recipe to a study's images, for as many epochs; notices."""
-        recipe = RECIPES[PUBLISHED_RECIPE].changed(epochs=self._own_recipe().epochs)
-        return fitted_recipe(recipe, Overrides(), config.data, config.facts.channels, None)
+        facts, epochs = config.facts, self._asked_recipe().recipe.epochs
+        published = AskedRecipe.of(PUBLISHED_RECIPE, PUBLISHED_RECIPE, epochs)
+        return published.fitted(config.data, facts.channels, facts.train)
 
     def command(self, study: str, random: int, data_dir: str | Path | None) -> str:
         """Write the command that asks for this, and for so many random networks."""
         named = [] if isinstance(self.recipe, Recipe) else ["--recipe", self.recipe_name]
         return shlex.join(
             ["budgetnas", "compare", "--study", study, "--seeds", f"{self.seeds or SEEDS}",
-             "--epochs", f"{self._own_recipe().epochs}", *named, "--random", f"{random}",
+             "--epochs", f"{self._asked_recipe().recipe.epochs}", *named, "--random", f"{random}",
              *(["--data-dir", str(data_dir)] if data_dir else [])]
         )  # fmt: skip
 
-    def _own_recipe(self) -> Recipe:
-        """The recipe that is asked for, for no images yet."""
-        given = RECIPE if self.recipe is None else self.recipe
-        loaded = load_recipe(given) if isinstance(given, str) else given
-        epochs = self.epochs or (EPOCHS if self.recipe is None else loaded.epochs)
-        return loaded.changed(epochs=epochs)
+    def _asked_recipe(self) -> AskedRecipe:
+        epochs = EPOCHS if self.recipe is None else None
+        return AskedRecipe.of(self.recipe, RECIPE, self.epochs or epochs)

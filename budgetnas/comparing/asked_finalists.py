@@ -11,16 +11,17 @@ from optuna.trial import FrozenTrial
 
 from budgetnas.arch import Budget, count_params
 from budgetnas.errors import InputError
-from budgetnas.recipe import RECIPES, Recipe, load_recipe
+from budgetnas.recipe import Recipe
 from budgetnas.recipe.recipe import MAX_EPOCHS
 from budgetnas.report.finalists import NETWORK, VARIANT, finalist_name, points_of
 from budgetnas.searching.record import training_key
 from budgetnas.searching.request import as_budget
-from budgetnas.space import Axis, Cell, Grid, Overrides, Race
+from budgetnas.space import Axis, Cell, Grid, Race
 from budgetnas.space.grid import MARGIN, MAX_SEEDS
+from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig, require_same
-from budgetnas.study.drawn import drawn_by, fitted_recipe
+from budgetnas.study.drawn import Drawn, drawn_by
 from budgetnas.study.metric import Metric, as_metric
 from budgetnas.study.place import config_path
 from budgetnas.study.trials import best_trials
@@ -88,7 +89,7 @@ class AskedFinalists:
             if value is not None and not least <= value <= most:
                 raise InputError(f"--{name} must be from {least} to {most:,}, got {value}")
         asked = cls(top, seeds, margin, epochs, recipe, as_budget(budget), as_metric(metric))
-        asked._own_recipe()
+        asked._asked_recipe()
         return asked
 
     def settle(self, base: BegunStudy, storage: str | None) -> Settled:
@@ -134,7 +135,7 @@ class AskedFinalists:
             "--margin": (points_of(grid.race.margin), margin),
             "--epochs": (began.recipe.epochs, self.epochs),
             "--metric": (began.metric, self.metric),
-            "--recipe": (began.recipe, self.recipe and self._recipe(config)[0]),
+            "--recipe": (began.recipe, self.recipe and self._fitted(config)[0]),
         }
         given = {name: both for name, both in options.items() if both[1] is not None}
         what, way_out = f"study {began.name!r}", f"or remove {folder} to choose anew"
@@ -148,7 +149,7 @@ class AskedFinalists:
 
     def _chosen(self, base: BegunStudy, ranked: Sequence[FrozenTrial]) -> Settled:
         """Take the best trials whose trainings differ, up to as many as are asked for."""
-        recipe, adapted = self._recipe(base.config)
+        recipe, adapted = self._fitted(base.config)
         cells, told, trained = list[Cell](), list[str](), set[str]()
         for trial in self._within(ranked):
             cell, notices = self._cell(trial, base.config)
@@ -180,11 +181,7 @@ class AskedFinalists:
     def _cell(self, trial: FrozenTrial, config: StudyConfig) -> tuple[Cell, list[str]]:
         """Train a trial's network; a recipe that adapts takes what the trial had drawn, too."""
         drawn = drawn_by(trial)
-        recipe, notices = self._own_recipe(), list[str]()
-        if self._adapts:
-            recipe, notices = fitted_recipe(
-                recipe, drawn.overrides, config.data, config.facts.channels, drawn.trial
-            )
+        recipe, notices = self._fitted(config, drawn)
         values = {NETWORK: finalist_name(drawn.trial)}
         return Cell(values=values, arch=drawn.arch, recipe=recipe), notices
 
@@ -206,25 +203,14 @@ class AskedFinalists:
         """The margin that is asked for, in [0, 1]."""
         return MARGIN if self.margin is None else self.margin / 100
 
-    @property
-    def _adapts(self) -> bool:
-        """Whether the recipe is a named one: a file is taken at its word."""
-        return self.recipe is None or (isinstance(self.recipe, str) and self.recipe in RECIPES)
+    def _asked_recipe(self) -> AskedRecipe:
+        epochs = EPOCHS if self.recipe is None else None
+        return AskedRecipe.of(self.recipe, "full", self.epochs or epochs)
 
-    def _own_recipe(self) -> Recipe:
-        """The recipe that is asked for, for no images yet."""
-        recipe = "full" if self.recipe is None else self.recipe
-        loaded = load_recipe(recipe) if isinstance(recipe, str) else recipe
-        epochs = self.epochs or (EPOCHS if self.recipe is None else loaded.epochs)
-        return loaded.changed(epochs=epochs)
-
-    def _recipe(self, config: StudyConfig) -> tuple[Recipe, list[str]]:
-        """The recipe that is asked for, fitted to a study's images if it is a named one."""
-        if not self._adapts:
-            return self._own_recipe(), []
-        return fitted_recipe(
-            self._own_recipe(), Overrides(), config.data, config.facts.channels, None
-        )
+    def _fitted(self, config: StudyConfig, drawn: Drawn | None = None) -> tuple[Recipe, list[str]]:
+        """Fit the recipe to a study's images, and lay over it what a trial had drawn; notices."""
+        facts = config.facts
+        return self._asked_recipe().fitted(config.data, facts.channels, facts.train, drawn)
 
     def _about(self, base: BegunStudy, many: int) -> About:
         given = {

@@ -23,8 +23,7 @@ from budgetnas.data.splits import SET_ASIDE_SHARE, VALIDATION_SHARE
 from budgetnas.planning.census import Census, census, number_of_architectures
 from budgetnas.planning.drawn import Counted, Drawn, draw_some, least_limits
 from budgetnas.planning.saved import saved_epochs
-from budgetnas.recipe import Numerics, Recipe, as_recipe
-from budgetnas.recipe.named import RECIPES
+from budgetnas.recipe import Numerics, Recipe
 from budgetnas.searching.busy import OtherWork, describe_busy
 from budgetnas.searching.drawing import networks_of
 from budgetnas.searching.estimate import (
@@ -39,6 +38,7 @@ from budgetnas.searching.request import as_budget, at_least_one
 from budgetnas.searching.samplers import known
 from budgetnas.searching.task import Task
 from budgetnas.space import DEFAULT_PROPOSAL, PROPOSALS, Fill, Free, RandomSuggester, Space
+from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.train.device import choose_device, device_title, use_threads
 from budgetnas.train.numerics import choose_numerics
 from budgetnas.train.process import unchanged_process
@@ -162,7 +162,8 @@ def plan(
     at_least_one("trials", trials)
     source = DataSource.choose(dataset, data_dir, image_size, fit, background)
     facts = _facts(source, at_least_one("train_samples", train_samples))
-    trained = _recipe(recipe, at_least_one("epochs", epochs), source, facts.channels)
+    how = AskedRecipe.of(recipe, "short", at_least_one("epochs", epochs))
+    trained, _ = how.fitted(source, facts.channels, facts.train)
     asked = _Asked(limits, smaller, proposed, source.image_size, facts, seed)
     smallest = asked.smallest()
     needed = least_limits(smallest, asked.tightest, source.image_size)
@@ -227,17 +228,6 @@ def _facts_of_folder(found: Inventory, train_samples: int | None) -> _Facts:
     val = own or images // VALIDATION_SHARE
     train = min(images - val, train_samples or images)
     return _Facts(3, len(found.train.classes), train, val, (found.describe(),))
-
-
-def _recipe(
-    asked: Recipe | str | dict[str, Any], epochs: int | None, source: DataSource, channels: int
-) -> Recipe:
-    recipe = as_recipe(asked)
-    if epochs is not None:
-        recipe = recipe.changed(epochs=epochs)
-    if isinstance(asked, str) and asked in RECIPES:
-        recipe, _ = recipe.adapted(channels, source.info.mirror, source.image_size)
-    return recipe
 
 
 @dataclass(frozen=True)

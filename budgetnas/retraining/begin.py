@@ -18,13 +18,14 @@ from budgetnas.data.splits import split_images
 from budgetnas.data.unreadable import LIST
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
-from budgetnas.recipe import Recipe, load_recipe
+from budgetnas.recipe import Recipe
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.retraining.target import Target
+from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import require_same
-from budgetnas.study.drawn import fitted_recipe
+from budgetnas.study.drawn import Drawn
 from budgetnas.study.metric import DEFAULT_METRIC, Metric
 from budgetnas.study.place import STUDIES, config_path
 from budgetnas.train.compiled import worth_compiling
@@ -46,8 +47,7 @@ class RetrainRequest:
     background: str | None
     skip_unreadable: bool | None
     epochs: int | None
-    recipe: Recipe | None
-    recipe_adapts: bool
+    recipe: AskedRecipe
     seed: int | None
     select: str | None
     test_curves: bool
@@ -85,15 +85,16 @@ class RetrainRequest:
         return any(value is not None for value in asked)
 
     def full_recipe(
-        self, found: Target, source: DataSource, channels: int
+        self, found: Target, source: DataSource, channels: int, images: int
     ) -> tuple[Recipe, list[str]]:
         """The recipe that is asked for, fitted to images and trial if it is a named one."""
-        recipe = self.recipe or found.recipe or load_recipe("full")
-        if self.epochs is not None:
-            recipe = recipe.changed(epochs=self.epochs)
-        if not self.recipe_adapts:
-            return recipe, []
-        return fitted_recipe(recipe, found.overrides, source, channels, found.trial)
+        asked, drawn = self.recipe, None
+        if found.trial is not None:
+            drawn = Drawn(found.trial, found.arch, found.overrides)
+        if found.recipe is None or asked.given:
+            return asked.fitted(source, channels, images, drawn)
+        own = AskedRecipe(found.recipe.changed(epochs=self.epochs or found.recipe.epochs), True)
+        return own.fitted(source, channels, None, drawn)  # its batch was settled by its study
 
     def require_same(self, began: RunConfig) -> None:
         """Refuse to resume a run with other options than it began with."""
@@ -118,13 +119,10 @@ class RetrainRequest:
 
     def _recipe_again(self, began: RunConfig) -> Recipe | None:
         """The recipe that is asked for, as it would be had the run begun with it."""
-        if self.recipe is None:
+        if not self.recipe.given:
             return None
-        recipe = self.recipe.changed(epochs=self.epochs or self.recipe.epochs)
-        if not self.recipe_adapts:
-            return recipe
-        recipe, _ = recipe.adapted(len(began.mean), began.data.info.mirror, began.data.image_size)
-        return began.overrides.apply(recipe)
+        drawn = Drawn(began.trial or 0, began.arch, began.overrides)
+        return self.recipe.fitted(began.data, len(began.mean), began.images, drawn)[0]
 
 
 def begin(
@@ -141,11 +139,12 @@ def begin(
         facts = {"the data": (origin.config.facts.fingerprint, images.fingerprint())}
         require_same(f"study {origin.name!r}", facts, "name other data with --dataset")
     arch, notice = fit_arch(found.arch, asked.target, images.channels, len(images.classes))
-    recipe, adapted = asked.full_recipe(found, source, images.channels)
-    said = [*filter(None, [notice]), *(f"recipe: {text}" for text in adapted)]
     seed = asked.seed if asked.seed is not None else origin.config.seed if origin else 0
     select = asked.select or "last"
     trained_on, _ = hold_out(images, select, seed)
+    recipe, adapted = asked.full_recipe(found, source, images.channels, len(trained_on))
+    adapted += filter(None, [recipe.few_steps(len(trained_on))])
+    said = [*filter(None, [notice]), *(f"recipe: {text}" for text in adapted)]
     statistics = recipe_statistics(recipe, trained_on)
     check_schedule(recipe, len(trained_on))
     numerics = choose_numerics(device)
@@ -167,6 +166,7 @@ def begin(
         classes=images.classes,
         fingerprint=images.fingerprint(),
         depth=images.depth,
+        images=len(trained_on),
         select=select,
         metric=asked.metric or (origin.config.metric if origin else DEFAULT_METRIC),
         test_curves=asked.test_curves,

@@ -12,7 +12,7 @@ from budgetnas.data.view import check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
 from budgetnas.files import require_writable, system_guard
-from budgetnas.recipe import RECIPES, Recipe, as_recipe
+from budgetnas.recipe import Recipe
 from budgetnas.retraining.begin import (
     RetrainRequest,
     begin,
@@ -25,6 +25,7 @@ from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.retraining.selection import UPPER_BOUND, selection_problem
 from budgetnas.retraining.target import find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
+from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.metric import as_metric
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
@@ -114,8 +115,7 @@ def retrain(
         None if background is None else check_background(background),
         skip_unreadable,
         epochs,
-        None if recipe is None else as_recipe(recipe),
-        recipe is None or (isinstance(recipe, str) and recipe in RECIPES),
+        AskedRecipe.of(recipe, "full", epochs),
         seed,
         select,
         test_curves,

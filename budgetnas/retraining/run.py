@@ -79,6 +79,8 @@ class RunConfig(Spec):
     """Digest of the training part's images and labels."""
     depth: Depth | None = None
     """How pictures of more than 8 bits become 8; None if the training part had none."""
+    images: Annotated[int, Field(ge=1)]
+    """How many images it trains on."""
     select: str = "last"
     """Whose weights are kept: last, best-val or best-test; see `selection`."""
     metric: Metric = DEFAULT_METRIC

@@ -105,9 +105,11 @@ def begin(
 ) -> tuple[StudyConfig, list[str]]:
     """Settle everything that defines a new study; say what had to adapt."""
     recipe, proposal, notices = plan.settle(facts)
+    few = None
     match proposal:
         case Free(space=space) | Fill(space=space):
             check_schedule(recipe, facts.train)
+            few = recipe.few_steps(facts.train)
             _require_fit(plan.all_limits, space, plan.source, facts.channels, len(facts.classes))
         case Grid():
             _require_any_fit(plan.budget, proposal, plan.source)
@@ -133,7 +135,7 @@ def begin(
         recipe=recipe,
         proposal=proposal,
     )
-    return config, [f"recipe: {notice}" for notice in notices]
+    return config, [f"recipe: {notice}" for notice in (*notices, few) if notice]
 
 
 def _require_any_fit(budget: Budget, grid: Grid, source: DataSource) -> None:
@@ -155,9 +157,23 @@ def _check_cells(grid: Grid, images: int) -> None:
             raise InputError(f"{cell}: {error}") from None
 
 
-def fitted(recipe: Recipe, proposal: Proposal, source: DataSource, channels: int) -> Settled:
-    """Fit recipes to other images than they were written for."""
-    images = (channels, source.info.mirror, source.image_size)
+def fitted(
+    recipe: Recipe,
+    proposal: Proposal,
+    source: DataSource,
+    channels: int,
+    train: int | None = None,
+) -> Settled:
+    """Fit recipes to other images than they were written for.
+
+    Args:
+        recipe: The study's.
+        proposal: Whose configurations, if it has any, have recipes of their own.
+        source: The images.
+        channels: Their channels.
+        train: How many are trained on; None where batches stay as they are.
+    """
+    images = (channels, source.info.mirror, source.image_size, train)
     recipe, notices = recipe.adapted(*images)
     if not isinstance(proposal, Grid):
         return Settled(recipe, proposal, notices)

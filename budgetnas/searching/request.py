@@ -7,10 +7,10 @@ from budgetnas._version import __version__
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
-from budgetnas.recipe import Recipe, load_recipe
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.pruners import DEFAULT_PRUNER
 from budgetnas.space import DEFAULT_PROPOSAL, DEFAULT_SAMPLER, PROPOSALS, Fill, Free, Grid, Space
+from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.metric import DEFAULT_METRIC, Metric
 from budgetnas.study.place import budget_needed, default_name
@@ -30,8 +30,7 @@ class SearchRequest:
     train_samples: int | None
     epochs: int | None
     space: Space | None
-    recipe: Recipe | None
-    recipe_adapts: bool
+    recipe: AskedRecipe
     sampler: str | None
     pruner: str | None
     seed: int | None
@@ -67,15 +66,6 @@ class SearchRequest:
             raise budget_needed(None)
         return default_name(self.source(), self.budget)
 
-    def for_trials(self, source: DataSource, channels: int) -> tuple[Recipe, list[str]]:
-        """The recipe of trials on such images, with notices of what had to change."""
-        recipe = self.recipe or load_recipe("short")
-        if self.epochs is not None:
-            recipe = recipe.changed(epochs=self.epochs)
-        if not self.recipe_adapts:
-            return recipe, []
-        return recipe.adapted(channels, source.info.mirror, source.image_size)
-
     def plan(self, name: str) -> Plan:
         """What a new study shall be."""
         if self.budget is None:
@@ -83,7 +73,7 @@ class SearchRequest:
         source = self.source()
 
         def settle(facts: DataFacts) -> Settled:
-            recipe, notices = self.for_trials(source, facts.channels)
+            recipe, notices = self.recipe.fitted(source, facts.channels, facts.train)
             return Settled(recipe, self.proposed(), notices)
 
         return Plan(
@@ -117,12 +107,9 @@ class SearchRequest:
             "--metric": (began.metric, self.metric),
             "--seed": (began.seed, self.seed),
         }
-        if self.recipe is not None:
-            changed = self.recipe.changed(epochs=self.epochs or self.recipe.epochs)
-            if self.recipe_adapts:
-                images = (began.data.info.mirror, began.data.image_size)
-                changed, _ = changed.adapted(began.facts.channels, *images)
-            options["--recipe"] = (began.recipe, changed)
+        if self.recipe.given:
+            again, _ = self.recipe.fitted(began.data, began.facts.channels, began.facts.train)
+            options["--recipe"] = (began.recipe, again)
         given = {name: both for name, both in options.items() if both[1] is not None}
         require_same(f"study {began.name!r}", given)
 

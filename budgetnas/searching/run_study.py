@@ -140,7 +140,8 @@ class AskedRun:
                 if file.search
                 else self.grid(facts.channels, len(facts.classes))
             )
-            return fitted(recipe, proposal, self.data, facts.channels)
+            few = None if quick or file.says_batch() else facts.train
+            return fitted(recipe, proposal, self.data, facts.channels, few)
 
         return Plan(
             self.name, self.data, file.seed, samples, at_most=quick is not None, budget=budget,

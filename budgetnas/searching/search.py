@@ -11,8 +11,7 @@ from budgetnas.data.view import check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher, nobody
 from budgetnas.files import require_writable
-from budgetnas.recipe import Recipe, as_recipe
-from budgetnas.recipe.named import RECIPES
+from budgetnas.recipe import Recipe
 from budgetnas.searching.asked_workers import check_workers
 from budgetnas.searching.begin import require_possible
 from budgetnas.searching.pruners import PRUNERS
@@ -24,6 +23,7 @@ from budgetnas.searching.request import (
 from budgetnas.searching.samplers import SAMPLERS, known
 from budgetnas.searching.work import Job, SearchResult, work
 from budgetnas.space import PROPOSALS, Space
+from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.config import StudyConfig, require_same, storage_url
 from budgetnas.study.metric import as_metric
 from budgetnas.study.place import budget_needed, config_path, study_folder, study_name
@@ -124,9 +124,7 @@ def search(
         train_samples=at_least_one("train_samples", train_samples),
         epochs=at_least_one("epochs", epochs),
         space=Space.of(space),
-        recipe=None if recipe is None else as_recipe(recipe),
-        # what is named adapts to the images; what the user wrote is taken at its word
-        recipe_adapts=recipe is None or (isinstance(recipe, str) and recipe in RECIPES),
+        recipe=AskedRecipe.of(recipe, "short", epochs),
         sampler=None if sampler is None else known("sampler", sampler, dict(SAMPLERS)),
         pruner=None if pruner is None else known("pruner", pruner, dict(PRUNERS)),
         metric=as_metric(metric),

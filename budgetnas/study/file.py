@@ -158,6 +158,14 @@ class StudyFile(Spec):
         given = {"base": self.recipe} if isinstance(self.recipe, str) else self.recipe
         return recipe_from(given, f"{source}: recipe")
 
+    def says_batch(self) -> bool:
+        """Say whether the file says how large batches are, so that they stay as they are."""
+        changes = [
+            axis.changes(name, "").get("recipe") for axis in self.axes() for name in axis.named()
+        ]
+        tables = [table for table in (self.recipe, *changes) if isinstance(table, dict)]
+        return any("batch_size" in table for table in tables)
+
     def grid_axes(self) -> tuple[Axis, ...]:
         """Return the axes by the names of their values."""
         return tuple(Axis(name=axis.name, values=tuple(axis.named())) for axis in self.axes())

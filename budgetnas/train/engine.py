@@ -21,7 +21,7 @@ from budgetnas.train.evaluate import Evaluation, Evaluator, Normalizer
 from budgetnas.train.memory import memory_guard, trim_heap
 from budgetnas.train.place import place
 from budgetnas.train.schedule import schedule_table
-from budgetnas.train.step import Steps, batch_bounds, check_finite
+from budgetnas.train.step import Steps, check_finite
 
 State: TypeAlias = dict[str, Tensor]
 """All that is needed to continue a training, as named tensors on the CPU."""
@@ -260,7 +260,7 @@ class _Run:
 
 def check_schedule(recipe: Recipe, images: int) -> None:
     """Refuse a schedule that can't run for the recipe's epochs over so many images."""
-    schedule_table(recipe, len(batch_bounds(images, min(recipe.batch_size, images))))
+    schedule_table(recipe, recipe.epoch_steps(images))
 
 
 def _to_cpu(state: State) -> State:

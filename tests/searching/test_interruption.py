@@ -223,7 +223,7 @@ def test_a_half_batch_stays_half_when_there_is_memory_again(
 
     def train(model: Any, images: Any, recipe: Any, *rest: Any, **named: Any) -> Any:
         batches.append(recipe.batch_size)
-        if recipe.batch_size > 64 and not enough:
+        if recipe.batch_size > 32 and not enough:
             raise OutOfMemory("out of memory: a test")
         yield from real(model, images, recipe, *rest, **named)
 
@@ -236,10 +236,10 @@ def test_a_half_batch_stays_half_when_there_is_memory_again(
         run(trials=1, epochs=3, budget="100k", watch=interrupt)
     enough = True
     result = run(trials=1, epochs=3, budget="100k")
-    assert batches == [128, 64, 64]
+    assert batches == [64, 32, 32]
     assert result.best is not None
     assert json.loads(trials_of(result)[result.best.number].user_attrs["recipe"]) == {
-        "batch_size": 64
+        "batch_size": 32
     }
 
 

@@ -136,13 +136,13 @@ def test_out_of_memory_is_tried_once_with_half_the_batch(monkeypatch: pytest.Mon
         yield from real(model, images, recipe, *rest, **named)
 
     monkeypatch.setattr("budgetnas.searching.task.train", train)
-    limit = 64
+    limit = 32
     result = run(trials=1, budget="100k")
-    assert (result.failed, batches) == (0, [128, 64])
+    assert (result.failed, batches) == (0, [64, 32]), "64, not 128: digits are few"
     assert result.best is not None
     drawn = trials_of(result)[result.best.number].user_attrs["recipe"]
-    assert json.loads(drawn) == {"batch_size": 64}, "what was trained is what is retrained"
-    limit = 32
+    assert json.loads(drawn) == {"batch_size": 32}, "what was trained is what is retrained"
+    limit = 16
     with pytest.raises(SearchFailed, match="out of memory"):
         run(trials=2, budget="100k", study="other")
 

@@ -54,6 +54,7 @@ def some(digits: ImageSet) -> ImageSet:
 @given(st.integers(1, 400), st.integers(1, 130))
 def test_batches_cover_every_image_once(images: int, batch: int) -> None:
     bounds = batch_bounds(images, min(batch, images))
+    assert batch < 2 or len(bounds) == recipe(batch_size=batch).epoch_steps(images)
     assert [i for start, stop in bounds for i in range(start, stop)] == list(range(images))
     if min(batch, images) > 1:
         assert all(stop - start > 1 for start, stop in bounds)
