@@ -38,7 +38,7 @@ from budgetnas.study.config import DataFacts, StudyConfig
 from budgetnas.study.trials import Kind, best_trial, kind_of
 
 TABLE = Path("studies/small-networks/results/networks.csv")
-EPOCHS, SIZE = 9, 12
+EPOCHS, BATCH, SIZE = 9, 64, 12
 FOLDS = 10
 FEATURES = 13
 """Numbers that describe a network."""
@@ -270,7 +270,8 @@ def search_on(
         data=DataSource.choose("cifar10", None, SIZE),
         facts=DataFacts(channels=3, classes=tuple("0123456789"), fingerprint="", train=2_000,
                         val=2_500, split="", val_counts=(250,) * 10),
-        numerics=Numerics(), recipe=load_recipe("short").changed(epochs=EPOCHS),
+        numerics=Numerics(),
+        recipe=load_recipe("short").changed(epochs=EPOCHS, batch_size=BATCH),
         proposal=proposal,
     )  # fmt: skip
     optuna.logging.set_verbosity(optuna.logging.ERROR)

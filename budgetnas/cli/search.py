@@ -176,5 +176,10 @@ def _print_result(result: "SearchResult", trials: int) -> None:
         f"Best: trial {best.number}, {best.value:.2%} {title_of(result.metric)}, "
         f"{best.params:,} parameters: {arch}"
     )
+    if result.only_guesses:
+        typer.echo(
+            f"No trial is better than guessing: the luckiest of so many that guess may have "
+            f"{result.guessing:.2%}. More --epochs or more images are needed."
+        )
     typer.echo(f"Next: budgetnas retrain best --study {result.study}")
     typer.echo(f"      budgetnas dashboard --study {result.study}")

@@ -164,6 +164,7 @@ def plan(
     facts = _facts(source, at_least_one("train_samples", train_samples))
     how = AskedRecipe.of(recipe, "short", at_least_one("epochs", epochs))
     trained, _ = how.fitted(source, facts.channels, facts.train)
+    steps = trained.epoch_steps(facts.train)
     asked = _Asked(limits, smaller, proposed, source.image_size, facts, seed)
     smallest = asked.smallest()
     needed = least_limits(smallest, asked.tightest, source.image_size)
@@ -192,7 +193,7 @@ def plan(
         epochs=trained.epochs,
         trial_seconds=seconds,
         busy=busy,
-        saved=saved_epochs(judge(trained.epochs), trained.epochs, trials),
+        saved=saved_epochs(judge(trained.epochs, steps), trained.epochs, trials),
         device=title,
         notices=facts.notices,
     )

@@ -9,7 +9,7 @@ from budgetnas.arch import COST_NAMES
 from budgetnas.report.finalists import advice_line, points_of, winner_line
 from budgetnas.report.read import Report
 from budgetnas.report.summary import OUT, VERDICTS, margin_of
-from budgetnas.searching.work import epochs_in_full
+from budgetnas.searching.work import epochs_in_full, guessing_of
 from budgetnas.study.noise import Noise
 from budgetnas.study.trials import Kind
 from budgetnas.study.winner import Verdict
@@ -149,12 +149,25 @@ def _of_search(report: Report) -> list[str]:
         advice_line(report.finalists),
         f"{which}: trial {best['cell']}, {best['mean']:.2%} with {best['params']:,.0f} parameters "
         f"(budget: {limits}): {best['configuration']}.",
+        _guessing(report),
         _undecided(report, decided=bool(winner)),
         f"{counts.trained} networks were trained, {counts.pruned} of them stopped early; "
         f"{counts.over_budget} draws were over the budget and never trained, "
         f"{counts.duplicates} were duplicates, {counts.failed} failed.",
         _epochs(report),
     ]
+
+
+def _guessing(report: Report) -> str:
+    """Say so where not even the best is better than guessing."""
+    best, luck = report.best, guessing_of(report.config, report.trials)
+    assert best is not None
+    if best["mean"] > luck:
+        return ""
+    return (
+        f"No trial is better than guessing: the luckiest of so many that guess may have "
+        f"{luck:.2%}. More epochs or more images are needed."
+    )
 
 
 def _epochs(report: Report) -> str:

@@ -218,7 +218,9 @@ def reseeded(began: RunConfig, seed: int, images: ImageSet) -> RunConfig:
     """Define the run that differs from another in its seed, and in what follows from that."""
     trained_on, _ = hold_out(images, began.select, seed)
     statistics = recipe_statistics(began.recipe, trained_on)
-    return began.changed(seed=seed, mean=statistics.mean, std=statistics.std)
+    return began.changed(
+        seed=seed, images=len(trained_on), mean=statistics.mean, std=statistics.std
+    )
 
 
 def new_folder(out: Path | None, base: Path, target: str, found: Target) -> Path:

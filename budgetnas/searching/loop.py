@@ -163,7 +163,9 @@ class Loop:
     def _ask(self, turn: Turn) -> optuna.Trial:
         """Ask for the next trial, with the sampler for its turn."""
         self.study.sampler = self.proposer.sampler(turn)
-        pruner = PRUNERS[self.config.pruner](self.config.recipe.epochs)
+        recipe = self.config.recipe
+        steps = recipe.epoch_steps(self.config.facts.train)
+        pruner = PRUNERS[self.config.pruner](recipe.epochs, steps)
         if isinstance(pruner, Halving):
             facts = self.config.facts
             pruner.guessing = lucky_guessing(facts.val_counts, self.config.metric)

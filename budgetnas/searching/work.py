@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 import torch
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.data import DataSource
 from budgetnas.data.load import load_train
@@ -24,6 +24,7 @@ from budgetnas.searching.crew import Alone, Crew
 from budgetnas.searching.estimate import estimate_seconds
 from budgetnas.searching.loop import Loop, Stopped
 from budgetnas.searching.plan import Plan
+from budgetnas.searching.pruners import lucky_guessing
 from budgetnas.searching.record import Record, describe_best
 from budgetnas.searching.staff import Staff, employ
 from budgetnas.searching.task import Task
@@ -74,6 +75,13 @@ class SearchResult:
     """Why the search ended."""
     best: Best | None
     """The best completed trial."""
+    guessing: float
+    """What the luckiest of so many trials that guess exceeds in 1 of 40 cases only; as the values."""
+
+    @property
+    def only_guesses(self) -> bool:
+        """Whether trials were completed, and not even the best is better than guessing."""
+        return self.best is not None and self.best.value <= self.guessing
 
     def as_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -221,6 +229,12 @@ def epochs_in_full(config: StudyConfig, trials: Sequence[FrozenTrial]) -> int:
     return len(trained) * config.recipe.epochs
 
 
+def guessing_of(config: StudyConfig, trials: Sequence[FrozenTrial]) -> float:
+    """Return what a study's best trial must exceed to be better than guessing, in [0, 1]."""
+    completed = sum(trial.state is TrialState.COMPLETE for trial in trials)
+    return lucky_guessing(config.facts.val_counts, config.metric, max(1, completed))
+
+
 def _result(study: optuna.Study, config: StudyConfig, url: str, stopped: Stopped) -> SearchResult:
     listed = study.get_trials(deepcopy=False)
     return SearchResult(
@@ -232,4 +246,5 @@ def _result(study: optuna.Study, config: StudyConfig, url: str, stopped: Stopped
         largest_class=config.facts.largest_share,
         stopped=stopped,
         best=describe_best(listed),
+        guessing=guessing_of(config, listed),
     )

@@ -23,7 +23,7 @@ def test_from_a_budget_to_a_tested_network(budgetnas: Program) -> None:
     found = budgetnas(*SEARCH, "--trials", 3, "--json").json()
     assert set(found) == {
         "study", "storage", "trained", "pruned", "over_budget", "duplicates", "failed",
-        "stopped", "best", "epochs", "epochs_in_full",
+        "stopped", "best", "epochs", "epochs_in_full", "guessing",
     }  # fmt: skip
     assert set(found["best"]) == {"number", "value", "params", "arch"}
     assert found["storage"] == f"sqlite:///{Path('studies/digits-100k/study.db').resolve()}"

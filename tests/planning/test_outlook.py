@@ -147,7 +147,7 @@ def test_what_can_not_be() -> None:
 
 @pytest.mark.parametrize(("name", "low", "high"), [("none", 0, 0), ("halving", 0.6, 0.8)])
 def test_what_stopping_early_saves(name: str, low: float, high: float) -> None:
-    assert low <= saved_epochs(PRUNERS[name](9), 9, 40) <= high
+    assert low <= saved_epochs(PRUNERS[name](9, 352), 9, 40) <= high
 
 
 def test_a_search_of_what_is_planned_saves_epochs() -> None:

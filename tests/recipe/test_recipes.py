@@ -145,3 +145,27 @@ def test_named_recipes_adapt_to_the_images() -> None:
     assert (same, nothing) == (RECIPES["full"], [])
     assert Cutout() in same.augment
     assert isinstance(RECIPES["efficient-resnets"].normalize, FixedStatistics)
+
+
+@pytest.mark.parametrize(
+    ("images", "batch"),
+    [(45_000, 128), (2_560, 128), (2_559, 64), (1_298, 64), (1_279, 32), (300, 16), (90, 16)],
+)
+def test_few_images_make_smaller_batches(images: int, batch: int) -> None:
+    for name, recipe in RECIPES.items():
+        fitted, notices = recipe.adapted(3, mirror=True, image_size=32, images=images)
+        assert fitted == recipe.changed(batch_size=batch), name
+        assert fitted.adapted(3, mirror=True, image_size=32, images=images) == (fitted, [])
+        assert len(notices) == (batch != 128)
+    short = RECIPES["short"].changed(batch_size=10)
+    assert short.adapted(3, mirror=True, image_size=32, images=images) == (short, [])
+
+
+def test_a_training_of_few_steps_says_so() -> None:
+    short = RECIPES["short"]
+    assert short.few_steps(45_000) is None
+    few = short.few_steps(90)
+    assert few is not None
+    assert few.startswith("a training has 9 steps, 9 epochs of 1: few")
+    assert short.changed(batch_size=8).few_steps(90) is None
+    assert short.changed(batch_size=89).epoch_steps(90) == 1, "none is alone"

@@ -108,7 +108,7 @@ def test_the_pruner_judges_a_resumed_trial_where_it_stood(monkeypatch: pytest.Mo
         def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
             return (trial.last_step or 0) >= 2
 
-    monkeypatch.setitem(PRUNERS, "median", lambda _: Hopeless())
+    monkeypatch.setitem(PRUNERS, "median", lambda *_: Hopeless())
 
     def interrupt(event: Event) -> None:
         if isinstance(event, EpochEnded) and event.epoch == 2:
@@ -193,7 +193,7 @@ def test_a_verdict_that_was_not_written_down_is_given_again(
 ) -> None:
     options: dict[str, Any] = {"trials": 6, "epochs": 9, "pruner": pruner, "budget": "100k"}
     monkeypatch.setitem(
-        PRUNERS, "median", lambda _: optuna.pruners.MedianPruner(n_startup_trials=1)
+        PRUNERS, "median", lambda *_: optuna.pruners.MedianPruner(n_startup_trials=1)
     )
     whole = replay(run(**options, study="whole"))
     tell, told = optuna.Study.tell, set[int]()

@@ -6,7 +6,7 @@ import pytest
 from optuna.trial import TrialState
 from scipy.stats import binom
 
-from budgetnas.searching.pruners import Halving, lucky_guessing
+from budgetnas.searching.pruners import PRUNERS, Halving, first_rung, lucky_guessing
 from budgetnas.study.metric import Metric
 
 
@@ -57,3 +57,28 @@ def test_what_guessing_reaches_balanced_is_what_a_simulation_says(counts: list[i
     assert lucky_guessing(counts, "balanced") >= 1 / len(recalls), "always the same class"
     if min(counts) >= 40:
         assert exceeded == pytest.approx(0.025, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "epoch_steps", "first"),
+    [
+        (9, 352, 1), (9, 30, 1), (9, 29, 2), (9, 21, 2), (9, 12, 3), (9, 6, 5), (9, 1, 30),
+        (30, 352, 3), (30, 6, 5), (1, 352, 1), (2, 352, 1), (100, 2, 15),
+    ],
+)  # fmt: skip
+def test_the_first_rung_has_a_share_of_the_epochs_and_enough_steps(
+    epochs: int, epoch_steps: int, first: int
+) -> None:
+    assert first_rung(epochs, epoch_steps) == first
+    halving = PRUNERS["halving"](epochs, epoch_steps)
+    for epoch in range(1, epochs):
+        stopped = judged(halving, [0.9, 0.9, 0.1, 0.1], step=epoch)[-1]
+        assert stopped == (epoch in (first, 3 * first, 9 * first))
+
+
+def test_the_best_of_many_guesses_looks_better() -> None:
+    """With the exact binomial: that the best of 20 is above the bound has the same 2.5 %."""
+    images, trials, counts = 500, 20, [50] * 10
+    one = binom.sf(lucky_guessing(counts, "accuracy", trials) * images, images, 0.1)
+    assert 1 - (1 - one) ** trials == pytest.approx(0.025, abs=0.02)
+    assert lucky_guessing(counts, "accuracy", trials) > lucky_guessing(counts, "accuracy")

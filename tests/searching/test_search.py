@@ -9,7 +9,7 @@ from optuna.trial import TrialState
 
 from budgetnas.arch import Arch, Budget, count_macs, count_params
 from budgetnas.errors import InputError, SearchFailed
-from budgetnas.events import Event, TrialEnded
+from budgetnas.events import Event, Notice, TrialEnded
 from budgetnas.recipe import RECIPES
 from budgetnas.recipe.schedule import OneCycleLR
 from budgetnas.searching.pruners import PRUNERS
@@ -236,3 +236,32 @@ def test_what_can_not_be(options: dict[str, Any], message: str) -> None:
     assert message in str(caught.value)
     assert "secret" not in str(caught.value)
     assert not list(Path("studies").glob("*/study.toml"))
+
+
+def test_few_images_make_small_batches_whenever_the_study_is_continued() -> None:
+    notices: list[str] = []
+
+    def watch(event: Event) -> None:
+        if isinstance(event, Notice):
+            notices.append(event.text)
+
+    few: dict[str, Any] = {"train_samples": 100, "epochs": 2, "budget": "100k"}
+    first = run(trials=1, recipe="short", watch=watch, **few)
+    batch = "recipe: batches of 16 instead of 128, so that 100 images make 7 steps an epoch"
+    assert batch in notices
+    assert any("a training has 14 steps, 2 epochs of 7: few" in text for text in notices)
+    assert StudyConfig.read(Path("studies") / first.study).recipe.batch_size == 16
+    assert run(trials=2, recipe="short", **few).trained == 2
+    with pytest.raises(InputError, match=r"--recipe"):
+        run(trials=3, recipe="full", **few)
+    Path("r.toml").write_text("batch_size = 100\n")
+    run(trials=1, recipe="r.toml", study="own", **few)
+    assert StudyConfig.read(Path("studies/own")).recipe.batch_size == 100, "at its word"
+
+
+def test_a_batch_that_the_space_draws_stays() -> None:
+    space = Space.parse(
+        {"arch": {"stages": 1, "width": [8], "depth": 1}, "recipe": {"batch_size": 90}}, "t"
+    )
+    result = run(trials=1, space=space, train_samples=100, budget="100k")
+    assert json.loads(trials_of(result)[0].user_attrs["recipe"]) == {"batch_size": 90}

@@ -282,3 +282,17 @@ def test_values_are_called_what_the_file_calls_them() -> None:
     assert [cell.values["rate"] for cell in found] == ["[8]", "[16]"]
     text = AXIS.replace("optimizer.lr", "optimizer.nesterov").replace("0.1, 0.2", "true, false")
     assert [cell.values["rate"] for cell in cells(text)] == ["true", "false"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ('recipe = "full"' + AXIS, False),
+        ('recipe = { base = "full", batch_size = 64 }' + AXIS, True),
+        (AXIS.replace("optimizer.lr", "batch_size").replace("0.1, 0.2", "64, 8"), True),
+        ('[[grid]]\nname = "n"\nvalues = { a = { recipe = { batch_size = 8 } } }', True),
+        ('[[grid]]\nname = "n"\nfield = "recipe"\nvalues = ["full", "short"]', False),
+    ],
+)
+def test_a_file_may_say_how_large_batches_are(text: str, says: bool) -> None:
+    assert read(text).says_batch() == says
