@@ -3,6 +3,7 @@
 import numpy as np
 import optuna
 import pytest
+from optuna.pruners import BasePruner
 from optuna.trial import TrialState
 from scipy.stats import binom
 
@@ -10,7 +11,7 @@ from budgetnas.searching.pruners import PRUNERS, Halving, first_rung, lucky_gues
 from budgetnas.study.metric import Metric
 
 
-def judged(pruner: Halving, values: list[float], step: int = 1) -> list[bool]:
+def judged(pruner: BasePruner, values: list[float], step: int = 1) -> list[bool]:
     """Let trials of these values come to a rung, one after the other; say which are stopped."""
     study = optuna.create_study(direction="maximize", pruner=pruner)
     verdicts = []
