@@ -11,7 +11,10 @@ from budgetnas.arch import Arch, Budget, count_macs, count_params
 from budgetnas.errors import InputError, SearchFailed
 from budgetnas.events import Event, Notice, TrialEnded
 from budgetnas.recipe import RECIPES
+from budgetnas.recipe.optimizer import SGD
 from budgetnas.recipe.schedule import OneCycleLR
+from budgetnas.report.answer import answer_lines
+from budgetnas.report.read import read_report
 from budgetnas.searching.pruners import PRUNERS
 from budgetnas.searching.samplers import SAMPLERS
 from budgetnas.searching.search import search
@@ -265,3 +268,13 @@ def test_a_batch_that_the_space_draws_stays() -> None:
     )
     result = run(trials=1, space=space, train_samples=100, budget="100k")
     assert json.loads(trials_of(result)[0].user_attrs["recipe"]) == {"batch_size": 90}
+
+
+@pytest.mark.parametrize("lr", [1e-6, 0.1])
+def test_a_search_that_only_guesses_says_so(lr: float) -> None:
+    recipe = RECIPES["short"].changed(optimizer=SGD(lr=lr), batch_size=16)
+    result = run(trials=2, epochs=2, recipe=recipe, pruner="none", budget="100k", space=SMALL)
+    assert result.best is not None
+    assert result.only_guesses == (result.best.value <= result.guessing) == (lr < 0.01)
+    answer = " ".join(answer_lines(read_report(result.study)))
+    assert ("No trial is better than guessing" in answer) == result.only_guesses
