@@ -76,7 +76,7 @@ class SearchResult:
     best: Best | None
     """The best completed trial."""
     guessing: float
-    """What the luckiest of so many guessing trials exceeds in 1 of 40 cases only, as values are."""
+    """What the luckiest of so many trials that guess exceeds in 1 of 40 cases only."""
 
     @property
     def only_guesses(self) -> bool:
