@@ -81,6 +81,12 @@ def _check_svhn(source: "DataSource", classes: tuple[str, ...]) -> None:
     check_svhn_test(source)
 
 
+def _check_fashion(source: "DataSource", classes: tuple[str, ...]) -> None:
+    from budgetnas.data.torchvision_sets import check_fashion_mnist_test
+
+    check_fashion_mnist_test(source)
+
+
 def _check_folder(source: "DataSource", classes: tuple[str, ...]) -> str | None:
     from budgetnas.data.folder import check_test
 
@@ -95,7 +101,7 @@ DATASETS: dict[str, Dataset] = {
         "SVHN: 99,289 house numbers", 3, 10, 32, False, 73_257, _torchvision, _check_svhn
     ),
     "fashion-mnist": Dataset(
-        "Fashion-MNIST: 70,000 grey clothes", 1, 10, 28, True, 60_000, _torchvision
+        "Fashion-MNIST: 70,000 grey clothes", 1, 10, 28, True, 60_000, _torchvision, _check_fashion
     ),
     "digits": Dataset(
         "scikit-learn's 1,797 grey digits, embedded", 1, 10, 8, False, 1_443, _digits

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from torchvision import datasets as tv
 from torchvision.datasets.utils import check_integrity
 
 from budgetnas.data.datasets import DataSource, Part, Progress
+from budgetnas.data.fashion_mnist import FILES, FOLDERS, open_fashion_mnist
 from budgetnas.data.images import ImageSet
 from budgetnas.data.resize import fit
 from budgetnas.errors import InputError
+from budgetnas.spec import printable
 
 BROWSER = {"User-Agent": "budgetnas"}
 ANSWER_WITHIN = 8.0
@@ -37,19 +40,27 @@ class _Public:
     """The first file it would download."""
     archives: dict[Part, tuple[str, ...]]
     """Files below the root from which it can unpack a part without a network."""
+    unpacked: str | None = None
+    """The folder that it unpacks them to."""
+
+    def places(self, root: Path, part: Part) -> list[Path]:
+        """List where a part is looked for."""
+        names = [*([self.unpacked] if self.unpacked else []), *self.archives[part]]
+        return [root / name for name in names]
 
 
-_FASHION = tuple(f"FashionMNIST/raw/{name}" for name, _ in tv.FashionMNIST.resources)
 _PUBLIC: dict[str, _Public] = {
     "cifar10": _Public(
         lambda root, part, get: tv.CIFAR10(root, train=part == "train", download=get),
         tv.CIFAR10.url,
         {"train": (tv.CIFAR10.filename,), "test": (tv.CIFAR10.filename,)},
+        tv.CIFAR10.base_folder,
     ),
     "cifar100": _Public(
         lambda root, part, get: tv.CIFAR100(root, train=part == "train", download=get),
         tv.CIFAR100.url,
         {"train": (tv.CIFAR100.filename,), "test": (tv.CIFAR100.filename,)},
+        tv.CIFAR100.base_folder,
     ),
     "svhn": _Public(
         lambda root, part, get: tv.SVHN(root, split=part, download=get),
@@ -57,10 +68,9 @@ _PUBLIC: dict[str, _Public] = {
         {part: (tv.SVHN.split_list[part][1],) for part in ("train", "test")},
     ),
     "fashion-mnist": _Public(
-        lambda root, part, get: tv.FashionMNIST(root, train=part == "train", download=get),
+        open_fashion_mnist,
         tv.FashionMNIST.mirrors[0] + tv.FashionMNIST.resources[0][0],
-        # torchvision unpacks all four files at once, whichever part is asked for
-        {"train": _FASHION, "test": _FASHION},
+        {"train": (), "test": ()},  # which are read as they are
     ),
 }  # fmt: skip
 
@@ -93,6 +103,21 @@ def check_svhn_test(source: DataSource) -> None:
         raise _unavailable(source, "test", "no network")
 
 
+def check_fashion_mnist_test(source: DataSource) -> None:
+    """See that the test part of Fashion-MNIST, which has files of its own, will be there.
+
+    Its files are compared with their digests, and no image is looked at.
+
+    Raises:
+        InputError: If it is neither on disk, as published, nor to be had.
+    """
+    try:
+        open_fashion_mnist(str(source.root), "test", False)
+    except FileNotFoundError:
+        if not _answers(_PUBLIC[source.dataset].url):
+            raise _unavailable(source, "test", "no network") from None
+
+
 def _arrays(found: Any) -> tuple[Any, Any]:
     """Images as uint8 [n, h, w, c] and labels, whichever way torchvision keeps them."""
     images = found.data.numpy() if isinstance(found.data, torch.Tensor) else found.data
@@ -107,13 +132,20 @@ def _open(source: DataSource, part: Part) -> Any:
     root = str(source.root)
     with _quietly():
         # torchvision says "not there" and "damaged" in many ways; downloading mends either
-        with contextlib.suppress(Exception):
+        try:
             return public.make(root, part, False)
-        archived = all((source.root / name).is_file() for name in public.archives[part])
+        except InputError:
+            raise
+        except Exception:  # noqa: S110
+            pass
+        packed = public.archives[part]
+        archived = bool(packed) and all((source.root / name).is_file() for name in packed)
         if not archived and not _answers(public.url):
             raise _unavailable(source, part, "no network")
         try:
             return public.make(root, part, True)
+        except InputError:
+            raise
         except Exception as error:  # damaged files make torchvision raise nearly anything
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise _unavailable(source, part, f"download failed: {reason}") from None
@@ -122,10 +154,22 @@ def _open(source: DataSource, part: Part) -> Any:
 def _unavailable(source: DataSource, part: Part, reason: str) -> InputError:
     what = source.dataset if part == "train" else f"the test part of {source.dataset}"
     return InputError(
-        f"{what} is not in {source.root} and can't be downloaded ({reason}): give its "
-        "folder with --data-dir, use your own images with --dataset folder --data-dir DIR, or "
-        "use the embedded --dataset digits"
+        f"{what} is not in {source.root} and can't be downloaded ({reason}): looked for "
+        f"{_looked_for(source, part)}; put it there, give the folder that it is in with "
+        "--data-dir, use your own images with --dataset folder --data-dir DIR, or use the "
+        "embedded --dataset digits"
     )
+
+
+def _looked_for(source: DataSource, part: Part) -> str:
+    """Name the places where a part is looked for, and what is there and damaged."""
+    if source.dataset == "fashion-mnist":
+        names = " and ".join(file.name for file in FILES[part])
+        folders = " or ".join(printable(source.root / folder) for folder in FOLDERS)
+        return f"{names} (with .gz or without) in {folders}"
+    places = _PUBLIC[source.dataset].places(source.root, part)
+    damaged = " (there, but not whole as published)"
+    return " and ".join(f"{printable(path)}{damaged * path.exists()}" for path in places)
 
 
 @contextlib.contextmanager

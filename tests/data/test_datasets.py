@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from budgetnas.data import DATASETS, DataSource
-from budgetnas.data.heldout import open_test
+from budgetnas.data.heldout import check_test, open_test
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.data.view import ImageFormat
@@ -35,27 +35,102 @@ def test_another_image_size_moves_no_digit(digits: ImageSet) -> None:
     assert torch.equal(large.labels, digits.labels)
 
 
-@pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
-def test_fashion_mnist_from_its_files() -> None:
-    raw = Path("data/FashionMNIST/raw")
-    raw.mkdir(parents=True)
-    for path in DEBIAN.glob("*.gz"):
-        (raw / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
+def put(folder: str, packed: bool, names: str = "*") -> None:
+    """Put files of Debian's there: packed as Debian has done it, or unpacked."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    for path in DEBIAN.glob(f"{names}.gz"):
+        name = path.name if packed else path.stem
+        content = path.read_bytes()
+        Path(folder, name).write_bytes(content if packed else gzip.decompress(content))
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Port 9 of this machine answers nobody, whatever network the machine has."""
+    for variable in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+
+
+needs_debian = pytest.mark.skipif(
+    not DEBIAN.is_dir(), reason="Debian's dataset-fashion-mnist is not installed"
+)
+
+
+@needs_debian
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("folder", ["data", "data/FashionMNIST/raw"])
+def test_fashion_mnist_from_its_files(folder: str, packed: bool) -> None:
+    put(folder, packed)
     source = DataSource.choose("fashion-mnist")
     images = load_train(source)
     assert images.images.shape == (60_000, 28, 28, 1)
     assert images.labels.bincount().tolist() == [6_000] * 10
     assert images.classes[9] == "Ankle boot"
+    check_test(source, images.classes)
     assert len(open_test(source, GREY, Path(), "a test", "a fingerprint")) == 10_000
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "svhn", "fashion-mnist"])
-def test_without_network_and_copy_the_ways_out_are_named(
-    name: str, monkeypatch: pytest.MonkeyPatch
+@needs_debian
+@pytest.mark.usefixtures("no_network")
+def test_fashion_mnist_where_debian_has_it() -> None:
+    assert len(load_train(DataSource.choose("fashion-mnist", DEBIAN))) == 60_000
+
+
+@needs_debian
+@pytest.mark.usefixtures("no_network")
+def test_fashion_mnist_without_its_test_part_is_refused_before_training() -> None:
+    put("data", True, "train-*")
+    source = DataSource.choose("fashion-mnist")
+    assert len(load_train(source)) == 60_000
+    with pytest.raises(InputError) as caught:
+        check_test(source, ())
+    assert (
+        "the test part of fashion-mnist is not in data and can't be downloaded (no network): "
+        "looked for t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte (with .gz or without) in "
+        "data or data/FashionMNIST/raw; put it there"
+    ) in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\0\0\x08\x03" + bytes(2**20),
+        gzip.compress(bytes(2**20)),
+        gzip.compress(bytes(2**20))[:99],
+        b"",
+    ],
+)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_file_that_is_only_named_as_fashion_mnist_is_refused(
+    content: bytes, suffix: str
 ) -> None:
-    # port 9 of this machine answers nobody: no network, whatever the machine has
-    for variable in ("http_proxy", "https_proxy"):
-        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    """MNIST's own files, for one, have the same names."""
+    path = Path(f"data/train-images-idx3-ubyte{suffix}")
+    path.parent.mkdir()
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        load_train(DataSource.choose("fashion-mnist"))
+    assert str(caught.value).startswith(f"{path}: not the file of Fashion-MNIST: its content is")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_network")
+@pytest.mark.parametrize(
+    ("name", "looked_for"),
+    [
+        ("cifar10", "nothing/cifar-10-batches-py and nothing/cifar-10-python.tar.gz;"),
+        ("cifar100", "nothing/cifar-100-python and nothing/cifar-100-python.tar.gz;"),
+        ("svhn", "nothing/train_32x32.mat;"),
+        (
+            "fashion-mnist",
+            "train-images-idx3-ubyte and train-labels-idx1-ubyte (with .gz or without) in nothing "
+            "or nothing/FashionMNIST/raw;",
+        ),
+    ],
+)
+def test_without_network_and_copy_the_ways_out_are_named(name: str, looked_for: str) -> None:
     began = time.monotonic()
     with pytest.raises(InputError) as caught:
         load_train(DataSource.choose(name, "nothing"))
@@ -63,6 +138,7 @@ def test_without_network_and_copy_the_ways_out_are_named(
     message = str(caught.value)
     for way in ("--data-dir", "--dataset folder", "--dataset digits"):
         assert way in message
+    assert f"(no network): looked for {looked_for} put it there" in message
     assert "\n" not in message
 
 
