@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from budgetnas.study.metric import DEFAULT_METRIC, Metric
 from budgetnas.study.trials import Best, Kind, Tally
 
 
@@ -32,6 +33,10 @@ class SearchStarted:
     tally: Tally
     trials: int
     """Trained trials that the study shall have."""
+    metric: Metric = DEFAULT_METRIC
+    """What they are compared by."""
+    largest_class: float | None = None
+    """Its share of the validation images, where classes are unequal."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ class RunEpochEnded:
     """On the images that are held out; None where none are."""
     test_accuracy: float | None = None
     """Test-selected; None where the test part is not looked at before the end."""
+    balanced: float | None = None
+    """The balanced accuracy beside either; None where nothing is evaluated."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import typer
 from budgetnas.arch import Budget
 from budgetnas.cli.console import print_table
 from budgetnas.cli.options import JsonOption, MetricOption, StorageOption, StudyOption, some
-from budgetnas.study.metric import Metric, as_metric, title_of
+from budgetnas.study.metric import Metric, as_metric, beside_accuracy, title_of
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -58,7 +58,8 @@ def best(
     arch = Arch.from_json(found.user_attrs["arch"])
     typer.echo(
         f"Best of at most {most:,} parameters: trial {found.number}, {measured(found, by):.2%} "
-        f"{title_of(by)}, {found.user_attrs['params']:,} parameters: {arch}"
+        f"{title_of(by)}{beside_accuracy(begun.config.facts.largest_share, by)}, "
+        f"{found.user_attrs['params']:,} parameters: {arch}"
     )
     typer.echo(f"Rule: {winner.rule}")
     print_table(

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from budgetnas.cli.console import print_table
+from budgetnas.cli.console import heading_of, print_table
 from budgetnas.cli.options import (
     DataDirOption,
     DeviceOption,
@@ -76,7 +76,8 @@ def compare(
 def _print_result(found: "Comparison") -> None:
     """Print a row a network, then what gave the accuracy."""
     if found.rows:
-        headings = ["network", "recipe", ">params", ">MACs", ">n", ">accuracy", ">below the best"]
+        measured = heading_of(found.metric, found.largest_class)
+        headings = ["network", "recipe", ">params", ">MACs", ">n", measured, ">below the best"]
         print_table([*headings, "verdict", ">s"], map(_row, found.rows))
     for line in found.lines:
         typer.echo(line)

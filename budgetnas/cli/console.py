@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
+from budgetnas.study.metric import Metric, beside_accuracy
+
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table on stdout; a heading that begins with > is of a right-aligned column."""
@@ -17,3 +19,9 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for row in cells
     )
     typer.echo("\n".join(line.rstrip() for line in lines))
+
+
+def heading_of(metric: Metric, largest_class: float | None) -> str:
+    """Head the column of a metric on validation images, with the largest class's share."""
+    name = {"accuracy": "accuracy", "balanced": "balanced accuracy"}[metric]
+    return f">{name}{beside_accuracy(largest_class, metric)}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from budgetnas.arch import Budget
-from budgetnas.cli.console import print_table
+from budgetnas.cli.console import heading_of, print_table
 from budgetnas.cli.options import (
     DataDirOption,
     DeviceOption,
@@ -20,7 +20,6 @@ from budgetnas.cli.options import (
     WorkersOption,
 )
 from budgetnas.recipe import load_recipe
-from budgetnas.study.metric import title_of
 
 if TYPE_CHECKING:
     from budgetnas.comparing.finalists import Finalist, Finalists
@@ -103,8 +102,8 @@ def finalists(
 
 
 def _print_result(result: "Finalists") -> None:
-    measured = title_of(result.metric).replace("validation ", "")
-    headings = ["finalist", ">params", ">MACs", ">n", f">{measured}", ">below the best", "verdict"]
+    measured = heading_of(result.metric, result.largest_class)
+    headings = ["finalist", ">params", ">MACs", ">n", measured, ">below the best", "verdict"]
     print_table(headings, map(_row, result.rows))
     winner = result.winner
     if winner is None:

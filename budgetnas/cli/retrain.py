@@ -30,6 +30,7 @@ from budgetnas.cli.options import (
 from budgetnas.errors import InputError
 from budgetnas.recipe import load_recipe
 from budgetnas.retraining.selection import selection_problem
+from budgetnas.study.metric import beside_accuracy
 
 if TYPE_CHECKING:
     from budgetnas.retraining.run import RunResult
@@ -161,7 +162,7 @@ def _print_several(several: "SeedsResult") -> None:
     selected = " (test-selected)" if first.test_selected else ""
     typer.echo(
         f"Mean of n = {n} seeds: test accuracy {several.mean:.2%} ± {100 * several.margin:.2f} "
-        f"(95 % interval over seeds){selected}"
+        f"(95 % interval over seeds){beside_accuracy(first.largest_class)}{selected}"
     )
     seconds = sum(result.seconds for result in several.runs)
     typer.echo(f"{first.params:,} parameters, {first.macs:,} MACs, {seconds:.0f} s")
@@ -169,7 +170,8 @@ def _print_several(several: "SeedsResult") -> None:
 
 def _test_line(result: "RunResult") -> str:
     """Say how accurate the network is, and how that was found."""
-    accuracy = f"Test accuracy {result.test_accuracy:.2%}"
+    beside = beside_accuracy(result.largest_class)
+    accuracy = f"Test accuracy {result.test_accuracy:.2%}{beside}"
     balanced = f"balanced {result.test_balanced_accuracy:.2%}"
     loss = f"test loss {result.test_loss:.4f}"
     if result.test_selected:

@@ -37,7 +37,7 @@ from budgetnas.cli.options import (
 from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
 from budgetnas.space import Space
-from budgetnas.study.metric import title_of
+from budgetnas.study.metric import beside_accuracy, title_of
 
 if TYPE_CHECKING:
     from budgetnas.searching.work import SearchResult
@@ -173,7 +173,8 @@ def _print_result(result: "SearchResult", trials: int) -> None:
     best = result.best
     arch = Arch.model_validate(best.arch)
     typer.echo(
-        f"Best: trial {best.number}, {best.value:.2%} {title_of(result.metric)}, "
+        f"Best: trial {best.number}, {best.value:.2%} {title_of(result.metric)}"
+        f"{beside_accuracy(result.largest_class, result.metric)}, "
         f"{best.params:,} parameters: {arch}"
     )
     if result.only_guesses:

@@ -27,6 +27,7 @@ from budgetnas.events import (
     TrialEnded,
 )
 from budgetnas.searching.estimate import describe_duration
+from budgetnas.study.metric import beside_accuracy
 from budgetnas.study.trials import Kind
 
 PIPE_WIDTH = 200
@@ -120,7 +121,7 @@ class SearchWatch(_Watch):
         self._workers = 1
         self._running: dict[int, float] = {}
         """How far each trial is that is being trained, in [0, 1]."""
-        self._note = ""
+        self._note = self._beside = ""
 
     def kept(self) -> str:
         """Say what an interruption leaves."""
@@ -151,6 +152,7 @@ class SearchWatch(_Watch):
 
     def _started(self, event: SearchStarted) -> None:
         self._trained, self._trials = event.tally.trained, event.trials
+        self._beside = beside_accuracy(event.largest_class, event.metric)
         self._note = f"{self._trained} of {self._trials} trained"
         if self._trained:
             self.say(f"study {event.study} has {self._trained} of {event.trials} trained trials")
@@ -177,7 +179,7 @@ class SearchWatch(_Watch):
         self._running.pop(event.number, None)
         self._note = f"{tally.trained} of {self._trials} trained, {tally.over_budget} over budget"
         if best:
-            self._note += f", best {best.value:.2%} with {best.params:,} params"
+            self._note += f", best {best.value:.2%}{self._beside} with {best.params:,} params"
         if event.kind is Kind.FAILED:
             self.say(f"trial {event.number:>4}  failed: {event.title}: {event.failure}")
         elif event.kind is Kind.OUT:
@@ -238,14 +240,19 @@ class RetrainWatch(_Watch):
         left = (event.epochs - event.epoch) * sum(self._here) / len(self._here)
         evaluated = ""
         if event.val_accuracy is not None:
-            evaluated = f"val {event.val_accuracy:.2%}, "
+            evaluated = f"val {event.val_accuracy:.2%}{_balanced(event)}, "
         elif event.test_accuracy is not None:
-            evaluated = f"test {event.test_accuracy:.2%} (test-selected), "
+            evaluated = f"test {event.test_accuracy:.2%}{_balanced(event)} (test-selected), "
         self.show(
             f"epoch {event.epoch} of {event.epochs}", event.epoch, event.epochs,
             f"loss {event.train_loss:.3f}, {event.train_accuracy:.2%} of augmented images right, "
             f"{evaluated}{describe_duration(left)} left",
         )  # fmt: skip
+
+
+def _balanced(event: RunEpochEnded) -> str:
+    """Write what was measured of classes that count alike."""
+    return "" if event.balanced is None else f" (balanced {event.balanced:.2%})"
 
 
 class BenchWatch(_Watch):

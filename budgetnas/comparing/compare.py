@@ -124,6 +124,8 @@ def _anew(
         seeds=settled.grid.seeds,
         epochs=settled.recipe.epochs,
         recipe=asked.recipe_name,
+        metric=base.config.metric,
+        largest_class=base.config.facts.largest_share,
         notes=settled.notes if found.finished else (),
     )
     kept.write(base.folder)  # before its trainings begin: whoever goes on with them needs it

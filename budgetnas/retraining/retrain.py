@@ -27,7 +27,7 @@ from budgetnas.retraining.target import find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
 from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.study.metric import as_metric
+from budgetnas.study.metric import WEIGHTED, as_metric, largest_notices, unequal_share
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
 from budgetnas.train.device import choose_device
 from budgetnas.train.process import unchanged_process
@@ -197,6 +197,9 @@ def run_in(
     logs = {log, RUNS, *(path.parent for path in logged)}
     uses = count_uses(logs, config.data, config.fingerprint)
     trained_on, val = hold_out(images, config.select, config.seed)
+    counts = torch.bincount(trained_on.labels, minlength=len(trained_on.classes)).tolist()
+    advice = [] if config.recipe.class_weights else [WEIGHTED]
+    notices = [*notices, *largest_notices("training", unequal_share(counts), advice)]
     if uses:
         notices = [*notices, _used(uses)]
     if config.test_selected:

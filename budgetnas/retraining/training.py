@@ -103,6 +103,7 @@ class Retraining:
                     epoch.number, config.recipe.epochs, epoch.lr,
                     epoch.train_loss, epoch.train_accuracy, epoch.seconds,
                     row.get("val_accuracy"), row.get("test_accuracy"),
+                    epoch.val_balanced_accuracy,
                 )
             )  # fmt: skip
 

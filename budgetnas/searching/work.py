@@ -32,7 +32,7 @@ from budgetnas.searching.workers import workers
 from budgetnas.searching.workers_auto import devices_of
 from budgetnas.space import Grid
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
-from budgetnas.study.metric import Metric
+from budgetnas.study.metric import WEIGHTED, Metric, largest_notices
 from budgetnas.study.owned import owned_study
 from budgetnas.study.storage import default_url, redacted
 from budgetnas.study.trials import Best, Kind, kind_of, tally
@@ -129,9 +129,11 @@ def work(job: Job, watch: Watcher) -> SearchResult:
     trials = config.proposal.size if isinstance(config.proposal, Grid) else job.trials
     with owned_study(config, job.folder, url, begun=job.began is not None) as study:
         write_list(job.folder, images.unreadable)
-        for text in notices:
+        for text in (*notices, *_unequal(config)):
             watch(Notice(text))
-        watch(SearchStarted(job.name, tally(study.get_trials(deepcopy=False)), trials))
+        before = tally(study.get_trials(deepcopy=False))
+        largest = config.facts.largest_share
+        watch(SearchStarted(job.name, before, trials, config.metric, largest))
         record = Record(study, config, job.folder)
         missing = record.missing(trials)
         if missing and staff is None:
@@ -146,6 +148,15 @@ def work(job: Job, watch: Watcher) -> SearchResult:
         with system_guard(), _crew(config, job, task, min(staff.workers, missing)) as crew:
             stopped = Loop(record, crew, watch).run(trials, job.deadline)
         return _result(study, config, url, stopped)
+
+
+def _unequal(config: StudyConfig) -> list[str]:
+    """Say that classes are unequal, and what of a study does not count them alike."""
+    advice = [
+        *(["--metric balanced"] if config.metric == "accuracy" else []),
+        *([] if config.recipe.class_weights else [WEIGHTED]),
+    ]
+    return largest_notices("validation", config.facts.largest_share, advice)
 
 
 def _crew(config: StudyConfig, job: Job, task: Task, count: int) -> AbstractContextManager[Crew]:

@@ -8,6 +8,7 @@ from budgetnas.recipe.recipe import Epochs
 from budgetnas.spec import Spec
 from budgetnas.study.config import Count
 from budgetnas.study.finding import NOT_KNOWN, Finding
+from budgetnas.study.metric import DEFAULT_METRIC, Metric
 
 
 class Compared(Spec):
@@ -121,6 +122,10 @@ class Comparison(Finding):
     """Of each training."""
     recipe: str
     """Of each training but that by the published recipe."""
+    metric: Metric = DEFAULT_METRIC
+    """What networks are compared by."""
+    largest_class: float | None = None
+    """Its share of the validation images, where classes are unequal; null of equal ones."""
     notes: tuple[str, ...] = ()
     """What is missing, and what was trained with something that its trial had drawn."""
     rows: tuple[Compared, ...] = ()

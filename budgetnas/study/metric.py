@@ -76,10 +76,32 @@ def unequal_share(counts: Sequence[int]) -> float | None:
     return share if share * len(counts) >= UNEQUAL else None
 
 
-def beside_largest(share: float | None) -> str:
-    """Say beside an accuracy what guessing the largest class reaches; nothing of equal classes.
+def beside_accuracy(share: float | None, metric: Metric = "accuracy") -> str:
+    """Say beside an accuracy what guessing the largest class reaches, where classes are unequal.
 
     Args:
         share: From `unequal_share`.
+        metric: What is beside it: by `balanced` guessing reaches no more of unequal classes.
     """
-    return "" if share is None else f" (largest class: {share:.2%})"
+    return f" (largest class: {share:.2%})" if share and metric == "accuracy" else ""
+
+
+def largest_notices(part: str, share: float | None, advice: Sequence[str]) -> list[str]:
+    """Say when work begins that classes are unequal; nothing of equal ones.
+
+    Args:
+        part: Of which images: validation.
+        share: From `unequal_share`.
+        advice: What would count classes alike, and is not used.
+    """
+    if share is None:
+        return []
+    alike = f": to count classes alike, {' and '.join(advice)}" if advice else ""
+    return [
+        f"the largest class is {share:.2%} of the {part} images, the accuracy of guessing nothing "
+        f"else{alike}"
+    ]
+
+
+WEIGHTED = 'class_weights = "balanced" in the recipe'
+"""What weights the loss by class."""

@@ -10,14 +10,16 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.metrics import balanced_accuracy_score
 
+from budgetnas.cli.retrain import _test_line as _line
 from budgetnas.comparing.finalists import Finalists, finalists
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.data.splits import split
 from budgetnas.errors import InputError
+from budgetnas.events import Event, Notice
 from budgetnas.files import cache_folder
-from budgetnas.recipe import Numerics
+from budgetnas.recipe import Numerics, Recipe
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
 from budgetnas.searching.conditions import Conditions
@@ -33,6 +35,7 @@ from budgetnas.train.engine import Epoch
 from tests.conftest import Program
 from tests.report.made import trained
 from tests.retraining.runs import read_csv
+from tests.searching import small
 from tests.searching.small import trials_in
 from tests.unequal import make_folder
 
@@ -49,8 +52,11 @@ SEARCH: dict[str, Any] = {
 }  # fmt: skip
 
 
+WEIGHTED = {"epochs": 1, "batch_size": 8, "class_weights": "balanced"}
+
+
 def run(trials: int = 4, **options: Any) -> SearchResult:
-    return search("12k", trials=trials, **SEARCH, **options)
+    return search("12k", trials=trials, **{**SEARCH, **options})
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +169,41 @@ def test_a_run_keeps_the_epoch_that_is_best_by_it(balanced: str) -> None:
     score = balanced_accuracy_score(labels, guesses)
     assert result.test_balanced_accuracy == pytest.approx(score)
     assert result.largest_class == unequal_share([24, 10, 10]) == 24 / 44
+    assert f"Test accuracy {result.test_accuracy:.2%} (largest class: 54.55%)," in _line(result)
+    assert f"balanced {score:.2%}" in _line(result)
     assert json.loads(Path(result.run, "result.json").read_text())["largest_class"] == 24 / 44
+
+
+def test_what_begins_says_that_classes_are_unequal(balanced: str, forked: Program) -> None:
+    told: list[Event] = []
+    run(metric="balanced", watch=told.append)
+    share = (
+        "the largest class is 88.24% of the validation images, the accuracy of guessing nothing"
+    )
+    notices = [event.text for event in told if isinstance(event, Notice)]
+    (notice,) = [text for text in notices if share in text]
+    assert notice.endswith('to count classes alike, class_weights = "balanced" in the recipe')
+    accurate = search_unequal(recipe=Recipe.parse(WEIGHTED, "test"), study="other", epochs=1)
+    assert accurate[-1].endswith(
+        "guessing nothing else: to count classes alike, --metric balanced"
+    )
+    ended = forked("best", "--study", "other")
+    assert "validation accuracy (largest class: 88.24%), " in ended.out
+    assert "largest class" not in forked("best", "--study", balanced).out
+
+
+def search_unequal(**options: Any) -> list[str]:
+    told: list[Event] = []
+    run(1, watch=told.append, **options)
+    texts = [event.text for event in told if isinstance(event, Notice)]
+    return [text for text in texts if "largest class" in text]
+
+
+def test_equal_classes_are_no_news() -> None:
+    told: list[Event] = []
+    result = small.run(1, epochs=1, watch=told.append)
+    assert result.largest_class is None
+    assert not [event for event in told if isinstance(event, Notice) and "largest" in event.text]
 
 
 @pytest.mark.parametrize(("metric", "selected"), [("accuracy", 2), ("balanced", 3)])

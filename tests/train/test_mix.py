@@ -157,7 +157,7 @@ def test_the_weighted_loss_is_the_mean_over_images(seed: int, smoothing: float) 
 
 def test_weighted_classes_pull_alike_however_many_images_they_have() -> None:
     labels = torch.tensor([0] * 150 + [1] * 10 + [2] * 10)
-    pulls = []
+    pulls: list[Tensor] = []
     for weights in (None, class_weights(labels, 3)):
         logits = torch.zeros(3, requires_grad=True)
         loss = Target(labels).loss(logits.expand(len(labels), 3), 0.1, weights)
