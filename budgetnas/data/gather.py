@@ -80,6 +80,9 @@ def gather(
             if isinstance(image, InputError):
                 unreadable[place] = str(image)
             elif wanted(image):
+                if like and image.kind and (problem := depth_problem(image.kind, like.depth)):
+                    unreadable[place] = f"{printable(paths[place])}: {problem}"
+                    continue
                 stack.push(image)
                 facts.append(replace(image, pixels=None))
                 places.append(place)
@@ -87,10 +90,6 @@ def gather(
             refuse(list(unreadable.values()))
         depth = like.depth if like else _decide(paths, places, facts)
         deep = [row for row, image in enumerate(facts) if image.kind is not None]
-        for row in deep:
-            kind = facts[row].kind
-            if kind and (problem := depth_problem(kind, depth)):
-                raise InputError(f"{printable(paths[places[row]])}: {problem}")
         for row, image in reader.read(deep, [paths[places[row]] for row in deep], depth):
             if isinstance(image, InputError):
                 raise image
