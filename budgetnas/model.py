@@ -40,7 +40,7 @@ def build_layer(layer: Layer) -> nn.Module:
     """Build one layer."""
     match layer:
         case Conv(w_in, w_out, kernel, stride, bias):
-            kind = SkippingConv if kernel == 1 < stride else nn.Conv2d
+            kind = StridedConv if stride > 1 else nn.Conv2d
             return kind(w_in, w_out, kernel, stride, padding=kernel // 2, bias=bias)
         case Norm(width):
             return nn.BatchNorm2d(width)
@@ -60,23 +60,31 @@ def build_layer(layer: Layer) -> nn.Module:
             assert_never(layer)
 
 
-class SkippingConv(nn.Conv2d):
-    """A strided 1x1 convolution, which on a CPU skips pixels before it convolves.
+class StridedConv(nn.Conv2d):
+    """A strided convolution, without what oneDNN 3.12 (torch 2.14.1) gets wrong on a CPU.
 
-    It computes what `nn.Conv2d` does. But the backward pass of that, with channels last and fewer
-    input channels than a vector has lanes (16 with AVX-512, 8 with AVX2), writes beyond its
-    memory where the batch is not a multiple of the threads or for no such reason (torch 2.14.1
-    with oneDNN 3.12; https://github.com/uxlfoundation/oneDNN/issues/6035): the process dies, or
-    computes with what it has overwritten. Only what skips pixels inside of oneDNN is affected,
-    so none does, whatever its width. See studies/engine/results/convolutions.md.
+    It computes what `nn.Conv2d` does. The backward pass of that goes wrong in two cases:
+
+    - Kernel 1, channels last, fewer input channels than a vector has lanes (16 with AVX-512, 8
+      with AVX2): it writes beyond its memory. The process dies, or computes with what it has
+      overwritten (https://github.com/uxlfoundation/oneDNN/issues/6035). Skipping pixels first
+      leaves a convolution of stride 1, which is right.
+    - A larger kernel in bfloat16 on maps that are 1 wide: the gradient of weights that meet no
+      pixel is never written, so it is whatever was in memory. There any stride gives one column.
+
+    Neither is left to depend on the channels, the layout or the processor.
+    studies/measure_convolutions.py finds such cases.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve every so many pixels."""
-        if x.is_cuda:  # cuDNN skips pixels by itself
-            return super().forward(x)
         down, right = self.stride
-        return F.conv2d(x[:, :, ::down, ::right], self.weight, self.bias)
+        if x.is_cuda:  # no oneDNN
+            return super().forward(x)
+        if self.kernel_size == (1, 1):
+            return F.conv2d(x[:, :, ::down, ::right], self.weight, self.bias)
+        right = 1 if x.shape[-1] == 1 else right
+        return F.conv2d(x, self.weight, self.bias, (down, right), self.padding)
 
 
 class Block(nn.Module):

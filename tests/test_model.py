@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from budgetnas.arch import PRESETS, Arch, count_macs, count_params, layer_table
 from budgetnas.arch.layers import Conv
-from budgetnas.model import SkippingConv, build_layer, build_model
+from budgetnas.model import StridedConv, build_layer, build_model
 from tests.archs import random_arch
 from tests.conftest import environment
 
@@ -120,7 +120,7 @@ def test_dropout_sits_after_each_block_and_before_the_linear_layer() -> None:
 @pytest.mark.parametrize(("w_in", "size", "stride"), [(2, 8, 2), (8, 7, 2), (20, 5, 3), (1, 1, 2)])
 def test_a_skipping_convolution_is_the_convolution(w_in: int, size: int, stride: int) -> None:
     ours = build_layer(Conv(w_in, 6, kernel=1, stride=stride, bias=True))
-    assert isinstance(ours, SkippingConv)
+    assert isinstance(ours, StridedConv)
     theirs = nn.Conv2d(w_in, 6, 1, stride)
     theirs.load_state_dict(ours.state_dict())
     x = torch.randn(3, w_in, size, size)

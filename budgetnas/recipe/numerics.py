@@ -27,3 +27,8 @@ class Numerics(Spec):
 
     compiled: bool = False
     """Train through torch.compile."""
+
+    def describe(self) -> str:
+        """Return it for people: `bfloat16, channels last, 2 threads`."""
+        layout = "channels last" if self.channels_last else "contiguous"
+        return f"{self.dtype}, {layout}, {self.threads} thread{'s' * (self.threads != 1)}"

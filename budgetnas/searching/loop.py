@@ -32,6 +32,7 @@ from budgetnas.searching.training import (
     Failed,
     Kept,
     Trained,
+    describe_training,
 )
 from budgetnas.study.trials import Kind, Turn, is_foreign
 
@@ -272,16 +273,15 @@ class Loop:
 
     def _died(self, running: _Running, how: str) -> TrialEnded | None:
         """Queue a trial again whose process has died; fail it if that happens to it too often."""
-        trial = running.trial
+        trial, proposed = running.trial, running.proposed
+        facts, numerics = self.config.facts, self.config.numerics
+        what = describe_training(proposed.arch, proposed.recipe, facts.train, numerics)
         self._deaths[trial.number] += 1
         if self._deaths[trial.number] >= DEATHS:
-            reason = f"its worker died {DEATHS} times, the last time of {how}"
-            return self.record.fail(trial, reason, running.proposed)
-        self.watch(
-            Notice(
-                f"the worker of trial {trial.number} died of {how}: the trial is taken up again"
-            )
-        )
+            reason = f"its worker died {DEATHS} times, the last time of {how} ({what})"
+            return self.record.fail(trial, reason, proposed)
+        died = f"the worker of trial {trial.number} died of {how} ({what})"
+        self.watch(Notice(f"{died}: the trial is taken up again"))
         self.record.queue(trial)
         self._rejected = 0  # there is something left to train
         return None

@@ -12,13 +12,14 @@ from typing import TypeAlias
 
 from budgetnas.arch import Arch
 from budgetnas.errors import OutOfMemory, TrialFailed
-from budgetnas.recipe import Recipe
+from budgetnas.recipe import Numerics, Recipe
 from budgetnas.searching.conditions import Conditions
 from budgetnas.searching.course import Course
 from budgetnas.searching.kept import KeptTrial
 from budgetnas.searching.task import Task
 from budgetnas.train.engine import Epoch
 from budgetnas.train.memory import give_memory_back
+from budgetnas.train.step import batch_bounds
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,21 @@ def _epochs(conditions: Conditions, folder: Path, task: Task, assignment: Assign
                 kept.settle()
                 yield Kept()
                 return
+
+
+def describe_training(arch: Arch, recipe: Recipe, images: int, numerics: Numerics) -> str:
+    """Return what a report of a crash needs: the network, the batches and the arithmetic.
+
+    Args:
+        arch: The network.
+        recipe: How it is trained.
+        images: How many it is trained on.
+        numerics: In which arithmetic.
+    """
+    bounds = batch_bounds(images, min(recipe.batch_size, images))
+    first, last = (stop - start for start, stop in (bounds[0], bounds[-1]))
+    batches = f"batches of {first}" + f" and a last one of {last}" * (last != first)
+    return f"{arch}, {batches}, {numerics.describe()}"
 
 
 def _trained(epoch: Epoch, course: Course, seconds: float) -> Trained:

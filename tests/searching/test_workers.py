@@ -8,14 +8,15 @@ import optuna
 import pytest
 import torch
 
-from budgetnas.arch import Arch
+from budgetnas.arch import PRESETS, Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import BudgetnasError
 from budgetnas.events import EpochEnded, Estimated, Event, Notice, TrialEnded
-from budgetnas.recipe import RECIPES, Numerics
+from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.searching import loop, worker
 from budgetnas.searching.begin import split_images
 from budgetnas.searching.task import Task
+from budgetnas.searching.training import describe_training
 from budgetnas.searching.workers_auto import WorkersChoice, choose_workers
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Space
@@ -66,6 +67,27 @@ def alone(trial: optuna.trial.FrozenTrial, digits: ImageSet) -> list[float | Non
     return [epoch.val_loss for epoch in task.train(arch, config.recipe, seed)]
 
 
+def described(trial: optuna.trial.FrozenTrial) -> tuple[Arch, Recipe, int, Numerics]:
+    """What the trial trains, and how."""
+    config = StudyConfig.read(Path("studies/digits-100k"))
+    drawn = Arch.from_json(trial.user_attrs["arch"])
+    return drawn, config.recipe, config.facts.train, config.numerics
+
+
+@pytest.mark.parametrize(
+    ("images", "batches"),
+    [
+        (81, "batches of 81"), (128, "batches of 128"), (256, "batches of 128"),
+        (155, "batches of 128 and a last one of 27"),
+    ],
+)  # fmt: skip
+def test_a_death_is_described_by_what_was_computed(images: int, batches: str) -> None:
+    arch = PRESETS["modified-resnet-small"]
+    numerics = Numerics(dtype="bfloat16", threads=2)
+    said = describe_training(arch, RECIPES["short"], images, numerics)
+    assert said == f"{arch}, {batches}, bfloat16, channels last, 2 threads"
+
+
 @pytest.mark.slow
 def test_a_worker_that_is_killed_costs_nothing_but_time(digits: ImageSet) -> None:
     killer = Killer(times=1, after=2)
@@ -73,8 +95,13 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(digits: ImageSet) -> Non
     listed = trials_of(result)
     assert (result.trained, result.failed, result.stopped) == (3, 0, "trials")
     assert len(trained(listed)) == 3
-    again = f"the worker of trial {killer.first} died of SIGKILL: the trial is taken up again"
-    assert again in killer.notices
+    assert killer.first is not None
+    died = describe_training(*described(listed[killer.first]))
+    assert "batches of 128 and a last one of " in died
+    assert (
+        f"the worker of trial {killer.first} died of SIGKILL ({died}): the trial is taken up again"
+        in killer.notices
+    )
     for trial in trained(listed):
         curve = trial.user_attrs["curves"]["val_loss"]
         assert curve == alone(trial, digits)[: len(curve)], "bit for bit"
@@ -93,9 +120,10 @@ def test_a_trial_whose_workers_keep_dying_fails(monkeypatch: pytest.MonkeyPatch)
     failed = [t for t in trials_of(result) if kind_of(t) is Kind.FAILED]
     assert result.trained == 2
     assert killer.first in {trial.number for trial in failed}
-    assert {t.user_attrs["failure"] for t in failed} == {
-        "its worker died 2 times, the last time of SIGKILL"
-    }
+    for trial in failed:
+        died = describe_training(*described(trial))
+        reason = f"its worker died 2 times, the last time of SIGKILL ({died})"
+        assert trial.user_attrs["failure"] == reason
 
 
 def test_at_the_timeout_every_running_trial_is_kept() -> None:
