@@ -27,9 +27,6 @@ PATIENCE = 20
 REPEATS = 2
 """Trainings through a shape: what was overwritten is noticed when it is used or freed."""
 
-MACS = 8e6
-"""Multiply-adds of a shape, at most, so that thousands take minutes."""
-
 
 @dataclass(frozen=True)
 class Shape:
@@ -67,8 +64,8 @@ class Shape:
         return f"{self.dtype}, {'channels last' if self.channels_last else 'contiguous'}"
 
 
-def draw(chance: random.Random, isa: str) -> Iterator[Shape]:
-    """Draw shapes without end; half of them are strided and of kernel 1."""
+def draw(chance: random.Random, isa: str, macs: float) -> Iterator[Shape]:
+    """Draw shapes of at most so many multiply-adds; half are strided and of kernel 1."""
     while True:
         suspect = chance.random() < 0.5
         w_in, w_out = (
@@ -90,7 +87,7 @@ def draw(chance: random.Random, isa: str) -> Iterator[Shape]:
             width=size if chance.random() < 0.8 else chance.randint(1, 20),
             threads=chance.choice((1, 2, 2, 3, 4)),
         )
-        if shape.macs <= MACS:
+        if shape.macs <= macs:
             yield shape
 
 

@@ -109,7 +109,7 @@ def main() -> int:
     ways = ["built"] if asked.built else list(WAYS)
     all_found: list[Found] = []
     for isa in asked.isa:
-        shapes = islice(draw(random.Random(asked.seed), isa), asked.shapes)
+        shapes = islice(draw(random.Random(asked.seed), isa, asked.macs), asked.shapes)
         deadline = time.monotonic() + asked.seconds
         for found in measured(shapes, ways, asked.together, deadline):
             all_found.append(found)
@@ -137,6 +137,7 @@ def _asked() -> argparse.Namespace:
         "AVX512_CORE, ... (ONEDNN_MAX_CPU_ISA)")  # fmt: skip
     add("--shapes", type=int, default=3_000, help="shapes for each of them")
     add("--seconds", type=float, default=float("inf"), help="the longest that each of them takes")
+    add("--macs", type=float, default=8e6, help="multiply-adds of a shape's forward pass, at most")
     add("--together", type=int, default=1, help="shapes that one process trains through, unless "
         "it dies")  # fmt: skip
     add("--built", action="store_true", help="only the layers of budgetnas, not torch's own")
@@ -154,8 +155,11 @@ def _under_the_checker() -> None:
     except OSError:
         print(f"no {CHECKER}: only what crashes by itself is noticed", file=sys.stderr)
         return
-    checked = {"LD_PRELOAD": CHECKER, "GLIBC_TUNABLES": "glibc.malloc.check=3:glibc.malloc.perturb=77",
-               "OMP_WAIT_POLICY": "passive"}  # fmt: skip
+    checked = {
+        "LD_PRELOAD": CHECKER,
+        "GLIBC_TUNABLES": "glibc.malloc.check=3:glibc.malloc.perturb=77",
+        "OMP_WAIT_POLICY": "passive",  # more threads than cores
+    }
     os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **checked})  # noqa: S606
 
 

@@ -1,8 +1,10 @@
 """The model is the description: counted by torch, run through hooks."""
 
+import os
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -166,3 +168,36 @@ def test_strided_shortcuts_corrupt_no_memory(
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.stdout == "alive\n", done.stderr
+
+
+@pytest.mark.parametrize("height", [1, 7])
+def test_on_maps_1_wide_weights_that_meet_no_pixel_have_no_gradient(height: int) -> None:
+    """In bfloat16 oneDNN 3.12 leaves what was in memory there, if the stride is 2."""
+    conv = build_layer(Conv(24, 8, kernel=5, stride=2, bias=False))
+    x = torch.randn(5, 24, height, 1)
+    for _ in range(30):
+        unused = [torch.full((8 * 24 * 5 * 5,), torch.nan, dtype=torch.bfloat16) for _ in range(9)]
+        del unused
+        conv.weight.grad = None
+        with torch.autocast("cpu", torch.bfloat16):
+            conv(x).sum().backward()
+        assert conv.weight.grad[..., 2].any()
+        assert not conv.weight.grad[..., [0, 1, 3, 4]].any()
+
+
+SECONDS = float(os.environ.get("CONVOLUTION_SECONDS", "10"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300 + 2 * SECONDS)
+def test_layers_train_as_in_float64_and_corrupt_no_memory(tmp_path: Path) -> None:
+    """Random shapes in other processes: both types and layouts, 1 to 4 threads, odd batches."""
+    script = Path(__file__).parents[1] / "studies" / "measure_convolutions.py"
+    done = subprocess.run(
+        [sys.executable, script, "--built", "--together", "25", "--macs", "1e6", "--out", tmp_path,
+         "--seconds", str(SECONDS), "--seed", str(int(SECONDS)), "--shapes", "1000000"],
+        env=environment(), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(" shapes, 0 built wrongly\n")
+    print(done.stdout.splitlines()[-1])
