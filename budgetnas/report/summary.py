@@ -48,7 +48,7 @@ def measure_noise(config: StudyConfig, table: pd.DataFrame) -> Noise:
     """
     trained = table[table["kind"] == Kind.TRAINED]
     measured = measured_repeats(config, trained).values()
-    return pooled((repeats.accuracies for repeats in measured), config.facts.val)
+    return pooled((repeats.accuracies for repeats in measured), config.facts.val, config.alike)
 
 
 def measured_repeats(config: StudyConfig, table: pd.DataFrame) -> dict[int, Repeats]:

@@ -74,7 +74,8 @@ class Course:
             "epochs": len(self._rows),
             "selected_epoch": self._selected,
             "curves": {name: [row[name] for row in self._rows] for name in CURVES},
-            RIGHT: packed(self._right.numpy()),
+            # by class, so that the classes' sizes tell which class each image is of
+            RIGHT: packed(self._right[self._val.labels.cpu().argsort(stable=True)].numpy()),
         }
         if self._keeps_confusion:
             attributes["confusion"] = self._confusion.tolist()

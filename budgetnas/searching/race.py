@@ -31,7 +31,11 @@ class Out:
 
 
 def hopeless(
-    race: Race, measured: Mapping[int, Repeats], images: int, complete: int
+    race: Race,
+    measured: Mapping[int, Repeats],
+    images: int,
+    complete: int,
+    counts: tuple[int, ...] = (),
 ) -> dict[int, Out]:
     """Say which of the configurations that are still in are out from now on.
 
@@ -43,8 +47,9 @@ def hopeless(
         measured: The validation accuracies of each configuration, one a seed.
         images: Validation images.
         complete: Complete rounds.
+        counts: Validation images of each class, where classes count alike.
     """
-    noise = pooled((repeats.accuracies for repeats in measured.values()), images)
+    noise = pooled((repeats.accuracies for repeats in measured.values()), images, counts)
     means = {cell: repeats.mean for cell, repeats in measured.items() if repeats.n}
     if len(means) < 2 or not noise.df:
         return {}
@@ -59,7 +64,10 @@ def hopeless(
 
 
 def out_of_race(
-    race: Race, rounds: Sequence[Sequence[Once | None]], images: int
+    race: Race,
+    rounds: Sequence[Sequence[Once | None]],
+    images: int,
+    counts: tuple[int, ...] = (),
 ) -> dict[int, Out]:
     """Say which configurations are out after some complete rounds.
 
@@ -68,6 +76,7 @@ def out_of_race(
         rounds: Of each round, in order, what every configuration's training measured; None where
             it has not: it failed, or the configuration was out.
         images: Validation images.
+        counts: How many of them each class has, where classes count alike.
 
     Returns:
         The places of those that are out, and why.
@@ -80,12 +89,16 @@ def out_of_race(
             cell: Repeats.of(once for once in column if once is not None)
             for cell, column in left.items()
         }
-        out |= hopeless(race, measured, images, complete)
+        out |= hopeless(race, measured, images, complete, counts)
     return out
 
 
 def why_out(
-    proposal: Proposal, trials: Sequence[FrozenTrial], number: int, images: int
+    proposal: Proposal,
+    trials: Sequence[FrozenTrial],
+    number: int,
+    images: int,
+    counts: tuple[int, ...] = (),
 ) -> Out | None:
     """Say why a trial is not to be trained, if its configuration is out of a race.
 
@@ -94,6 +107,7 @@ def why_out(
         trials: Its trials, by number; all of earlier rounds have ended.
         number: The trial's.
         images: Validation images.
+        counts: How many of them each class has, where classes count alike.
     """
     if not isinstance(proposal, Grid) or proposal.race is None:
         return None
@@ -102,7 +116,7 @@ def why_out(
     proposed = (t for t in trials if not (is_foreign(t) or is_enqueued(t)))
     ended = [_measured(trial, images) for trial in islice(proposed, complete * size)]
     rounds = [ended[first : first + size] for first in range(0, len(ended), size)]
-    return out_of_race(proposal.race, rounds, images).get(place)
+    return out_of_race(proposal.race, rounds, images, counts).get(place)
 
 
 def _measured(trial: FrozenTrial, images: int) -> Once | None:

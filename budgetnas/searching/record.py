@@ -103,8 +103,8 @@ class Record:
 
     def is_out(self, trial: optuna.Trial) -> bool:
         """Say whether a trial's configuration is out of its race, and write down why."""
-        images = self.config.facts.val
-        why = why_out(self.config.proposal, self.trials(), trial.number, images)
+        config = self.config
+        why = why_out(config.proposal, self.trials(), trial.number, config.facts.val, config.alike)
         if why is not None:
             trial.set_user_attr(OUT_OF_RACE, asdict(why))
         return why is not None

@@ -120,6 +120,11 @@ class StudyConfig(Spec):
     """Where the trials' networks come from."""
 
     @property
+    def alike(self) -> tuple[int, ...]:
+        """Validation images of each class, where classes count alike; () where images do."""
+        return self.facts.val_counts if self.metric == "balanced" else ()
+
+    @property
     def all_limits(self) -> tuple[Budget, ...]:
         """Everything that no network may exceed, the budget first."""
         return self.budget, *self.limits

@@ -11,7 +11,9 @@ the means of two configurations, has two parts:
   more often the one was right than the other, of their seeds: in [-1, 1] an image, 0 where both
   are equally often right. Where it is not known of each training which images it was right about,
   d is sqrt(2 p (1 - p)), with p the mean of the two: right for errors on different images, an
-  upper bound for errors on the same, unless networks are right where others are wrong.
+  upper bound for errors on the same, unless networks are right where others are wrong. By balanced
+  accuracy an image of class c counts images / (classes * images of c) times: so weighted, its mean
+  is the balanced accuracy, and d is the standard deviation of what is weighted.
 
 Their squares are added. What a seed changes of single images is then in both parts, so that the
 sum is rather too large than too small. q is 0.975 for one comparison. A difference that is not
@@ -86,6 +88,8 @@ class Noise:
     """Its degrees of freedom; 0: nothing was repeated."""
     images: int
     """Images that accuracies are measured on."""
+    counts: tuple[int, ...] = ()
+    """How many of them each class has, where classes count alike; () where images do."""
 
     def of_mean(self, n: int) -> float:
         """Return the half-width of a mean's 95 % interval over seeds; NaN if not known."""
@@ -111,25 +115,39 @@ class Noise:
 
     def of_images(self, one: Repeats, other: Repeats, quantile: float) -> float:
         """Return the part of the validation images of the difference of two means."""
+        weights = weights_of(self.counts) if self.counts else np.ones(1)
         if one.right is not None and other.right is not None:
-            deviation = float(np.std(one.right - other.right))
+            deviation = float(np.std(weights * (one.right - other.right)))
         else:
             p = (one.mean + other.mean) / 2
-            deviation = math.sqrt(2 * p * (1 - p))
+            deviation = math.sqrt(2 * p * (1 - p) * float(np.mean(weights**2)))
         return float(ndtri(quantile)) * deviation / math.sqrt(self.images)
 
     def _t(self, quantile: float) -> float:
         return float(stdtrit(self.df, quantile))
 
 
-def pooled(groups: Iterable[Sequence[float]], images: int) -> Noise:
+def weights_of(counts: Sequence[int]) -> Floats:
+    """Weight images, listed class by class, so that classes count alike: [images], of mean 1.
+
+    Args:
+        counts: Images of each class.
+    """
+    occurring = np.array([count for count in counts if count])
+    return np.repeat(occurring.sum() / (len(occurring) * occurring), occurring)
+
+
+def pooled(groups: Iterable[Sequence[float]], images: int, counts: tuple[int, ...] = ()) -> Noise:
     """Pool what seeds change within configurations.
 
     Args:
         groups: The accuracies of each configuration, in [0, 1], one a seed.
         images: Images that they are measured on.
+        counts: How many of them each class has, where classes count alike.
     """
     repeated = [group for group in groups if len(group) >= 2]
     df = sum(len(group) - 1 for group in repeated)
     squares = sum((len(group) - 1) * variance(group) for group in repeated)
-    return Noise(sd=math.sqrt(squares / df) if df else math.nan, df=df, images=images)
+    return Noise(
+        sd=math.sqrt(squares / df) if df else math.nan, df=df, images=images, counts=counts
+    )

@@ -14,7 +14,7 @@ RIGHT = "right"
 
 
 def packed(right: Bools) -> str:
-    """Write one bit an image, in the order of the validation images, as base64."""
+    """Write one bit an image as base64: by class, in each in the order of validation images."""
     return base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
 
 

@@ -18,7 +18,7 @@ The smallest of the best one and its equivalents wins: the best one, where none 
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -148,7 +148,7 @@ def seeds_to_tell(
         return None
     difference = best.mean - other.mean
     for n in range(max(best.n, other.n) + 1, MOST_SEEDS + 1):
-        more = Noise(noise.sd, (comparisons + 1) * (n - 1), noise.images)
+        more = replace(noise, df=(comparisons + 1) * (n - 1))
 
         def chance(quantile: float, n: int = n, more: Noise = more) -> float:
             return math.hypot(more.of_seeds(n, n, quantile), more.of_images(best, other, quantile))

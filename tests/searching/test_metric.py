@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from optuna.trial import FrozenTrial, TrialState
@@ -30,6 +31,8 @@ from budgetnas.searching.work import SearchResult
 from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.metric import Metric, unequal_share
+from budgetnas.study.noise import Once, Repeats, pooled, weights_of
+from budgetnas.study.right import RIGHT, unpacked
 from budgetnas.study.trials import best_trial
 from budgetnas.train.engine import Epoch
 from tests.conftest import Program
@@ -103,6 +106,36 @@ def test_a_trials_value_and_what_it_reports_is_the_balanced_accuracy(balanced: s
     config = StudyConfig.read(Path("studies") / balanced)
     assert (config.metric, config.facts.val_counts) == ("balanced", (15, 1, 1))
     assert 'metric = "balanced"' in Path(f"studies/{balanced}/study.toml").read_text()
+
+
+def test_the_images_that_were_right_weigh_up_to_the_balanced_accuracy(balanced: str) -> None:
+    for trial in completed():
+        right = unpacked(trial.user_attrs[RIGHT], 17)
+        assert right is not None
+        assert right.mean() == pytest.approx(trial.user_attrs["val_accuracy"])
+        assert np.mean(weights_of((15, 1, 1)) * right) == pytest.approx(trial.value)
+
+
+def test_the_noise_of_a_balanced_accuracy_is_that_of_other_images_of_each_class() -> None:
+    counts, generator = (400, 40, 20), np.random.default_rng(0)
+    recalls = np.repeat([[0.9, 0.5, 0.3], [0.8, 0.6, 0.4]], counts, axis=1)
+    weights = weights_of(counts)
+    assert weights.mean() == pytest.approx(1)
+    differences, noises = [], []
+    for _ in range(400):
+        one, other = generator.random((2, sum(counts))) < recalls
+        differences.append(np.mean(weights * one) - np.mean(weights * other))
+        noise = pooled([[0.5]], sum(counts), counts)
+        a, b = (Repeats.of([Once(float(np.mean(weights * r)), r)]) for r in (one, other))
+        noises.append(noise.between(a, b))
+        bound = noise.between(Repeats(a.accuracies), Repeats(b.accuracies))
+        assert bound > 0.6 * noises[-1], "without the images it is as wide"
+    truth = 1.96 * float(np.std(differences))
+    assert np.mean(noises) == pytest.approx(truth, rel=0.1)
+    blind = pooled([[0.5]], sum(counts)).between(a, b)
+    assert blind < 0.6 * truth, "by image a small class is hardly seen"
+    alike = pooled([[0.5]], 460, (230, 230)).between(a, b)
+    assert alike == pytest.approx(blind), "equal classes weigh 1"
 
 
 def test_a_study_goes_on_by_the_metric_that_it_began_with(balanced: str, forked: Program) -> None:
