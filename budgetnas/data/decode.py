@@ -111,9 +111,9 @@ def _open_file(content: bytes) -> Image.Image:
     """Do as `Image.open`, which refuses by its size what can be decoded at a reduced scale."""
     for kind in formats():
         factory, accept = Image.OPEN[kind]
-        accepted = accept(content[:16]) if accept else True
-        if accepted and not isinstance(accepted, str):
-            with suppress(SyntaxError, IndexError, TypeError, struct.error):
+        with suppress(SyntaxError, IndexError, TypeError, struct.error):
+            accepted = accept(content[:16]) if accept else True
+            if accepted and not isinstance(accepted, str):
                 return factory(BytesIO(content), "")
     raise UnidentifiedImageError("it is in no format that is read")
 

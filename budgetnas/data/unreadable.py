@@ -33,8 +33,10 @@ def refuse(problems: Sequence[str]) -> None:
 
 def notice(problems: Sequence[str], images: int) -> str:
     """Say in one line how many files were left out, of how many images."""
-    number = "1 image" if len(problems) == 1 else f"{len(problems):,} images"
-    return f"{number} of {images:,} can't be read and are left out, see {LIST}: {problems[0]}"
+    return (
+        f"{len(problems):,} of {images:,} images can't be read: left out and listed in {LIST}, "
+        f"first {problems[0]}"
+    )
 
 
 def write_list(folder: Path, problems: Sequence[str]) -> None:

@@ -37,6 +37,15 @@ def test_all_damaged_files_are_in_one_message() -> None:
     assert message.isprintable()
 
 
+@pytest.mark.parametrize("content", [b"", b"x", b"xyz", b"no image"])
+def test_what_is_too_short_for_any_format_is_said_to_be_in_none(content: bytes) -> None:
+    fill(n=4)
+    fill("test", n=1, first=900)
+    Path("images/train/a/000.png").write_bytes(content)
+    with pytest.raises(InputError, match=r"a/000\.png: not a readable image: it is in no format"):
+        train()
+
+
 def test_a_known_image_beside_a_damaged_copy_of_its_name_is_its_own() -> None:
     """Chunks mix what the cache has, what is decoded, and what can't be read."""
     fill(n=20)
@@ -55,7 +64,7 @@ def test_a_known_image_beside_a_damaged_copy_of_its_name_is_its_own() -> None:
         "images/train/a/003.png", "images/train/b/010.png",
     ]  # fmt: skip
     assert some.notices[1].startswith(
-        "2 images of 40 can't be read and are left out, see unreadable.txt: images/train/a/003.png"
+        "2 of 40 images can't be read: left out and listed in unreadable.txt, first images/train/"
     )
 
 
