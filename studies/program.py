@@ -13,7 +13,8 @@ from typing import Any
 
 from scipy.special import stdtrit
 
-from budgetnas.cli.watch import SearchWatch, shown
+from budgetnas.cli.watch import shown
+from budgetnas.progress import SearchProgress
 from budgetnas.searching.plan import Plan
 from budgetnas.searching.work import Job, SearchResult, work
 from budgetnas.study.config import StudyConfig
@@ -49,7 +50,7 @@ def train(
     """
     folder = study_folder(plan.name)
     began = StudyConfig.read(folder) if config_path(folder).is_file() else None
-    watch = SearchWatch()
+    watch = SearchProgress()
     job = Job(
         plan.name, folder, plan, began, data_dir, None, 0, deadline, choose_device("auto"), workers
     )

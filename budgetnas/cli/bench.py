@@ -83,7 +83,7 @@ def bench(
         find_arch(net)  # the rest takes seconds to import
     from budgetnas.bench.bench import bench as run
     from budgetnas.bench.plan import Asked, make_plan
-    from budgetnas.cli.watch import BenchWatch, shown
+    from budgetnas.cli.watch import BenchProgress, shown
     from budgetnas.train.device import choose_device
 
     asked = Asked(
@@ -91,7 +91,7 @@ def bench(
         image_size, seed or 0,
     )  # fmt: skip
     plan = make_plan(asked, choose_device(device))
-    watch = BenchWatch()
+    watch = BenchProgress()
     with shown(watch):
         result = run(plan, workers=not skip_workers, watch=watch)
     if as_json:

@@ -72,10 +72,11 @@ def calibrate(
     candidates = short_epochs(short)
     AskedCalibration(archs, candidates, epochs, recipe, seeds, top)
     calibrated_space(find_begun(study))
-    from budgetnas.cli.watch import SearchWatch, shown
+    from budgetnas.cli.watch import shown
     from budgetnas.comparing.calibrate import calibrate as run
+    from budgetnas.progress import SearchProgress
 
-    watch = SearchWatch()
+    watch = SearchProgress()
     with shown(watch):
         found = run(
             study, archs=archs, short=candidates, epochs=epochs, recipe=recipe, seeds=seeds,

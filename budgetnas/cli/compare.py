@@ -58,10 +58,11 @@ def compare(
 
     AskedComparison(seeds, epochs, recipe, random)
     calibrated_space(find_begun(study))  # what is not there needs no torch to be refused
-    from budgetnas.cli.watch import SearchWatch, shown
+    from budgetnas.cli.watch import shown
     from budgetnas.comparing.compare import compare as run
+    from budgetnas.progress import SearchProgress
 
-    watch = SearchWatch()
+    watch = SearchProgress()
     with shown(watch):
         found = run(
             study, seeds=seeds, epochs=epochs, recipe=recipe, random=random, data_dir=data_dir,

@@ -85,10 +85,11 @@ def finalists(
     from budgetnas.study.begun import find_begun
 
     find_begun(study)  # what is not there needs no torch to be refused
-    from budgetnas.cli.watch import SearchWatch, shown
+    from budgetnas.cli.watch import shown
     from budgetnas.comparing.finalists import finalists as run
+    from budgetnas.progress import SearchProgress
 
-    watch = SearchWatch()
+    watch = SearchProgress()
     with shown(watch):
         result = run(
             study, top=top, seeds=seeds, margin=margin, epochs=epochs, recipe=recipe, budget=limit,

@@ -180,7 +180,7 @@ def _way_out(found: "Outlook") -> str:
 
 
 def _time_lines(found: "Outlook") -> list[str]:
-    from budgetnas.searching.estimate import describe_duration
+    from budgetnas.progress import describe_duration
 
     if found.trial_seconds is None or found.seconds is None:
         return []

@@ -119,11 +119,11 @@ def retrain(
         raise InputError(problem)
     if not (resume and out):
         _look_up(target, study)
-    from budgetnas.cli.watch import RetrainWatch
+    from budgetnas.progress import RetrainProgress
     from budgetnas.retraining.retrain import retrain as run
     from budgetnas.retraining.series import retrain_seeds
 
-    watch = RetrainWatch()
+    watch = RetrainProgress()
     options: dict[str, Any] = {
         "study": study, "storage": storage, "dataset": dataset, "data_dir": data_dir,
         "image_size": image_size, "fit": fit, "background": background,

@@ -56,10 +56,11 @@ def run(
     if not StudyFile.read(path).train:
         _count(study, dataset, data_dir, as_json)
         return
-    from budgetnas.cli.watch import SearchWatch, shown
+    from budgetnas.cli.watch import shown
+    from budgetnas.progress import SearchProgress
     from budgetnas.searching.run_study import run_study
 
-    watch = SearchWatch()
+    watch = SearchProgress()
     with shown(watch):
         result = run_study(
             study, quick=quick, dataset=dataset, data_dir=data_dir,

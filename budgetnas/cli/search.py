@@ -108,10 +108,11 @@ def search(
     as_also(also, limit)
     as_limits(max_macs, max_bytes, bits)
     _look_up(limit, study, sampler, pruner)
-    from budgetnas.cli.watch import SearchWatch, shown
+    from budgetnas.cli.watch import shown
+    from budgetnas.progress import SearchProgress
     from budgetnas.searching.search import search as run
 
-    watch = SearchWatch()
+    watch = SearchProgress()
     with shown(watch):
         result = run(
             limit, also=also, max_macs=max_macs, max_bytes=max_bytes, bits=bits,

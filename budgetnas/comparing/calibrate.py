@@ -14,6 +14,7 @@ from budgetnas.comparing.derived import Means, derived_name, train_grid
 from budgetnas.comparing.judging import FULL, Trainings, compare, short_trainings
 from budgetnas.comparing.spread import spread_archs
 from budgetnas.events import Notice, Watcher, nobody
+from budgetnas.progress import SearchProgress, shows
 from budgetnas.recipe import Recipe
 from budgetnas.recipe.optimizer import Average
 from budgetnas.report.trials import axis_column, trial_table
@@ -33,6 +34,7 @@ AVERAGE = Average(horizon=0.25)
 """Of a few epochs, the usual twentieth would be the last few steps alone."""
 
 
+@shows(SearchProgress)
 def calibrate(
     study: str | None = None,
     *,
@@ -47,7 +49,8 @@ def calibrate(
     device: str = "auto",
     timeout: float | None = None,
     workers: int | str = 1,
-    watch: Watcher = nobody,
+    watch: Watcher | None = None,
+    show_progress: bool = True,
 ) -> Calibration:
     """Train architectures of a study's space short and in full, and compare the rankings.
 
@@ -69,12 +72,14 @@ def calibrate(
         device: auto, cpu, cuda or cuda:N.
         timeout: Seconds after which it stops at the next epoch.
         workers: How many trainings at once, or auto.
-        watch: Told what happens.
+        watch: Told what happens, instead of showing it.
+        show_progress: Show on stderr how far it is; False to be silent.
 
     Raises:
         InputError: If the study is none, or what is asked can't be.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
+    watch = watch or nobody
     asked = AskedCalibration(archs, tuple(short), epochs, recipe, seeds, top)
     base = find_begun(study)
     if base.guessed:

@@ -15,6 +15,7 @@ from budgetnas.comparing.derived import Means, derived_name, derived_trials, tra
 from budgetnas.comparing.entrants import Entrants, entrants, train_random
 from budgetnas.comparing.parting import WINNER, judge
 from budgetnas.events import Notice, Watcher, each_once, nobody
+from budgetnas.progress import SearchProgress, shows
 from budgetnas.recipe import Recipe
 from budgetnas.report.finalists import chosen
 from budgetnas.report.trials import trial_table
@@ -31,6 +32,7 @@ SOON = 1e-9
 """Seconds that are left where none are."""
 
 
+@shows(SearchProgress)
 def compare(
     study: str | None = None,
     *,
@@ -43,7 +45,8 @@ def compare(
     device: str = "auto",
     timeout: float | None = None,
     workers: int | str = 1,
-    watch: Watcher = nobody,
+    watch: Watcher | None = None,
+    show_progress: bool = True,
 ) -> Comparison:
     """Train a search's winner, baselines and the best of random networks alike; tell them apart.
 
@@ -65,13 +68,15 @@ def compare(
         device: auto, cpu, cuda or cuda:N.
         timeout: Seconds after which it stops at the next epoch.
         workers: How many trainings at once, or auto.
-        watch: Told what happens.
+        watch: Told what happens, instead of showing it.
+        show_progress: Show on stderr how far it is; False to be silent.
 
     Raises:
         InputError: If what is asked can't be.
         SearchFailed: After five failed random networks in a row.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
+    watch = watch or nobody
     asked = AskedComparison(seeds, epochs, recipe, random)
     base = find_begun(study)
     calibrated_space(base)

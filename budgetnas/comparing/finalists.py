@@ -11,6 +11,7 @@ from budgetnas.comparing.asked_finalists import AskedFinalists
 from budgetnas.comparing.derived import Means, derived_name, train_grid
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
+from budgetnas.progress import SearchProgress, shows
 from budgetnas.recipe import Recipe
 from budgetnas.report.finalists import VARIANT, FinalistStudy, Winner, read_finalists
 from budgetnas.searching.loop import Stopped
@@ -83,6 +84,7 @@ class Finalists:
         return asdict(self)
 
 
+@shows(SearchProgress)
 def finalists(
     study: str | None = None,
     *,
@@ -98,7 +100,8 @@ def finalists(
     device: str = "auto",
     timeout: float | None = None,
     workers: int | str = 1,
-    watch: Watcher = nobody,
+    watch: Watcher | None = None,
+    show_progress: bool = True,
 ) -> Finalists:
     """Train the best trials of a search longer, each with several seeds, and name the winner.
 
@@ -124,12 +127,14 @@ def finalists(
         device: auto, cpu, cuda or cuda:N.
         timeout: Seconds after which it stops at the next epoch.
         workers: How many trainings at once, or auto.
-        watch: Told what happens.
+        watch: Told what happens, instead of showing it.
+        show_progress: Show on stderr how far it is; False to be silent.
 
     Raises:
         InputError: If what is asked can't be.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
+    watch = watch or nobody
     asked = AskedFinalists.of(top, seeds, margin, epochs, recipe, budget, metric)
     base = find_begun(study)
     _require_search(base)

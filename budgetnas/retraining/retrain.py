@@ -12,6 +12,7 @@ from budgetnas.data.view import check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
 from budgetnas.files import require_writable, system_guard
+from budgetnas.progress import RetrainProgress, shows
 from budgetnas.recipe import Recipe
 from budgetnas.retraining.begin import (
     RetrainRequest,
@@ -36,6 +37,7 @@ RUNS = Path("runs")
 RESULT = "result.json"
 
 
+@shows(RetrainProgress)
 @unchanged_process()
 def retrain(
     target: str = "best",
@@ -58,7 +60,8 @@ def retrain(
     resume: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
-    watch: Watcher = nobody,
+    watch: Watcher | None = None,
+    show_progress: bool = True,
 ) -> RunResult:
     """Train one architecture on all training images, then open the test part once.
 
@@ -94,13 +97,15 @@ def retrain(
         resume: Continue a run that was interrupted, after its last finished epoch.
         out: The run's folder; a new one in the study's `runs`, else in ./runs.
         device: auto, cpu, cuda or cuda:N.
-        watch: Told what happens.
+        watch: Told what happens, instead of showing it.
+        show_progress: Show on stderr how far it is; False to be silent.
 
     Raises:
         InputError: If what is asked can't be.
         TrialFailed: If the training diverges or does not fit into memory.
         KeyboardInterrupt: As it came; every finished epoch is kept.
     """
+    watch = watch or nobody
     if epochs is not None and epochs < 1:
         raise InputError(f"epochs >= 1 must hold, got {epochs}")
     if problem := selection_problem(select if select is not None else "last", test_curves):

@@ -13,6 +13,7 @@ from typing import Any
 
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, each_once, nobody
+from budgetnas.progress import RetrainProgress, shows
 from budgetnas.retraining.begin import load_again, reseeded, runs_of
 from budgetnas.retraining.retrain import RESULT, origin_of, retrain, run_in
 from budgetnas.retraining.run import RunConfig, RunResult
@@ -58,6 +59,7 @@ class SeedsResult:
         }
 
 
+@shows(RetrainProgress)
 def retrain_seeds(
     target: str = "best",
     *,
@@ -67,7 +69,8 @@ def retrain_seeds(
     resume: bool = False,
     out: str | Path | None = None,
     device: str = "auto",
-    watch: Watcher = nobody,
+    watch: Watcher | None = None,
+    show_progress: bool = True,
     **options: Any,
 ) -> SeedsResult:
     """Retrain one architecture with several seeds, one after the other.
@@ -81,7 +84,8 @@ def retrain_seeds(
             is gone on with, too.
         out: The folder of the first run; the others' are called after it.
         device: auto, cpu, cuda or cuda:N.
-        watch: Told what happens.
+        watch: Told what happens, instead of showing it.
+        show_progress: Show on stderr how far it is; False to be silent.
         **options: Whatever else `retrain` knows.
 
     Raises:
@@ -89,6 +93,7 @@ def retrain_seeds(
         TrialFailed: If a training diverges or does not fit into memory.
         KeyboardInterrupt: As it came; every finished epoch is kept.
     """
+    watch = watch or nobody
     if seeds < 2:
         raise InputError(f"--seeds must be at least 2 for a mean and its interval, got {seeds}")
     watch = each_once(watch)  # each run has the same to say of the same images

@@ -90,14 +90,3 @@ def typical(config: StudyConfig, proposal: Free | Fill) -> list[Arch]:
     drawn = islice(networks, 50 * CANDIDATES)
     fitting = list(islice((a for a in drawn if fits(config.all_limits, a, size)), CANDIDATES))
     return fitting or [proposal.space.smallest(facts.channels, len(facts.classes))]
-
-
-def describe_duration(seconds: float) -> str:
-    """Say a duration in its two largest units: `1 h 20 min`, `45 s`."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes == 0:
-        return f"{rest} s"
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 48:
-        return f"{hours // 24} d {hours % 24} h"
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

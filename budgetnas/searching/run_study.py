@@ -11,6 +11,7 @@ from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher, nobody
 from budgetnas.files import require_writable
+from budgetnas.progress import SearchProgress, shows
 from budgetnas.recipe import Recipe
 from budgetnas.searching.asked_workers import check_workers
 from budgetnas.searching.begin import fitted, require_possible
@@ -27,6 +28,7 @@ from budgetnas.study.quick import quick_recipe
 from budgetnas.train.device import choose_device
 
 
+@shows(SearchProgress)
 def run_study(
     study: str | Path,
     *,
@@ -37,7 +39,8 @@ def run_study(
     device: str = "auto",
     timeout: float | None = None,
     workers: int | str = 1,
-    watch: Watcher = nobody,
+    watch: Watcher | None = None,
+    show_progress: bool = True,
 ) -> SearchResult:
     """Run a study file, or go on with it where it stopped.
 
@@ -55,13 +58,15 @@ def run_study(
         workers: How many trials to train at once, in processes of their own; `auto` measures how
             many are fastest. What more than one draw depends on which trials had ended, so then
             each training can be replayed, but not the order of trials.
-        watch: Told what happens.
+        watch: Told what happens, instead of showing it.
+        show_progress: Show on stderr how far it is; False to be silent.
 
     Raises:
         InputError: If the file is not what it should be, or what is asked can't be.
         SearchFailed: After five failed trials in a row of a search.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
+    watch = watch or nobody
     if timeout is not None and not timeout > 0:
         raise InputError(f"timeout > 0 must hold, got {timeout:g}")
     at_once = check_workers(workers)

@@ -11,6 +11,7 @@ from budgetnas.data.view import check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher, nobody
 from budgetnas.files import require_writable
+from budgetnas.progress import SearchProgress, shows
 from budgetnas.recipe import Recipe
 from budgetnas.searching.asked_workers import check_workers
 from budgetnas.searching.begin import require_possible
@@ -31,6 +32,7 @@ from budgetnas.study.storage import check_storage, default_url, redacted, requir
 from budgetnas.train.device import choose_device
 
 
+@shows(SearchProgress)
 def search(
     budget: Budget | str | int | None = None,
     *,
@@ -60,7 +62,8 @@ def search(
     seed: int | None = None,
     timeout: float | None = None,
     workers: int | str = 1,
-    watch: Watcher = nobody,
+    watch: Watcher | None = None,
+    show_progress: bool = True,
 ) -> SearchResult:
     """Run or resume a study until it has so many trained trials.
 
@@ -101,13 +104,15 @@ def search(
         workers: How many trials to train at once, in processes of their own; `auto` measures how
             many are fastest. What more than one draw depends on which trials had ended, so then
             each training can be replayed, but not the order of trials.
-        watch: Told what happens.
+        watch: Told what happens, instead of showing it.
+        show_progress: Show on stderr how far it is; False to be silent.
 
     Raises:
         InputError: If what is asked can't be.
         SearchFailed: After five failed trials in a row.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
+    watch = watch or nobody
     limit = as_budget(budget)
     asked = SearchRequest(
         budget=limit,

@@ -1,0 +1,399 @@
+"""Showing a search or a retraining while it runs, on stderr: unless told otherwise, always.
+
+In a terminal a live bar stands below the lines; a notebook has one line that changes instead, and
+where there is neither (a pipe, CI), a line is written now and then. Nothing is written on stdout.
+It is rich's bar, not tqdm's: lines above it stay whole, and rich is needed for nothing more.
+"""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from types import TracebackType
+from typing import Any, ParamSpec, Self, TypeVar
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+)
+from rich.text import Text
+
+from budgetnas.events import (
+    EpochEnded,
+    Estimated,
+    Event,
+    Loading,
+    Notice,
+    RunEpochEnded,
+    RunStarted,
+    SearchStarted,
+    TestOpened,
+    TrialEnded,
+)
+from budgetnas.study.metric import beside_accuracy
+from budgetnas.study.trials import Kind
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Clock = Callable[[], float]
+"""Seconds since some moment."""
+
+PIPE_WIDTH = 200
+EVERY = 10.0
+"""Seconds between two lines of progress where there is no terminal to draw a bar on."""
+
+
+def describe_duration(seconds: float) -> str:
+    """Say a duration in its two largest units: `1 h 20 min`, `45 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes == 0:
+        return f"{rest} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours >= 48:
+        return f"{hours // 24} d {hours % 24} h"
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+class _TimeLeft(ProgressColumn):
+    """The time left, which moves between two events, too."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def render(self, task: Task) -> Text:
+        """Write it; nothing where it is not known."""
+        end = task.fields["end"]
+        return Text(
+            "" if end is None else f"{describe_duration(max(0, end - self._clock()))} left"
+        )
+
+
+class ShownProgress(ABC):
+    """A bar where there is a terminal, lines where there is none."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._display: Any = None
+        """The line that changes, in a notebook."""
+        self.console = Console(stderr=True, highlight=False, markup=False)
+        if not self.console.is_terminal:
+            self.console.width = PIPE_WIDTH
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[note]}"),
+            _TimeLeft(clock),
+            console=self.console,
+            disable=not self.console.is_terminal,
+            transient=True,
+        )
+        self._task: TaskID = self._bar.add_task("starting", total=None, note="", end=None)
+        self._last_line = clock()
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def interrupted(self, again: str) -> None:
+        """Say what is kept and what goes on."""
+        self._bar.stop()
+        self.say(f"Interrupted. {self.kept()} To go on: {again}")
+
+    @abstractmethod
+    def kept(self) -> str:
+        """Say what an interruption leaves."""
+
+    def say(self, text: str) -> None:
+        """Print a line, above the bar if there is one.
+
+        Whoever was looking may be gone, and stderr with them: the work goes on.
+        """
+        with suppress(OSError, SystemExit):  # rich ends the program if a pipe is closed
+            self.console.print(text, soft_wrap=True)
+        self._last_line = self._clock()
+
+    def show(
+        self, what: str, done: float, total: float, note: str = "", left: float | None = None
+    ) -> None:
+        """Move the bar; without a terminal, print a line now and then.
+
+        Args:
+            what: What is being done.
+            done: How much of it is.
+            total: Of how much.
+            note: What else there is to say.
+            left: Seconds until the end, where they are known.
+        """
+        end = None if left is None else self._clock() + left
+        self._bar.update(
+            self._task, description=what, completed=done, total=total, note=note, end=end
+        )
+        if self.console.is_terminal:
+            return
+        note += "" if left is None else f"{', ' if note else ''}{describe_duration(left)} left"
+        line = f"{what}: {note}" if note else f"{what}: {done:,} of {total:,}"
+        if self.console.is_jupyter:
+            self._change_line(line)
+        elif self._clock() - self._last_line > EVERY:
+            self.say(line)
+
+    def _change_line(self, line: str) -> None:
+        """Show a line in a notebook, in place of the one before."""
+        from IPython.display import display
+
+        content = {"text/plain": line}
+        if self._display is None:
+            self._display = display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._display.update(content, raw=True)
+
+    def common(self, event: Event) -> None:
+        """Show what searches and retrainings have in common."""
+        match event:
+            case Notice(text=text):
+                self.say(text)
+            case Loading(what=what, done=done, total=total):
+                self.show(what, done, total)
+
+
+@dataclass(frozen=True)
+class _RunningTrial:
+    """A trial that is being trained."""
+
+    since: float
+    """When its first epoch here began."""
+    skipped: int
+    """Epochs that it had before."""
+    epoch: int
+    epochs: int
+    at: float
+    """When its last epoch ended."""
+
+    @property
+    def share(self) -> float:
+        """How far it is, in [0, 1]."""
+        return self.epoch / self.epochs
+
+    @property
+    def whole(self) -> float:
+        """The seconds that all its epochs take."""
+        return (self.at - self.since) / (self.epoch - self.skipped) * self.epochs
+
+    def left(self, now: float) -> float:
+        """Return the seconds that are left of it, if it is not stopped early."""
+        return max(0.0, self.whole * (1 - self.share) - (now - self.at))
+
+
+def _mean(seconds: list[float]) -> float | None:
+    return sum(seconds) / len(seconds) if seconds else None
+
+
+class SearchProgress(ShownProgress):
+    """Shows a search."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        super().__init__(clock)
+        self._trials = 1
+        self._trained: int | None = None
+        self._seconds: list[float] = []
+        """What each trial took that has ended here."""
+        self._expected: float | None = None
+        """What a trial takes by the estimate."""
+        self._workers = 1
+        self._free_since = clock()
+        """When a worker had last something else to do."""
+        self._running: dict[int, _RunningTrial] = {}
+        self._note = self._beside = ""
+
+    def kept(self) -> str:
+        """Say what an interruption leaves."""
+        if self._trained is None:  # interrupted before the study was opened
+            return "What was finished is kept."
+        whose = "the running one's" if self._workers == 1 else "the running ones'"
+        return f"{self._trained} trained trials and {whose} finished epochs are kept."
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case SearchStarted():
+                self._started(event)
+            case Estimated():
+                self._estimated(event)
+            case EpochEnded(trial=trial, epoch=epoch, epochs=epochs):
+                self._count(trial, epoch, epochs)
+                self._show(f"trial {trial}, epoch {epoch} of {epochs}")
+            case TrialEnded():
+                self._ended(event)
+            case _:
+                self.common(event)
+
+    def _count(self, trial: int, epoch: int, epochs: int) -> None:
+        """Count an epoch; a trial that is taken up again begins later than with its first."""
+        now = self._clock()
+        began = self._running.get(trial)
+        if began is None:
+            began = _RunningTrial(self._free_since, epoch - 1, epoch, epochs, now)
+        self._running[trial] = _RunningTrial(began.since, began.skipped, epoch, epochs, now)
+
+    def left(self) -> float | None:
+        """Return the seconds left: of what is being trained, by its own epochs, and of the rest.
+
+        A trial to come takes what those took that have ended here; before one has, what the one
+        takes that is being trained, else what was estimated.
+        """
+        running = self._running.values()
+        wholes = [each.whole for each in running]
+        of_one = _mean(self._seconds) or _mean(wholes) or self._expected
+        if of_one is None:
+            return None
+        to_come = max(0, self._trials - (self._trained or 0) - len(wholes))
+        now = self._clock()
+        seconds = sum(each.left(now) for each in running) + to_come * of_one
+        return seconds / max(1, min(self._workers, to_come + len(wholes)))
+
+    def _show(self, what: str) -> None:
+        """Move the bar to what is trained, and the parts of what is being trained."""
+        done = (self._trained or 0) + sum(each.share for each in self._running.values())
+        self.show(what, done, self._trials, self._note, self.left())
+
+    def _started(self, event: SearchStarted) -> None:
+        self._trained, self._trials = event.tally.trained, event.trials
+        self._beside = beside_accuracy(event.largest_class, event.metric)
+        self._note = f"{self._trained} of {self._trials} trained"
+        if self._trained:
+            self.say(f"study {event.study} has {self._trained} of {event.trials} trained trials")
+
+    def _estimated(self, event: Estimated) -> None:
+        self._workers, self._free_since = event.workers, self._clock()
+        self._expected = event.seconds / event.trials * min(event.workers, event.trials)
+        at_once = f", {event.workers} at once" if event.workers > 1 else ""
+        self.say(
+            f"{event.trials} trials will take about {describe_duration(event.seconds)} "
+            f"on {event.device}{at_once}, less what is stopped early"
+        )
+        if event.busy:
+            self.say(event.busy)
+        if event.slow:
+            self.say(
+                "To make it shorter: a GPU; for a search, fewer --trials or --epochs, "
+                "--train-samples 10000, a smaller --budget, or a --space of narrower early "
+                "stages; for a study file, --quick. Going on."
+            )
+
+    def _ended(self, event: TrialEnded) -> None:
+        tally, best = event.tally, event.best
+        self._trained = tally.trained
+        self._running.pop(event.number, None)
+        self._free_since = self._clock()
+        self._note = f"{tally.trained} of {self._trials} trained, {tally.over_budget} over budget"
+        if best:
+            self._note += f", best {best.value:.2%}{self._beside} with {best.params:,} params"
+        if event.kind is Kind.FAILED:
+            self.say(f"trial {event.number:>4}  failed: {event.title}: {event.failure}")
+        elif event.kind is Kind.OUT:
+            self._trials -= 1
+            self.say(f"trial {event.number:>4}  not trained, out of the race: {event.title}")
+        elif event.kind is Kind.TRAINED and event.value is not None:
+            self._seconds.append(event.seconds)
+            mark = "stopped" if event.pruned else "best" if self._is_best(event) else ""
+            self.say(
+                f"trial {event.number:>4}  {event.value:7.2%}  {event.params:>10,} params  "
+                f"{event.seconds:6.1f} s  {mark:7}  {event.title}"
+            )
+        self._show(f"trial {event.number}")
+
+    @staticmethod
+    def _is_best(event: TrialEnded) -> bool:
+        return event.best is not None and event.best.number == event.number
+
+
+class RetrainProgress(ShownProgress):
+    """Shows a retraining."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        super().__init__(clock)
+        self.folder: Path | None = None
+        self._done = 0
+        self._here: list[float] = []
+
+    def kept(self) -> str:
+        """Say what an interruption leaves."""
+        return f"{self._done} finished epochs are kept."
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        match event:
+            case RunStarted():
+                self.folder, self._done = event.folder, event.epochs_done
+                self.say(
+                    f"{event.arch}: {event.params:,} parameters, {event.images:,} images, "
+                    f"{event.epochs} epochs on {event.device}"
+                )
+                if event.epochs_done:
+                    self.say(f"continuing after epoch {event.epochs_done}")
+            case RunEpochEnded():
+                self._ended(event)
+            case TestOpened(openings=openings):
+                why = ", to look at after every epoch: test-selected" if event.every_epoch else ""
+                self.say(f"opening the test set (opening {openings} for this study){why}")
+            case _:
+                self.common(event)
+
+    def _ended(self, event: RunEpochEnded) -> None:
+        self._done = event.epoch
+        self._here.append(event.seconds)
+        left = (event.epochs - event.epoch) * sum(self._here) / len(self._here)
+        evaluated = []
+        if event.val_accuracy is not None:
+            evaluated = [f"val {event.val_accuracy:.2%}{_balanced(event)}"]
+        elif event.test_accuracy is not None:
+            evaluated = [f"test {event.test_accuracy:.2%}{_balanced(event)} (test-selected)"]
+        images = f"{event.train_accuracy:.2%} of augmented images right"
+        self.show(
+            f"epoch {event.epoch} of {event.epochs}", event.epoch, event.epochs,
+            ", ".join([f"loss {event.train_loss:.3f}", images, *evaluated]), left,
+        )  # fmt: skip
+
+
+def _balanced(event: RunEpochEnded) -> str:
+    """Write what was measured of classes that count alike."""
+    return "" if event.balanced is None else f" (balanced {event.balanced:.2%})"
+
+
+def shows(kind: type[ShownProgress]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function show its progress unless its caller watches it, or wants to see nothing.
+
+    The function has the arguments `watch`, None by default, and `show_progress`, True by default.
+    """
+
+    def decorated(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def shown(*args: P.args, **kwargs: P.kwargs) -> R:
+            if kwargs.get("watch") is not None or not kwargs.get("show_progress", True):
+                return function(*args, **kwargs)
+            with kind() as progress:
+                kwargs["watch"] = progress
+                return function(*args, **kwargs)
+
+        return shown
+
+    return decorated
