@@ -103,7 +103,10 @@ def test_another_optimizer_starts_from_its_own_values() -> None:
     ("text", "message"),
     [
         ("epochs = 0", "epochs: must be greater than or equal to 1, got 0"),
-        ("epoch = 1", "epoch: unknown key, known: augment, average, base, batch_size, clip"),
+        (
+            "epoch = 1",
+            "epoch: unknown key, known: augment, average, base, batch_size, class_weights",
+        ),
         ('base = "best"', "base: unknown recipe 'best', known: short, full"),
         ("base = []", "base: unknown recipe []"),
         ('optimizer = { name = "lion", lr = 1 }', "unknown name 'lion', known: sgd, adam, adamw"),
