@@ -3,10 +3,10 @@
     python studies/few_images.py batches --data-dir data/cifar10 [--seeds 3]
     python studies/few_images.py ranks --data-dir data/cifar10 [--networks 24]
 
-trains small networks on 90, 300 and about 1,300 images of digits and of a folder of images, at 16 x
-16 pixels, and validates on at most 1,000 others. Prints a line of JSON a training. What came out
-is in studies/few-images/results; `budgetnas.recipe.recipe` and `budgetnas.searching.pruners` have the
-constants that follow from it.
+trains small networks on 90, 300 and about 1,300 images of digits and of a folder of images, at
+16 x 16 pixels, and validates on at most 1,000 others. Prints a line of JSON a training. What came
+out is in studies/few-images/results; the constants that follow from it are in
+budgetnas/recipe/recipe.py and budgetnas/searching/pruners.py.
 """
 
 import argparse

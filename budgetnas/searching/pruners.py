@@ -74,7 +74,7 @@ def lucky_guessing(counts: Sequence[int], metric: Metric, trials: int = 1) -> fl
 
 RANKING_STEPS = 30
 """So few steps tell something. On digits ranks are chance after 11 (Kendall's tau with the last
-epoch's is 0.01); after 21 it is 0.35, after 33 0.43, after 42 0.58 (studies/few-images/results)."""
+epoch's is 0.01); after 21 it is 0.35, after 33 0.43, after 42 0.58: see studies/few-images."""
 
 
 def first_rung(epochs: int, epoch_steps: int) -> int:
