@@ -7,7 +7,7 @@ BIN := .venv/bin
 .PHONY: demo test lint format clean
 
 demo: .venv/installed ## a search on embedded digits, the winner retrained and tested
-	$(BIN)/budgetnas search --budget 100k --dataset digits --trials 20 --epochs 16
+	$(BIN)/budgetnas search --budget 100k --dataset digits --trials 20 --epochs 9
 	$(BIN)/budgetnas retrain best --study digits-100k --epochs 60
 
 test: .venv/installed-dev ## all tests
