@@ -11,9 +11,9 @@ from budgetnas.bench.result import BenchResult
 from budgetnas.bench.rounds import measure
 from budgetnas.bench.usual import Epochs, tuned_epochs, usual_epochs
 from budgetnas.data.images import ImageSet
-from budgetnas.errors import BudgetnasError
 from budgetnas.events import Loading, Notice, Watcher, nobody
 from budgetnas.recipe.init import Default
+from budgetnas.searching.attempt import attempt
 from budgetnas.searching.workers_auto import WorkersChoice, choose_workers
 from budgetnas.seeds import derive_seed
 from budgetnas.train.device import hardware
@@ -59,11 +59,11 @@ def _chosen_workers(plan: Plan, images: ImageSet, watch: Watcher) -> WorkersChoi
     watch(Notice("measuring how many workers are best"))
     give_memory_back()  # of the loops: the workers share the device with this process
     numerics = plan.setups["engine"].numerics
-    try:
-        return choose_workers(plan.arch, plan.recipe, images, numerics, plan.device)
-    except BudgetnasError as error:
-        watch(Notice(f"workers: they can't be measured: {error}"))
-        return None
+    return attempt(
+        lambda: choose_workers(plan.arch, plan.recipe, images, numerics, plan.device),
+        "workers: they can't be measured",
+        watch,
+    )
 
 
 def _outside_kernels(plan: Plan, images: ImageSet) -> float | None:

@@ -22,6 +22,7 @@ from budgetnas.recipe import Recipe
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.retraining.target import Target
+from budgetnas.searching.attempt import attempt
 from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import require_same
@@ -147,12 +148,17 @@ def begin(
     said = [*filter(None, [notice]), *(f"recipe: {text}" for text in adapted)]
     statistics = recipe_statistics(recipe, trained_on)
     check_schedule(recipe, len(trained_on))
-    numerics = choose_numerics(device)
+    numerics = choose_numerics(device, said.append)
     if asked.compiled:
         watch(Notice("timing steps with torch.compile and without: a minute or two"))
-        verdict = worth_compiling(arch, trained_on, recipe, numerics, statistics, device)
-        numerics = numerics.changed(compiled=verdict.pays)
-        said.append(str(verdict))
+        verdict = attempt(
+            lambda: worth_compiling(arch, trained_on, recipe, numerics, statistics, device),
+            "torch.compile: not used, it can't be timed",
+            watch,
+        )
+        if verdict is not None:
+            numerics = numerics.changed(compiled=verdict.pays)
+            said.append(str(verdict))
     config = RunConfig(
         target=asked.target,
         study=origin.name if origin else None,

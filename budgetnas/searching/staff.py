@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import torch
 
 from budgetnas.data.images import ImageSet
-from budgetnas.errors import BudgetnasError
 from budgetnas.events import Notice, Watcher
 from budgetnas.searching.asked_workers import AskedWorkers
+from budgetnas.searching.attempt import attempt
 from budgetnas.searching.estimate import middling
 from budgetnas.searching.workers_auto import choose_workers, devices_of
 from budgetnas.study.config import StudyConfig
@@ -65,10 +65,12 @@ def _measured(
     watch(Notice("measuring how many workers are fastest together"))
     arch, recipe = middling(config)
     most = None if begins else torch.get_num_threads()
-    try:
-        choice = choose_workers(arch, recipe, images, config.numerics, device, cores=most)
-    except BudgetnasError as error:
-        watch(Notice(f"workers: one; they can't be measured: {error}"))
+    choice = attempt(
+        lambda: choose_workers(arch, recipe, images, config.numerics, device, cores=most),
+        "workers: one; they can't be measured",
+        watch,
+    )
+    if choice is None:
         return config, Staff()
     watch(Notice(f"{choice.describe()}: {arch}"))
     if begins and device.type == "cpu":

@@ -13,10 +13,10 @@ from optuna.trial import FrozenTrial, TrialState
 from budgetnas.data import DataSource
 from budgetnas.data.load import load_train
 from budgetnas.data.unreadable import write_list
-from budgetnas.errors import TrialFailed
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher
 from budgetnas.files import system_guard
 from budgetnas.searching.asked_workers import AskedWorkers
+from budgetnas.searching.attempt import attempt
 from budgetnas.searching.begin import begin, facts_of, split_images
 from budgetnas.searching.busy import OtherWork, describe_busy
 from budgetnas.searching.conditions import Conditions
@@ -193,7 +193,10 @@ def _settled(job: Job, facts: DataFacts) -> tuple[StudyConfig, list[str]]:
     plan, began = job.plan, job.began
     if began is None:
         assert plan is not None, "a study begins with a plan"
-        return begin(plan, facts, job.storage, choose_numerics(job.device))
+        failed = list[str]()
+        numerics = choose_numerics(job.device, failed.append)
+        config, notices = begin(plan, facts, job.storage, numerics)
+        return config, failed + notices
     what = f"study {job.name!r}"
     require_same(what, {"the data": (began.facts, facts)})
     if plan is None:
@@ -214,11 +217,14 @@ def _tell_estimate(
     device: torch.device,
     watch: Watcher,
 ) -> None:
-    try:
-        with OtherWork() as others:
-            seconds = estimate_seconds(config, task, missing, device) / min(staff.gain, missing)
-    except TrialFailed:
-        return  # the trials will say what does not fit or diverges
+    with OtherWork() as others:
+        seconds = attempt(
+            lambda: estimate_seconds(config, task, missing, device) / min(staff.gain, missing),
+            "how long it will take is not known, a training can't be timed",
+            watch,
+        )
+    if seconds is None:
+        return
     slow = device.type == "cpu" and seconds > SLOW
     at_once = min(staff.workers, missing)
     busy = describe_busy(others.cores, config.numerics.threads) if device.type == "cpu" else ""

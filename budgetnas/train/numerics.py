@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,18 +29,26 @@ MARGIN = 1.1
 """How much faster another arithmetic must be than what is usually the fastest."""
 
 
-def choose_numerics(device: torch.device) -> Numerics:
+def choose_numerics(
+    device: torch.device, tell: Callable[[str], object] = lambda text: None
+) -> Numerics:
     """Choose the arithmetic for a device: on a CPU by a short measurement, kept on this machine.
 
     Whoever asks again on the same machine gets the same answer, so that the same command gives
-    the same numbers. It is stored with the study or run that it is chosen for.
+    the same numbers. It is stored with the study or run that it is chosen for. Where measuring
+    fails it is plain float32, and `tell` is told why, on a line.
     """
     if device.type == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
         return _numerics("bfloat16" if fast else "float32", captured=True)
     kept = _read()
     if kept is None:
-        kept = measured_numerics(cpu_candidates())
+        try:
+            kept = measured_numerics(cpu_candidates())
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            tell(f"arithmetic: float32; what is fastest here can't be measured: {reason}")
+            return _numerics("float32", channels_last=False)
         _write(kept)
     return kept
 

@@ -1,48 +1,36 @@
 """What only an NVIDIA GPU can show: the same training, captured and not; memory given back."""
 
-from collections.abc import Iterator
+import math
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
-from budgetnas.arch import PRESETS, Arch
-from budgetnas.data.images import ImageSet, measure_statistics
+from budgetnas.arch import PRESETS
+from budgetnas.data.images import ImageSet
 from budgetnas.data.splits import split
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.train.capture import WARM_UP, Recorder
-from budgetnas.train.engine import Epoch, recipe_statistics, train
+from budgetnas.train.engine import State, recipe_statistics, train
 from budgetnas.train.init import initial_model
 from budgetnas.train.memory import give_memory_back
 from budgetnas.train.numerics import choose_numerics
+from tests.train.variants import ARCH, VARIANTS, name_of, outcome, recipe, some, trained
 
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU"),
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU, and -m gpu"),
 ]
-ARCH = Arch.parse(
-    {"in_channels": 1, "block": "basic", "stem_width": 8,
-     "stages": [{"width": 8, "depth": 1}, {"width": 16, "depth": 1}]}, "test",
-)  # fmt: skip
 
 
-def recipe(**changes: Any) -> Recipe:
-    data = {"epochs": 10, "batch_size": 64, "augment": [{"name": "crop"}], **changes}
-    return Recipe.parse(data, "test")
+def longer(**changes: Any) -> Recipe:
+    """A recipe of whole trainings."""
+    return recipe(**{"epochs": 10, "batch_size": 64, **changes})
 
 
 def on_gpu(images: ImageSet) -> ImageSet:
     return images.to(torch.device("cuda"))
-
-
-def trained(
-    images: ImageSet, how: Recipe, *, captured: bool, dtype: str = "bfloat16", **named: Any
-) -> Iterator[Epoch]:
-    numerics = Numerics.model_validate({"dtype": dtype, "captured": captured})
-    model = initial_model(ARCH, how.init, 0)
-    statistics = measure_statistics(images.images.cpu())
-    return train(model, on_gpu(images), how, numerics, 0, statistics=statistics, **named)
 
 
 def test_what_is_chosen() -> None:
@@ -51,66 +39,76 @@ def test_what_is_chosen() -> None:
     assert numerics.channels_last
 
 
-VARIANTS: list[dict[str, Any]] = [
-    {},
-    {"lookahead": {"k": 2}},
-    {"lookahead": {"k": 3, "phase": "efficient-resnets"}, "clip": {"name": "value"}},
-    {"average": {"every": 2, "horizon": 0.5}, "clip": {"name": "norm"}},
-    {"optimizer": {"name": "adam", "lr": 0.01}},
-    {"optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1}},
-    {"augment": [{"name": "flip", "alternate": True}, {"name": "crop"}, {"name": "cutout"}]},
-    {"augment": [{"name": "rotate"}, {"name": "flip"}], "label_smoothing": 0.1},
-    {"augment": [{"name": "trivial"}], "mix": {"name": "mixup"}},
-    {"mix": {"name": "cutmix"}, "lookahead": {"k": 2}, "clip": {"name": "norm"}},
-    {"sharpness": {"last": 0.5}, "average": {"every": 2}},
-    {"sharpness": {"last": 1.0, "adaptive": True}},
-    {"class_weights": "balanced", "label_smoothing": 0.1},
-    {"schedule": {"name": "OneCycleLR", "max_lr": 0.1}},
-]
+def apart(one: State, other: State, initial: State) -> dict[str, float]:
+    """How far two trainings are apart, of each kind of tensors, in parts of the way they went.
+
+    A kind is weights, slow or averaged ones, the optimizer's numbers; a GPU rounds every one of
+    them a little otherwise each time.
+    """
+    ways: dict[str, list[tuple[float, float]]] = {}
+    for name, tensor in one.items():
+        if tensor.is_floating_point():
+            begun = initial.get(name.partition(".")[2], torch.zeros(()))
+            distance = (tensor - other[name]).double().square().sum()
+            way = (tensor - begun).double().square().sum()
+            ways.setdefault(name.partition(".")[0], []).append((float(distance), float(way)))
+    return {
+        kind: math.sqrt(sum(d for d, _ in pairs) / (sum(w for _, w in pairs) or 1))
+        for kind, pairs in ways.items()
+    }
 
 
-@pytest.mark.parametrize("changes", VARIANTS, ids=lambda changes: "+".join(changes) or "plain")
+@pytest.mark.parametrize("changes", VARIANTS, ids=name_of)
 def test_captured_steps_are_the_eager_ones(digits: ImageSet, changes: dict[str, Any]) -> None:
-    """An epoch is one step here: its loss is the step's. From the fourth on it is replayed."""
-    some = digits.take(torch.arange(64))
-    runs = [
-        list(trained(some, recipe(**changes), captured=captured)) for captured in (False, True)
-    ]
-    assert bool(runs[1][-1].notices) == ("schedule" in changes), "or nothing is replayed"
-    losses = [[epoch.train_loss for epoch in epochs] for epochs in runs]
-    # a step of bfloat16; Adam's first updates are of full size, whatever is rounded to 0 or not
-    rounding = 2**-5 if "optimizer" in changes else 2**-7
+    """In all that a training goes on with, after five epochs of five steps and an odd one."""
+    how = recipe(**changes)
+    losses, states = zip(
+        *(outcome(some(digits), how, captured=captured) for captured in (False, True)),
+        strict=True,
+    )
+    # Adam's first updates are of full size, whatever is rounded to 0 or not
+    rounding = 0.1 if "optimizer" in changes else 0.02
     assert losses[1] == pytest.approx(losses[0], rel=rounding)
-    assert len(set(losses[0])) == 10
+    assert states[0].keys() == states[1].keys()
+    initial = initial_model(ARCH, how.init, 0).state_dict()
+    far = apart(states[0], states[1], initial)
+    assert all(distance < 5 * rounding for distance in far.values()), far
+
+
+@pytest.mark.parametrize("captured", [False, True])
+def test_each_step_has_its_own_learning_rate(digits: ImageSet, captured: bool) -> None:
+    for epoch in trained(some(digits), recipe(), captured=captured):
+        (lr, *_) = {float(group["lr"]) for group in epoch._run.steps.rates.optimizer.param_groups}
+        assert lr == pytest.approx(epoch.lr), epoch.number
 
 
 @pytest.mark.parametrize("captured", [False, True])
 def test_a_resumed_training_is_the_uninterrupted_one(digits: ImageSet, captured: bool) -> None:
-    some, how = digits.take(torch.arange(300)), recipe(lookahead={}, average={"every": 2})
+    images, how = digits.take(torch.arange(300)), longer(lookahead={}, average={"every": 2})
     whole = [
         (epoch.train_loss, epoch.val_loss, epoch.state())
-        for epoch in trained(some, how, captured=captured, val=on_gpu(some))
+        for epoch in trained(images, how, captured=captured, val=on_gpu(images))
     ]
     rest = [
         (epoch.train_loss, epoch.val_loss)
-        for epoch in trained(some, how, captured=captured, val=on_gpu(some), state=whole[4][2])
+        for epoch in trained(images, how, captured=captured, val=on_gpu(images), state=whole[4][2])
     ]
     assert [loss for loss, _ in rest] == pytest.approx([w[0] for w in whole[5:]], rel=0.05)
     assert [loss for _, loss in rest] == pytest.approx([w[1] for w in whole[5:]], rel=0.1)
 
 
 def test_what_can_not_be_captured_says_so(digits: ImageSet) -> None:
-    some = digits.take(torch.arange(300))
-    (first, *_) = trained(some, recipe(), captured=True)
+    images = digits.take(torch.arange(300))
+    (first, *_) = trained(images, longer(), captured=True)
     assert first.notices == (
         "the last batch of an epoch has 44 images of 64, and runs without a CUDA graph",
     )
-    cycled = recipe(schedule={"name": "OneCycleLR", "max_lr": 0.1})
-    (first, *_) = trained(some, cycled, captured=True)
+    cycled = longer(schedule={"name": "OneCycleLR", "max_lr": 0.1})
+    (first, *_) = trained(images, cycled, captured=True)
     assert first.notices == (
         "steps run without CUDA graphs: the schedule moves the momentum, too",
     )
-    (*_, last) = trained(digits.take(torch.arange(128)), recipe(), captured=True)
+    (*_, last) = trained(digits.take(torch.arange(128)), longer(), captured=True)
     assert last.notices == ()
 
 
@@ -148,18 +146,18 @@ def test_what_fails_to_be_captured_is_done_as_it_is() -> None:
 @pytest.mark.parametrize("captured", [False, True])
 def test_it_learns(digits: ImageSet, dtype: str, captured: bool) -> None:
     parts = split(digits.labels, 0)
-    how = recipe(epochs=6, lookahead={}, augment=[{"name": "crop"}, {"name": "cutout"}])
+    how = longer(epochs=6, lookahead={}, augment=[{"name": "crop"}, {"name": "cutout"}])
     *_, last = trained(
         digits.take(parts.train), how, captured=captured, dtype=dtype,
         val=on_gpu(digits.take(parts.val)),
     )  # fmt: skip
     assert last.val_accuracy is not None
-    assert last.val_accuracy > 0.9
+    assert last.val_accuracy > 0.6  # see test_engine: no seed of 20 is below 0.786
 
 
 def test_trials_leave_nothing_behind(digits: ImageSet) -> None:
     images = on_gpu(digits.take(torch.arange(512))).packed()
-    how = recipe(epochs=2, lookahead={})
+    how = longer(epochs=2, lookahead={})
     statistics = recipe_statistics(how, digits)
 
     def held() -> int:
