@@ -105,12 +105,7 @@ def _noise(report: Report) -> str:
     if report.best is None:
         return ""
     noise = report.noise
-    images = (
-        f"1.96 · d / √{noise.images}, where d is the standard deviation over the "
-        f"{noise.images:,} images of by how much more often the one was right than the other "
-        "(√(2 p (1 - p)), p the mean of the two accuracies, where it is not known which images "
-        "each was right about: an upper bound, for all see the same images)"
-    )
+    images = _images_part(report)
     rule = (
         "A difference from the best that is not above its noise is not shown: not distinguished, "
         "which is not to say equal. What is above it is worse."
@@ -127,6 +122,19 @@ def _noise(report: Report) -> str:
         "over seeds, pooled as if they changed all configurations alike "
         f"({noise.df} degrees of freedom), t the 97.5 % quantile of Student's "
         f"distribution. From the validation images, b = {images}. {rule}"
+    )
+
+
+def _images_part(report: Report) -> str:
+    images = report.noise.images
+    weighted = ""
+    if report.config.metric == "balanced":
+        weighted = ", an image weighing the more the fewer its class has, as in the metric"
+    return (
+        f"1.96 · d / √{images}, where d is the standard deviation over the {images:,} images of "
+        f"by how much more often the one was right than the other{weighted} (√(2 p (1 - p)), p "
+        "the mean of the two accuracies, where it is not known which images each was right about: "
+        "an upper bound, for all see the same images)"
     )
 
 
