@@ -81,8 +81,12 @@ def test_a_trial_keeps_its_curves_and_what_is_taken_for_what() -> None:
     for trial in trials_of(result):
         said = trial.user_attrs
         assert {name: len(curve) for name, curve in said["curves"].items()} == dict.fromkeys(
-            ("lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy"), 2
-        )
+            (
+                "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy",
+                "val_balanced_accuracy",
+            ),
+            2,
+        )  # fmt: skip
         assert said["curves"]["val_accuracy"] == list(trial.intermediate_values.values())
         assert (trial.value, said["selected_epoch"]) == (said["curves"]["val_accuracy"][-1], 2)
         counts = said["confusion"]
