@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 import torch.fx.experimental.symbolic_shapes  # not again in each process that is forked
@@ -55,8 +56,11 @@ class Shape:
     @property
     def kind(self) -> str:
         """What the table counts it under."""
-        grouped = "" if self.groups == 1 else ", by channel"
-        return f"{self.kernel}x{self.kernel}{grouped}, stride {'1' if self.stride == 1 else '> 1'}"
+        if self.groups > 1:
+            return "by channel"
+        if self.stride == 1:
+            return "stride 1"
+        return "1x1, strided" if self.kernel == 1 else "3x3 and 5x5, strided"
 
     @property
     def arithmetic(self) -> str:
@@ -89,6 +93,13 @@ def draw(chance: random.Random, isa: str, macs: float) -> Iterator[Shape]:
         )
         if shape.macs <= macs:
             yield shape
+
+
+def sweep(isa: str) -> Iterator[Shape]:
+    """List strided 1x1 convolutions by width, of batches that threads share evenly or not."""
+    for dtype, (batch, threads) in product(("float32", "bfloat16"), ((27, 2), (28, 3), (28, 2))):
+        for w_in in range(1, 33):
+            yield Shape(isa, dtype, True, 1, 2, 1, w_in, 16, batch, 28, 28, threads)
 
 
 def torchs(shape: Shape) -> nn.Module:

@@ -20,7 +20,7 @@ from itertools import islice
 from pathlib import Path
 
 import torch
-from convolutions import WAYS, Shape, draw, trial
+from convolutions import WAYS, Shape, draw, sweep, trial
 from program import provenance
 
 from budgetnas.train.device import hardware
@@ -109,7 +109,8 @@ def main() -> int:
     ways = ["built"] if asked.built else list(WAYS)
     all_found: list[Found] = []
     for isa in asked.isa:
-        shapes = islice(draw(random.Random(asked.seed), isa, asked.macs), asked.shapes)
+        drawn = draw(random.Random(asked.seed), isa, asked.macs)
+        shapes = islice(sweep(isa) if asked.sweep else drawn, asked.shapes)
         deadline = time.monotonic() + asked.seconds
         for found in measured(shapes, ways, asked.together, deadline):
             all_found.append(found)
@@ -141,6 +142,8 @@ def _asked() -> argparse.Namespace:
     add("--together", type=int, default=1, help="shapes that one process trains through, unless "
         "it dies")  # fmt: skip
     add("--built", action="store_true", help="only the layers of budgetnas, not torch's own")
+    add("--sweep", action="store_true", help="instead of random shapes, strided 1x1 ones of 1 "
+        "to 32 input channels")  # fmt: skip
     add("--seed", type=int, default=0, help="of the shapes that are drawn")
     add("--out", type=Path, default=RESULTS, help="folder of the table")
     return parser.parse_args()
