@@ -105,6 +105,13 @@ def test_a_smaller_alpha_drops_less() -> None:
     assert set(raced(Race(alpha=1e-4), rounds, IMAGES)) == {2}
 
 
+def test_one_that_may_still_win_by_its_size_stays_in() -> None:
+    """Shown to be 0.4 points worse, and as well to be less than the margin below."""
+    rounds = [[0.9040, 0.9000, 0.8800], [0.9041, 0.9001, 0.8801]]
+    assert set(raced(RACE, rounds, 10**12)) == {2}
+    assert set(raced(Race(margin=0), rounds, 10**12)) == {1, 2}
+
+
 def test_what_was_not_measured_is_not_judged() -> None:
     rounds = [[0.90, None, 0.50, None], [0.91, None, None, 0.40], [0.92, None, 0.52, None]]
     out = raced(RACE, rounds, IMAGES)
