@@ -23,6 +23,7 @@ from budgetnas.report.summary import (
 from budgetnas.report.trials import curve_table, trial_table
 from budgetnas.space.grid import Grid
 from budgetnas.study.calibration import Calibration
+from budgetnas.study.command import search_command
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig, storage_url
 from budgetnas.study.noise import Noise, Repeats
@@ -131,7 +132,7 @@ class Report:
     @property
     def command(self) -> str:
         """The command that runs the study, or goes on with it."""
-        return self.config.about.command or command_of(self.config)
+        return self.config.about.command or command_of(self.config, self.counts.trained)
 
     def as_json(self) -> dict[str, Any]:
         """Return what was found as plain data; null is what is not known."""
@@ -179,11 +180,11 @@ class Report:
         return np.sum(matrices, axis=0) if matrices else None
 
 
-def command_of(config: StudyConfig) -> str:
+def command_of(config: StudyConfig, trials: int) -> str:
     """Say which command runs a study that does not say it itself."""
     if isinstance(config.proposal, Grid):
         return f"budgetnas run studies/{config.name.partition('/')[0]}"
-    return f"budgetnas search --study {config.name}"
+    return search_command(config, max(1, trials))
 
 
 def read_report(name: str | None, storage: str | None = None) -> Report:

@@ -31,6 +31,7 @@ from budgetnas.searching.task import Task
 from budgetnas.searching.workers import workers
 from budgetnas.searching.workers_auto import devices_of
 from budgetnas.space import Grid
+from budgetnas.study.command import write_files
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.metric import WEIGHTED, Metric, largest_notices
 from budgetnas.study.owned import owned_study
@@ -145,6 +146,7 @@ def work(job: Job, watch: Watcher) -> SearchResult:
             _take_down_hardware(study, hardware(job.device))
         study.set_user_attr("data", source.title)
         config.changed(data=source).write(job.folder)
+        write_files(config, job.folder)
         with system_guard(), _crew(config, job, task, min(staff.workers, missing)) as crew:
             stopped = Loop(record, crew, watch).run(trials, job.deadline)
         return _result(study, config, url, stopped)

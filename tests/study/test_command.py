@@ -1,0 +1,57 @@
+"""The command in a report makes the study again."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from budgetnas.cli.main import app
+from budgetnas.report.read import read_report
+from budgetnas.searching.search import search
+from budgetnas.study.command import OPTIONS
+from budgetnas.study.config import StudyConfig
+from tests.searching.small import SMALL
+
+ELSEWHERE = {"study", "storage", "trials", "device", "timeout", "workers", "as_json"}
+"""What changes no trial."""
+
+
+def parsed(command: str) -> dict[str, Any]:
+    program, name, *words = shlex.split(command)
+    assert (program, name) == ("budgetnas", "search")
+    chosen = typer.main.get_command(app).commands["search"]  # type: ignore[attr-defined]
+    context = chosen.make_context("search", words)
+    return {key: value for key, value in context.params.items() if key != "as_json"}
+
+
+def test_every_option_that_defines_a_study_is_in_the_table() -> None:
+    command = typer.main.get_command(app).commands["search"]  # type: ignore[attr-defined]
+    options = {p.opts[0] for p in command.params if p.name not in ELSEWHERE}
+    assert options == set(OPTIONS)
+
+
+FEW = {"epochs": 1, "pruner": "none", "space": SMALL}
+ALL: dict[str, Any] = {
+    "space": {"arch": {"stages": [1, 2], "width": [4, 8, 12]}},
+    "recipe": {"base": "full", "epochs": 2, "augment": []},
+    "also": [9_000], "max_macs": "300k", "max_bytes": "40k", "bits": 16, "image_size": 10,
+    "fit": "pad", "background": "black", "train_samples": 300, "proposal": "free",
+    "presets": False, "sampler": "tpe", "pruner": "median", "metric": "balanced", "seed": 7,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("options", [FEW, {"epochs": 2, "recipe": "modified-resnet"}, ALL])
+def test_the_reports_command_makes_the_study_again(options: dict[str, Any]) -> None:
+    given = {"dataset": "digits", "trials": 1, "study": "first", **options}
+    result = search("12345", show_progress=False, **given)
+    report = read_report(result.study)
+    began = StudyConfig.read(Path("studies/first"))
+    asked = parsed(report.command)
+    assert asked["trials"] == 1
+    again = search(**{**asked, "study": "again"}, show_progress=False)
+    made = StudyConfig.read(Path("studies") / again.study)
+    assert made.changed(name="first").definition() == began.definition()
+    continued = search(**asked, show_progress=False)
+    assert (continued.study, continued.trained) == ("first", 1)
