@@ -18,6 +18,7 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.images import FixedStatistics, NoStatistics, TrainingStatistics
 from budgetnas.train.evaluate import Evaluation, Evaluator, Normalizer
+from budgetnas.train.kernels import search_kernels
 from budgetnas.train.memory import memory_guard, trim_heap
 from budgetnas.train.place import place
 from budgetnas.train.schedule import schedule_table
@@ -156,7 +157,7 @@ class _Run:
     ) -> None:
         device = images.images.device
         if device.type == "cuda":
-            torch.backends.cudnn.benchmark = True
+            search_kernels()
         self.model = place(model, numerics, device)
         normalize = Normalizer(statistics, numerics, device)
         self.steps = Steps(self.model, images, recipe, numerics, normalize, seed)

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Numerics
 from budgetnas.train.capture import Recorder
-
-LARGEST_BATCH = 500
+from budgetnas.train.kernels import no_search
 
 
 class Normalizer:
@@ -76,13 +75,14 @@ class Evaluator:
     ) -> None:
         """Prepare to measure.
 
-        What trains with a batch of `training_batch` images has memory for four times as many
-        here, where no activation is kept.
+        Batches are those of training, `training_batch` images: their convolutions are the same,
+        so that cuDNN searches for no other kernels.
         """
         device = images.images.device
         self._model, self._images = model, images
         self._normalize, self._numerics = normalize, numerics
-        self._batch = min(LARGEST_BATCH, 4 * training_batch, len(images))
+        self._batch = min(training_batch, len(images))
+        self._training_batch = training_batch
         self._recorder = recorder or Recorder(device, capture=False)
         self._places = torch.arange(self._batch, device=device)
         self._start = torch.zeros(1, dtype=torch.int64, device=device)
@@ -101,8 +101,9 @@ class Evaluator:
         n = len(self._images)
         for start in range(0, n, self._batch):
             size = min(self._batch, n - start)
-            whole = size == self._batch
-            self._recorder.run(("evaluate", size) if whole else None, lambda: self._step(size))  # noqa: B023
+            key = ("evaluate", size) if size == self._batch else None
+            with nullcontext() if size == self._training_batch else no_search():
+                self._recorder.run(key, lambda: self._step(size))  # noqa: B023
         guesses = self._guesses.to("cpu", copy=True)
         right = guesses == self._labels
         balanced = _balanced(right, self._labels)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Generator, Tensor, nn
@@ -16,6 +16,7 @@ from budgetnas.train.augment import Draws, augment
 from budgetnas.train.averaging import Average, Lookahead
 from budgetnas.train.capture import Recorder
 from budgetnas.train.evaluate import Normalizer, autocast
+from budgetnas.train.kernels import no_search
 from budgetnas.train.mix import Mixer, Target, class_weights
 from budgetnas.train.optim import clip_gradients
 from budgetnas.train.rates import Rates
@@ -114,7 +115,8 @@ class Steps:
         self._correct.zero_()
 
     def _run(self, step: int, size: int) -> None:
-        self.recorder.run(self._kind(step, size), lambda: self._step(step, size))
+        with nullcontext() if size == self.batch_size else no_search():
+            self.recorder.run(self._kind(step, size), lambda: self._step(step, size))
 
     def _kind(self, step: int, size: int) -> Hashable:
         """Say which steps are the same work; None for one that a CUDA graph can't repeat."""

@@ -6,16 +6,19 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from budgetnas.data.images import ImageSet, measure_statistics
 from budgetnas.recipe import RECIPES
+from budgetnas.recipe.init import Default
 from budgetnas.train import capture
 from budgetnas.train.capture import WARM_UP, Recorder
 from budgetnas.train.engine import State
+from budgetnas.train.init import initial_model
 from budgetnas.train.step import Steps
 from tests.pretended_cuda.process import on_pretended_gpu
 from tests.pretended_cuda.tensors import DEVICE
-from tests.train.variants import BATCH, VARIANTS, name_of, outcome, recipe, some, trained
+from tests.train.variants import ARCH, BATCH, VARIANTS, name_of, outcome, recipe, some, trained
 
 
 def require_same(one: tuple[list[float], State], other: tuple[list[float], State]) -> None:
@@ -135,6 +138,25 @@ def test_a_step_is_no_more_operations_than_it_was(digits: ImageSet) -> None:
             assert max(DEVICE.captures) <= OPERATIONS[name], (name, DEVICE.captures)
 
     on_pretended_gpu(check, some(digits))
+
+
+def test_only_whole_batches_are_searched_for(digits: ImageSet) -> None:
+    """Neither the odd batch nor validation, of whole batches and an odd one, costs a search."""
+
+    def check(images: ImageSet) -> None:
+        odd, whole = some(images), images.take(torch.arange(5 * BATCH))
+        list(trained(whole, recipe(), captured=True))
+        assert torch.backends.cudnn.benchmark
+        alone = set(DEVICE.searches)
+        modules = initial_model(ARCH, Default(), 0).modules()
+        convolutions = sum(isinstance(module, nn.Conv2d) for module in modules)
+        assert len(alone) <= 3 * convolutions - 1, "forward, images, weights; the first no images"
+        DEVICE.searches.clear()
+        list(trained(odd, recipe(), captured=True, val=odd.to(torch.device("cuda"))))
+        assert DEVICE.searches == alone
+        assert torch.backends.cudnn.benchmark, "as it was before the odd batch"
+
+    on_pretended_gpu(check, digits)
 
 
 def test_statistics_are_those_of_the_cpu(digits: ImageSet) -> None:
