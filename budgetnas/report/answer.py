@@ -10,6 +10,7 @@ from budgetnas.report.finalists import advice_line, points_of, winner_line
 from budgetnas.report.read import Report
 from budgetnas.report.summary import OUT, VERDICTS, margin_of
 from budgetnas.searching.work import epochs_in_full, guessing_of
+from budgetnas.study.metric import DEFAULT_METRIC, beside_accuracy, title_of
 from budgetnas.study.noise import Noise
 from budgetnas.study.trials import Kind
 from budgetnas.study.winner import Verdict
@@ -67,6 +68,7 @@ def _of_grid(report: Report) -> list[str]:
     ]
     winner = winner_line(report.finalists)
     named = f"{'Best mean' if winner else 'Best'}: {best['configuration']} at {best['mean']:.2%}"
+    named += _beside(report)
     return [
         winner,
         f"{named}{_spread(best, report.noise)}.",
@@ -147,8 +149,8 @@ def _of_search(report: Report) -> list[str]:
     return [
         winner,
         advice_line(report.finalists),
-        f"{which}: trial {best['cell']}, {best['mean']:.2%} with {best['params']:,.0f} parameters "
-        f"(budget: {limits}): {best['configuration']}.",
+        f"{which}: trial {best['cell']}, {best['mean']:.2%}{_beside(report)} with "
+        f"{best['params']:,.0f} parameters (budget: {limits}): {best['configuration']}.",
         _guessing(report),
         _undecided(report, decided=bool(winner)),
         f"{counts.trained} networks were trained, {counts.pruned} of them stopped early; "
@@ -156,6 +158,14 @@ def _of_search(report: Report) -> list[str]:
         f"{counts.duplicates} were duplicates, {counts.failed} failed.",
         _epochs(report),
     ]
+
+
+def _beside(report: Report) -> str:
+    """Name what is measured, unless it is accuracy; of unequal classes the largest one's share."""
+    config = report.config
+    if config.metric != DEFAULT_METRIC:
+        return f" {title_of(config.metric)}"
+    return beside_accuracy(config.facts.largest_share)
 
 
 def _guessing(report: Report) -> str:

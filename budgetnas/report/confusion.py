@@ -43,6 +43,24 @@ def share_table(matrix: Counts, classes: Sequence[str]) -> pd.DataFrame:
     )
 
 
+def class_table(matrix: Counts, classes: Sequence[str]) -> pd.DataFrame:
+    """Say of each class how well it is recognised.
+
+    Args:
+        matrix: Images [true class, predicted class].
+        classes: Names of the classes.
+
+    Returns:
+        A row a class: `name`, `images`, `recall` (the share of its images that is right; missing
+        without any) and `precision` (the share right of what was taken for it; missing if nothing
+        was), in [0, 1].
+    """
+    right, images, taken = np.diag(matrix), matrix.sum(axis=1), matrix.sum(axis=0)
+    with np.errstate(invalid="ignore"):
+        shares = {"recall": right / images, "precision": right / taken}
+    return pd.DataFrame({"name": list(classes), "images": images, **shares})
+
+
 def confused_pairs(matrix: Counts, classes: Sequence[str]) -> pd.DataFrame:
     """List which class is taken for which, the most frequent mistake first.
 

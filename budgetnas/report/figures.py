@@ -1,19 +1,20 @@
 """Which figures a report has, each a table, a picture of it, and what to see in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pandas as pd
 
 from budgetnas.report.calibration import calibration_table, plot_calibration
-from budgetnas.report.confusion import confused_pairs, plot_confusion
+from budgetnas.report.confusion import Counts, class_table, confused_pairs, plot_confusion
 from budgetnas.report.costs import COST_TITLES, cost_table, plot_costs
 from budgetnas.report.curves import MOST_BANDS, band_table, plot_curves
 from budgetnas.report.grids import plot_grid
 from budgetnas.report.read import Report
+from budgetnas.report.runs import read_confusion
 from budgetnas.report.stages import plot_stages, stage_table
 from budgetnas.report.style import Drawn
 from budgetnas.report.trials import axis_names
-from budgetnas.study.metric import title_of
+from budgetnas.study.metric import beside_accuracy, title_of, unequal_share
 
 MOST_CURVES = 8
 """Networks of a search whose curves are drawn: the best."""
@@ -128,11 +129,34 @@ def _confusion(report: Report) -> list[Drawn]:
 def _matrix(report: Report, cell: int, name: str) -> Drawn:
     matrix, classes = report.confusion_of(cell), report.config.facts.classes
     assert matrix is not None
+    return _confused(matrix, classes, name, "validation images are wrong, all seeds together")
+
+
+def _confused(matrix: Counts, classes: Sequence[str], name: str, wrong_images: str) -> Drawn:
+    """Draw which class is taken for which, beside a list of mistakes and one of classes."""
     wrong, images = int(matrix.sum() - matrix.trace()), int(matrix.sum())
-    read = f"{wrong:,} of {images:,} validation images are wrong, all seeds together."
+    table = class_table(matrix, classes)
+    read = (
+        f"{wrong:,} of {images:,} {wrong_images}. Accuracy {1 - wrong / images:.2%}"
+        f"{beside_accuracy(unequal_share(table['images'].tolist()))}, balanced "
+        f"{table['recall'].mean():.2%}, the mean of the classes' recalls."
+    )
+    title, figure = f"Which class is taken for which: {name}", plot_confusion(matrix, classes)
     pairs = confused_pairs(matrix, classes).head(MOST_PAIRS)
-    figure = plot_confusion(matrix, classes)
-    return Drawn("confusion", f"Which class is taken for which: {name}", read, figure, pairs)
+    return Drawn("confusion", title, read, figure, pairs, table)
+
+
+def _tested(report: Report) -> list[Drawn]:
+    """Draw what the newest retraining takes for what, of the test part."""
+    if report.runs.empty:
+        return []
+    run = report.runs.iloc[-1]
+    matrix = read_confusion(report.folder / "runs" / run["run"])
+    if matrix is None or len(matrix) != len(report.config.facts.classes):
+        return []
+    selected = " (test-selected)" if run["test_selected"] else ""
+    wrong = f"test images are wrong{selected}"
+    return [_confused(matrix, report.config.facts.classes, f"run {run['run']}", wrong)]
 
 
 def _calibration(report: Report) -> list[Drawn]:
@@ -154,5 +178,6 @@ FIGURES: tuple[Callable[[Report], list[Drawn]], ...] = (
     _curves,
     _stages,
     _confusion,
+    _tested,
     _calibration,
 )

@@ -26,7 +26,9 @@ from budgetnas.report.style import Drawn
 from budgetnas.report.summary import VERDICTS
 from budgetnas.report.trials import axis_column, axis_names
 from budgetnas.spec import printable
+from budgetnas.study.config import StudyConfig
 from budgetnas.study.front import front
+from budgetnas.study.metric import Metric
 from budgetnas.study.trials import Kind
 
 DOCTYPE = b"<!doctype html>"
@@ -142,6 +144,7 @@ def _study_words(report: Report) -> dict[str, Any]:
         "answer": answer_lines(report),
         "any_failed": report.grid is not None and bool(summary["failures"].any()),
         "any_test_selected": bool(report.runs["test_selected"].any()),
+        "beside": config.facts.largest_share,
         "calibration": report.calibration,
         "calibration_caption": report.calibration and calibration_caption(report.calibration),
         "comparison": report.comparison,
@@ -152,6 +155,8 @@ def _study_words(report: Report) -> dict[str, Any]:
         "heading": heading,
         "is_search": report.grid is None,
         "label": label,
+        "metric": config.metric,
+        "other_metric": _other_metric(config),
         "left_out": len(summary) - len(rows),
         "method": method_lines(report),
         "name": config.name,
@@ -161,10 +166,18 @@ def _study_words(report: Report) -> dict[str, Any]:
         "recipe": config.recipe.to_toml(),
         "repeated": report.noise.df > 0,
         "rows": rows.to_dict("records"),
+        "runs_unequal": bool(report.runs["largest_class"].notna().any()),
         "runs": report.runs.to_dict("records"),
         "trials": table.to_dict("records"),
         "verdicts": VERDICTS,
     }
+
+
+def _other_metric(config: StudyConfig) -> Metric | None:
+    """Say which metric is shown beside the study's: of equal classes, none."""
+    if config.metric == "balanced":
+        return "accuracy"
+    return "balanced" if config.facts.largest_share else None
 
 
 def _front(report: Report) -> list[dict[str, Any]]:
@@ -204,6 +217,7 @@ def _embedded(place: int, drawn: Drawn) -> dict[str, Any]:
         "caption": drawn.caption,
         "chart": Markup(chart),  # noqa: S704
         "pairs": pairs,
+        "classes": [] if drawn.classes is None else drawn.classes.to_dict("records"),
     }
 
 

@@ -46,6 +46,8 @@ class Drawn:
     """The picture."""
     pairs: pd.DataFrame | None = None
     """Mistakes to list beneath it, from `confused_pairs`."""
+    classes: pd.DataFrame | None = None
+    """Classes to list beneath it, from `class_table`."""
 
 
 def line_style(place: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pandas as pd
 from budgetnas.report.trials import axis_column, axis_names, cell_labels
 from budgetnas.space.grid import MARGIN, Grid
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.metric import attribute_of
+from budgetnas.study.metric import METRICS, attribute_of
 from budgetnas.study.noise import Noise, Once, Repeats, pooled
 from budgetnas.study.right import RIGHT, unpacked
 from budgetnas.study.trials import Kind
@@ -91,7 +91,8 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
         both from the pooled deviation; `out_after`, the rounds of a race after which it was out,
         missing if it was not; `difference` to the best mean of those that were not, `noise` of
         that difference, `bound`, the upper end of its one-sided interval; `params`, `macs`,
-        `seconds` a training; `failures`, `stopped`; `verdict`, of `VERDICTS`.
+        `seconds` a training; `accuracy` and `balanced`, the means by each metric; `failures`,
+        `stopped`; `verdict`, of `VERDICTS`.
     """
     noise = measure_noise(config, table)
     measured = attribute_of(config.metric)
@@ -106,6 +107,8 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
     for name in ("params", "macs", "out_after"):
         summary[name] = cells[name].first()
     summary["seconds"] = done.groupby("cell")["seconds"].mean()
+    for metric in METRICS:
+        summary[metric] = done.groupby("cell")[attribute_of(metric)].mean()
     for name, those in (
         ("failures", table["kind"] == Kind.FAILED),
         ("stopped", table["stopped_early"].astype(bool)),

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from budgetnas.study.metric import Metric
 
 
+FEW_CLASSES = 20
+"""Of so many, which class is taken for which is kept of each trial, asked for or not."""
+
+
 @dataclass(frozen=True)
 class Conditions:
     """What is the same for all trainings of a study."""
@@ -32,4 +36,5 @@ class Conditions:
     def of(cls, config: "StudyConfig") -> Self:
         """Take them from what defines a study."""
         best = config.select == "best"
-        return cls(config.definition(), config.metric, best, config.confusion, config.numerics)
+        confusion = config.confusion or len(config.facts.classes) <= FEW_CLASSES
+        return cls(config.definition(), config.metric, best, confusion, config.numerics)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from optuna.trial import FrozenTrial, TrialState
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
 
 from budgetnas.cli.retrain import _test_line as _line
 from budgetnas.comparing.finalists import Finalists, finalists
@@ -21,6 +21,10 @@ from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.files import cache_folder
 from budgetnas.recipe import Numerics, Recipe
+from budgetnas.report.confusion import class_table
+from budgetnas.report.figures import report_figures
+from budgetnas.report.page import write_report
+from budgetnas.report.read import read_report
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
 from budgetnas.searching.conditions import Conditions
@@ -237,6 +241,43 @@ def test_equal_classes_are_no_news() -> None:
     result = small.run(1, epochs=1, watch=told.append)
     assert result.largest_class is None
     assert not [event for event in told if isinstance(event, Notice) and "largest" in event.text]
+
+
+def test_a_report_shows_both_metrics_and_each_class(balanced: str) -> None:
+    result = retrain("best", epochs=2, recipe="short", study=balanced)
+    page = write_report(balanced).read_text()
+    report = read_report(balanced)
+    best = report.best
+    assert best is not None
+    assert f"{best['mean']:.2%} balanced validation accuracy with" in page
+    assert "<th>Balanced accuracy</th>" in page
+    assert "accuracy is 88.24% where nothing but the largest class is guessed" in page
+    trial = report.trials[best["cell"]]
+    assert (best["accuracy"], best["balanced"]) == (trial.user_attrs["val_accuracy"], trial.value)
+    drawn = [figure for figure in report_figures(report) if figure.kind == "confusion"]
+    tables = [figure.classes for figure in drawn]
+    assert [list(table["images"]) for table in tables if table is not None] == [
+        [15, 1, 1], [24, 10, 10]
+    ]  # fmt: skip
+    assert tables[0] is not None
+    assert tables[0]["recall"].mean() == pytest.approx(trial.value)
+    assert tables[1] is not None
+    assert tables[1]["recall"].mean() == pytest.approx(result.test_balanced_accuracy)
+    told = f"Accuracy {result.test_accuracy:.2%} (largest class: 54.55%), balanced"
+    assert told in drawn[1].caption
+    assert f"<td>54.55%</td><td>{result.test_balanced_accuracy:.2%}</td>" in page
+
+
+def test_a_table_of_classes_is_scikit_learns() -> None:
+    matrix = np.array([[8, 1, 0], [2, 3, 0], [0, 0, 0]])
+    table = class_table(matrix, ["a", "b", "c"])
+    labels = np.repeat([0, 0, 1, 1], [8, 1, 2, 3])
+    guesses = np.repeat([0, 1, 0, 1], [8, 1, 2, 3])
+    precision, recall, _, images = precision_recall_fscore_support(labels, guesses)
+    assert list(table["images"]) == [*images, 0]
+    assert list(table["recall"][:2]) == pytest.approx(list(recall))
+    assert list(table["precision"][:2]) == pytest.approx(list(precision))
+    assert table.loc[2, ["recall", "precision"]].isna().all()
 
 
 @pytest.mark.parametrize(("metric", "selected"), [("accuracy", 2), ("balanced", 3)])
