@@ -136,6 +136,7 @@ def test_retrainings_are_listed_and_test_selection_is_named() -> None:
     result = {
         "target": "best", "params": 5, "epochs": 7, "test_accuracy": 0.75, "test_images": 40,
         "select": "best-test", "test_selected": True, "last_test_accuracy": 0.7, "unknown": "key",
+        "test_balanced_accuracy": 0.71,
     }  # fmt: skip
     path = Path("studies/digits-12k/runs/one/result.json")
     path.parent.mkdir(parents=True)
@@ -143,13 +144,15 @@ def test_retrainings_are_listed_and_test_selection_is_named() -> None:
     (path.parents[2] / "test-openings.jsonl").write_text("{}\n{}\n")
     said = words(write_report("digits-12k").read_text())
     assert "Retrained, and tested" in said
-    assert "75.00% 70.00% 40 test-selected" in said
+    assert "75.00% 71.00% 70.00% 40 test-selected" in said
     assert "Last epoch's" in said
     assert "Retrainings have opened it 2 times so far." in said
     path.write_text(json.dumps(result | {"last_test_accuracy": None}))
-    assert "75.00% \N{EN DASH} 40 test-selected" in words(write_report("digits-12k").read_text())
+    assert "75.00% 71.00% \N{EN DASH} 40 test-selected" in words(
+        write_report("digits-12k").read_text()
+    )
     path.write_text(json.dumps(result | {"select": "last", "test_selected": False}))
-    assert "75.00% 40" in words(write_report("digits-12k").read_text())
+    assert "75.00% 71.00% 40" in words(write_report("digits-12k").read_text())
     path.write_text(json.dumps(result | {"test_accuracy": "x"}))
     with pytest.raises(InputError, match=r"result.json: damaged: test_accuracy"):
         write_report("digits-12k")
