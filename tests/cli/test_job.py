@@ -24,6 +24,7 @@ def test_from_a_budget_to_a_tested_network(budgetnas: Program) -> None:
     assert set(found) == {
         "study", "storage", "trained", "pruned", "over_budget", "duplicates", "failed",
         "stopped", "best", "epochs", "epochs_in_full", "guessing",
+        "metric", "largest_class",
     }  # fmt: skip
     assert set(found["best"]) == {"number", "value", "params", "arch"}
     assert found["storage"] == f"sqlite:///{Path('studies/digits-100k/study.db').resolve()}"
