@@ -110,6 +110,7 @@ def test_a_name_that_is_taken_in_a_storage_leaves_nothing_behind() -> None:
     run(trials=1, storage="sqlite:///shared.db", study="one")
     Path("studies/one/study.toml").rename("kept.toml")
     Path("studies/one/.lock").unlink()
+    Path("studies/one/space.toml").unlink()
     Path("studies/one").rmdir()
     with pytest.raises(BudgetnasError, match="has another study 'one' already"):
         run(trials=1, storage="sqlite:///shared.db", study="one")
