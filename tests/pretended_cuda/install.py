@@ -103,6 +103,7 @@ def install(devices: int = 1) -> None:
         "set_device": _nothing(),
         "device": _device,
         "synchronize": lambda device=None: DEVICE.wait("synchronize"),
+        "set_sync_debug_mode": lambda mode: setattr(DEVICE, "warns", mode == "warn"),
         "empty_cache": _nothing(),
         "Stream": graphs.Stream,
         "Event": _Event,

@@ -1,6 +1,7 @@
 """Tensors that say they are on a GPU, and what a GPU allows to be done with them."""
 
 import inspect
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,8 @@ class Device:
 
     waits: Counter[str] = field(default_factory=Counter)
     """How often the host waited, by what for and where."""
+    warns: bool = False
+    """Whether each such wait is warned of, as after `torch.cuda.set_sync_debug_mode("warn")`."""
     operations: Counter[str] = field(default_factory=Counter)
     """How often each operation was asked for, captured or not; no replayed ones."""
     searches: set[tuple[object, ...]] = field(default_factory=set)
@@ -64,6 +67,8 @@ class Device:
     def wait(self, what: str) -> None:
         """Let the host wait for the device, which it must not while work is captured."""
         self.waits[f"{what} in {caller()}"] += 1
+        if self.warns and what != "synchronize":  # as torch does
+            warnings.warn("called a synchronizing CUDA operation", stacklevel=2)
         if self.recording is not None:
             raise RuntimeError(
                 f"CUDA error: operation not permitted when stream is capturing ({what})"
