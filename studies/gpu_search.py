@@ -139,8 +139,8 @@ def unfinished(lines: list[str], what: str) -> str:
     return "\n".join([*lines, "", f"Not finished: {what}. The same call goes on.", ""])
 
 
-def judged(size: Size, winner: Arch) -> Plan:
-    """Plan the comparison."""
+def judged(size: Size, winner: Arch | None = None) -> Plan:
+    """Plan the comparison, without a winner of the two recipes alone."""
     recipes = {"full": load_recipe("full"), "published": load_recipe("efficient-resnets")}
     preset = PRESETS[PRESET] if not size.few else PRESETS["modified-resnet-small"]
 
@@ -148,8 +148,9 @@ def judged(size: Size, winner: Arch) -> Plan:
         def by(name: str) -> Recipe:
             return recipes[name].changed(epochs=size.epochs)
 
-        entrants = {WINNER: (winner, "full"), FULL: (preset, "full"),
-                    PUBLISHED: (preset, "published")}  # fmt: skip
+        entrants = {FULL: (preset, "full"), PUBLISHED: (preset, "published")}
+        if winner is not None:
+            entrants = {WINNER: (winner, "full")} | entrants
         cells = tuple(
             Cell(
                 values={"what": name}, arch=arch.adapted(facts.channels, len(facts.classes)),
@@ -164,7 +165,10 @@ def judged(size: Size, winner: Arch) -> Plan:
     return Plan(
         f"{size.study}-judged", size.source, 0, None, at_most=False,
         budget=Budget(limit=5_000_000), pruner="none", settle=settle,
-        about=About(question="Is the winner better than the published network, and full?"),
+        about=About(
+            question="Is the winner better than the published network, and full?" if winner
+            else "Is full better than the published recipe?"
+        ),
     )  # fmt: skip
 
 

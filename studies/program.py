@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import platform
 import shlex
 import subprocess
@@ -11,9 +12,11 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+import torch
 from scipy.special import stdtrit
 
 from budgetnas.cli.watch import shown
+from budgetnas.files import write_atomic
 from budgetnas.progress import SearchProgress
 from budgetnas.searching.plan import Plan
 from budgetnas.searching.work import Job, SearchResult, work
@@ -67,9 +70,33 @@ def interval(values: Sequence[float]) -> str:
 
 def provenance(device: str, seed: int, runs: str = "n = 1 run each") -> str:
     """Say the commit, the hardware, the seed and n that numbers come from."""
-    git = ["git", "describe", "--always", "--dirty"]
-    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
     return (
-        f"Commit {commit}; {device} ({platform.processor() or platform.machine()}, "
+        f"Commit {commit()}; {device} ({platform.processor() or platform.machine()}, "
         f"Python {platform.python_version()}); seed {seed}; {runs}."
     )
+
+
+def commit() -> str:
+    """Say what was measured: by `git`, or where the checkout has come without it, by COMMIT."""
+    git = ["git", "describe", "--always", "--dirty"]
+    asked = subprocess.run(  # noqa: S603
+        git, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip() or os.environ.get("COMMIT", "unknown")
+
+
+def write_table(
+    path: Path, rows: Sequence[dict[str, Any]], *, device: str, seeds: Sequence[int], n: str
+) -> None:
+    """Write rows as JSON, with the command, the commit, the hardware, seeds and n beside them."""
+    table = {
+        "command": shlex.join(["python", *sys.argv]),
+        "commit": commit(),
+        "hardware": device,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "seeds": list(seeds),
+        "n": n,
+        "rows": rows,
+    }
+    write_atomic(path, json.dumps(table, indent=1) + "\n")
