@@ -34,6 +34,7 @@ from budgetnas.searching.training import (
     Trained,
     describe_training,
 )
+from budgetnas.study.storage import one_transaction
 from budgetnas.study.trials import Kind, Turn, is_foreign
 
 Stopped: TypeAlias = Literal["trials", "timeout", "exhausted"]
@@ -180,18 +181,14 @@ class Loop:
         with self._blamed(trial):
             again = "excess" in trial.user_attrs
             try:
-                proposed = self.proposer.propose(trial, turn, self.study, again)
+                with one_transaction(self.study):
+                    proposed = self.proposer.propose(trial, turn, self.study, again)
+                    rejected = self.record.reject(trial, proposed)
             except EnqueuedWrongly as error:
                 self.watch(self.record.fail(trial, str(error)))
                 return None  # no failure of the search's own: it goes on
-            if not self.record.describe(trial, proposed):
-                return self.record.prune(trial, Kind.OVER_BUDGET, proposed)
-            if self.record.is_out(trial):
-                return self.record.prune(trial, Kind.OUT, proposed)
-            twin = self.record.twin(trial, proposed)
-            if twin is not None:
-                trial.set_user_attr("duplicate_of", twin)
-                return self.record.prune(trial, Kind.DUPLICATE, proposed)
+            if rejected is not None:
+                return self.record.ended(trial, rejected, proposed)
             if HALVED in trial.user_attrs:  # taken up again, it stays the training that it was
                 proposed = self._halved(trial, proposed)
             self._begin(trial, proposed)
@@ -267,8 +264,9 @@ class Loop:
         assert proposed.overrides is not None, "what is the question stays whole"
         batch = min(proposed.recipe.batch_size, self.config.facts.train)
         halved = proposed.overrides.changed(batch_size=max(2, batch // 2))
-        trial.set_user_attr(HALVED, True)  # first: a half recipe is never taken for a whole one
-        trial.set_user_attr("recipe", halved.model_dump_json(exclude_none=True))
+        with one_transaction(self.study):  # a half recipe is never taken for a whole one
+            trial.set_user_attr(HALVED, True)
+            trial.set_user_attr("recipe", halved.model_dump_json(exclude_none=True))
         return replace(proposed, recipe=halved.apply(self.config.recipe))
 
     def _died(self, running: _Running, how: str) -> TrialEnded | None:

@@ -17,6 +17,7 @@ from budgetnas.searching.race import OUT_OF_RACE, why_out
 from budgetnas.searching.training import Trained
 from budgetnas.space import Grid, Overrides
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.storage import one_transaction
 from budgetnas.study.trials import (
     Best,
     Kind,
@@ -64,6 +65,24 @@ class Record:
         """What a trial's epochs have reported, in earlier processes too."""
         return self.trials()[number].intermediate_values
 
+    def reject(self, trial: optuna.Trial, proposed: Proposed) -> Kind | None:
+        """Write down what a trial proposes, and end it if it is not to be trained.
+
+        Returns:
+            Why it is not; None if it is to be trained.
+        """
+        rejected: Kind | None = None
+        if not self.describe(trial, proposed):
+            rejected = Kind.OVER_BUDGET
+        elif self.is_out(trial):
+            rejected = Kind.OUT
+        elif (twin := self.twin(trial, proposed)) is not None:
+            trial.set_user_attr("duplicate_of", twin)
+            rejected = Kind.DUPLICATE
+        if rejected is not None:
+            self.study.tell(trial, state=TrialState.PRUNED)
+        return rejected
+
     def describe(self, trial: optuna.Trial, proposed: Proposed) -> bool:
         """Write down what was drawn and what it costs; say whether it is within all limits."""
         arch, drawn = proposed.arch, proposed.overrides
@@ -80,7 +99,7 @@ class Record:
         trial.set_user_attr("params", count_params(arch))
         trial.set_user_attr("macs", count_macs(arch, size))
         for limit, excess in over.items():
-            if limit.cost not in trial.constraints:  # killed after this line, it is there already
+            if limit.cost not in trial.constraints:  # of two limits of one cost the budget's
                 trial.set_constraint(limit.cost, excess / limit.limit)
             if limit is not self.config.budget:
                 trial.set_user_attr(excess_of(limit.cost), excess)
@@ -113,30 +132,27 @@ class Record:
         self, trial: optuna.Trial, proposed: Proposed, trained: Trained, pruned: bool
     ) -> TrialEnded:
         """Write down what a training measured, and end its trial."""
-        for name, attribute in trained.attributes.items():
-            trial.set_user_attr(name, attribute)
-        trial.set_user_attr("seconds", round(trained.seconds, 3))
-        if pruned:
-            self.study.tell(trial, state=TrialState.PRUNED)
-        else:
-            self.study.tell(trial, trained.value)
+        with one_transaction(self.study):
+            for name, attribute in trained.attributes.items():
+                trial.set_user_attr(name, attribute)
+            trial.set_user_attr("seconds", round(trained.seconds, 3))
+            if pruned:
+                self.study.tell(trial, state=TrialState.PRUNED)
+            else:
+                self.study.tell(trial, trained.value)
         self.forget_ended()
-        ended = self._ended(trial, Kind.TRAINED, proposed)
+        ended = self.ended(trial, Kind.TRAINED, proposed)
         return replace(ended, value=trained.value, seconds=trained.seconds, pruned=pruned)
-
-    def prune(self, trial: optuna.Trial, kind: Kind, proposed: Proposed) -> TrialEnded:
-        """End a trial that is not to be trained."""
-        self.study.tell(trial, state=TrialState.PRUNED)
-        return self._ended(trial, kind, proposed)
 
     def fail(
         self, trial: optuna.Trial, reason: str, proposed: Proposed | None = None
     ) -> TrialEnded:
         """Write down why a trial failed, and end it."""
-        trial.set_user_attr("failure", reason)
-        self.study.tell(trial, state=TrialState.FAIL)
+        with one_transaction(self.study):
+            trial.set_user_attr("failure", reason)
+            self.study.tell(trial, state=TrialState.FAIL)
         self.forget_ended()
-        return replace(self._ended(trial, Kind.FAILED, proposed), failure=reason)
+        return replace(self.ended(trial, Kind.FAILED, proposed), failure=reason)
 
     def queue(self, trial: optuna.Trial | FrozenTrial) -> None:
         """Let a trial wait to be taken up again, under its number."""
@@ -153,7 +169,8 @@ class Record:
         """Let go of what is kept of trials that have ended."""
         forget_ended(self.folder, [t.number for t in self.trials() if kind_of(t) is Kind.OPEN])
 
-    def _ended(self, trial: optuna.Trial, kind: Kind, proposed: Proposed | None) -> TrialEnded:
+    def ended(self, trial: optuna.Trial, kind: Kind, proposed: Proposed | None) -> TrialEnded:
+        """Describe a trial that has ended, and how the study stands then."""
         listed = self.trials()
         return TrialEnded(
             trial.number,

@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
@@ -216,6 +216,36 @@ def connected(url: str) -> Iterator[RDBStorage]:
     finally:
         storage.remove_session()
         storage.engine.dispose()
+
+
+@contextlib.contextmanager
+def one_transaction(study: optuna.Study) -> Iterator[None]:
+    """Let all that this thread writes to a study's storage be one transaction: all or nothing.
+
+    Optuna commits each attribute alone, and each commit waits for the disk: 20 ms, or 0.5 s on a
+    busy one. A block should not ask the study for its trials after it has ended one: Optuna
+    remembers ended trials, and would not learn that the transaction was rolled back.
+
+    Raises:
+        StorageInternalError: If it was rolled back, and Optuna did not say so.
+    """
+    storage = getattr(study._storage, "_backend", study._storage)
+    if not isinstance(storage, RDBStorage):
+        yield
+        return
+    sessions = storage.scoped_session  # one a thread
+    if sessions.registry.has() and isinstance(sessions().bind, Connection):
+        raise RuntimeError("a transaction can't be begun within another one")
+    sessions.remove()
+    with storage.engine.connect() as connection, connection.begin() as transaction:
+        # Optuna's commits then write nothing yet, its rollbacks undo the whole
+        sessions(bind=connection, join_transaction_mode="rollback_only")
+        try:
+            yield
+        finally:
+            sessions.remove()
+        if not transaction.is_active:
+            raise StorageInternalError("a transaction was rolled back")
 
 
 def open_study(name: str, storage: RDBStorage) -> optuna.Study:

@@ -138,21 +138,23 @@ def test_a_trial_interrupted_while_it_is_drawn_draws_the_same(
     options: dict[str, Any] = {"trials": 5, "epochs": 1, "sampler": sampler, "budget": "100k"}
     monkeypatch.setitem(SAMPLERS, sampler, WITHOUT_STARTUP[sampler])
     whole = replay(run(**options, study="whole"))
-    set_trial_param, stored = RDBStorage._set_trial_param, []
+    set_trial_param = RDBStorage._set_trial_param
+    interrupted, drawn = 0, 0
 
     def interrupt_now_and_then(self: RDBStorage, *arguments: Any) -> None:
+        nonlocal interrupted, drawn
         set_trial_param(self, *arguments)
-        stored.append(arguments)
-        if len(stored) % 3 == 0:  # with several values of a trial drawn, others not
+        drawn += 1
+        # after one more value each time, until a trial gets through; then after the first again
+        if drawn > interrupted % 12:
+            interrupted, drawn = interrupted + 1, 0
             raise KeyboardInterrupt
 
     monkeypatch.setattr(RDBStorage, "_set_trial_param", interrupt_now_and_then)
-    interrupted = 0
     for _ in range(100):
         try:
             result = run(**options, study="pieces")
         except KeyboardInterrupt:
-            interrupted += 1
             continue
         break
     assert interrupted > 5
