@@ -108,7 +108,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(digits: ImageSet) -> Non
     assert killer.seen
     assert all(map(is_gone, killer.seen))
     left = {path.name for path in Path("studies/digits-100k").iterdir()}
-    assert left == {"study.toml", "study.db", ".lock"}
+    assert left == {"study.toml", "space.toml", "study.db", ".lock"}
 
 
 @pytest.mark.slow
