@@ -2,6 +2,10 @@
 small=() device=() processes=4
 [ -z "${SMOKE:-}" ] || small=(--smoke) device=(--device cpu) processes=0
 
+# where torch sees no GPU, all tests below would be skipped, and that would look well
+[ -n "${SMOKE:-}" ] || part device 60 "$PYTHON" -c \
+  'import torch; print("torch", torch.__version__, "on", torch.cuda.get_device_name())'
+
 if lacks=$("$PYTHON" "$HERE/needed.py" missing --tests); then
   part tests 100 "$PYTHON" -m pytest -v --tb=short -n $processes -p no:cacheprovider \
     -o filterwarnings=default -m gpu tests/train/test_gpu.py tests/bench/test_result.py
