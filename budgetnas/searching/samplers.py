@@ -88,12 +88,28 @@ def _nearest_choice(wanted: Any, choices: Sequence[Any]) -> Any:
     return choices[0]
 
 
+class NSGAII(optuna.samplers.NSGAIISampler):
+    """Optuna's NSGA-II, whose parents have one order.
+
+    Optuna hands a generation's parents to its first trial from the best on, and to every other
+    trial, which looks them up, by number: a first trial that is drawn again after an interruption
+    would get other parents.
+    """
+
+    def get_parent_population(
+        self, study: optuna.Study, generation: int
+    ) -> list[optuna.trial.FrozenTrial]:
+        """List the parents of a generation by number."""
+        parents = super().get_parent_population(study, generation)
+        return sorted(parents, key=lambda trial: trial.number)
+
+
 # add yours here: a sampler from a seed
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
-    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed),
+    "nsga2": lambda seed: NSGAII(seed=seed),
 }
 
 

@@ -14,7 +14,7 @@ from optuna.trial import TrialState
 from budgetnas.errors import BudgetnasError, OutOfMemory
 from budgetnas.events import EpochEnded, Event, Notice
 from budgetnas.searching.pruners import PRUNERS
-from budgetnas.searching.samplers import SAMPLERS
+from budgetnas.searching.samplers import NSGAII, SAMPLERS
 from budgetnas.study.storage import existing_study
 from budgetnas.study.trials import Kind, kind_of
 from budgetnas.train import engine
@@ -127,7 +127,7 @@ WITHOUT_STARTUP: dict[str, Callable[[int], optuna.samplers.BaseSampler]] = {
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed, n_startup_trials=2),
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed, n_startup_trials=2),
-    "nsga2": lambda seed: optuna.samplers.NSGAIISampler(seed=seed, population_size=2),
+    "nsga2": lambda seed: NSGAII(seed=seed, population_size=2),
 }
 
 
@@ -186,7 +186,7 @@ def test_kept_trials_that_had_ended_are_let_go() -> None:
     Path("studies/digits-100k/.study.toml.x.part").write_text("")
     run(trials=2, epochs=1, budget="100k")
     left = {path.name for path in Path("studies/digits-100k").iterdir()}
-    assert left == {"study.toml", "study.db", ".lock", *theirs}
+    assert left == {"study.toml", "space.toml", "study.db", ".lock", *theirs}
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)
