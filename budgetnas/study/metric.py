@@ -10,8 +10,8 @@ Metric: TypeAlias = Literal["accuracy", "balanced"]
 
 DEFAULT_METRIC: Metric = "accuracy"
 
-UNEQUAL = 1.2
-"""Classes are unequal where the largest has so many times its share of the images, or more."""
+UNEQUAL = 0.05
+"""Classes are unequal where guessing the largest is right so much more often than guessing any."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def unequal_share(counts: Sequence[int]) -> float | None:
         counts: Images of each class.
     """
     share = majority_share(counts)
-    return share if share * len(counts) >= UNEQUAL else None
+    return share if share - 1 / len(counts) >= UNEQUAL else None
 
 
 def beside_accuracy(share: float | None, metric: Metric = "accuracy") -> str:
