@@ -285,7 +285,8 @@ def test_the_best_epoch_of_a_trial_is_the_best_by_the_metric(
     digits: ImageSet, metric: Metric, selected: int
 ) -> None:
     conditions = Conditions({}, metric, best=True, confusion=False, numerics=Numerics())
-    course, few = Course(conditions, digits.take(torch.arange(4))), torch.zeros(4).long()
+    val, few = digits.take(torch.arange(4)), torch.zeros(4).long()
+    course = Course(conditions, val)
     measured = [(0.5, 0.3), (0.9, 0.4), (0.8, 0.6), (0.8, 0.6)]
     for number, (accuracy, balanced) in enumerate(measured, start=1):
         given: Any = (0.1, 1.0, 0.5, 0.7, accuracy, balanced, few, 1.0, (), None)
@@ -297,7 +298,7 @@ def test_the_best_epoch_of_a_trial_is_the_best_by_the_metric(
     assert attributes["val_balanced_accuracy"] == balanced
     assert course.value == (balanced if metric == "balanced" else accuracy)
     assert course.last == (0.6 if metric == "balanced" else 0.8)
-    again = Course(conditions, digits)
+    again = Course(conditions, val)
     again.load(course.tensors(), len(measured))
     assert again.attributes() == attributes
 
