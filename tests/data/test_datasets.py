@@ -97,10 +97,11 @@ def test_fashion_mnist_without_its_test_part_is_refused_before_training() -> Non
     "content",
     [
         b"\0\0\x08\x03" + bytes(2**20),
-        gzip.compress(bytes(2**20)),
-        gzip.compress(bytes(2**20))[:99],
+        gzip.compress(bytes(2**20), mtime=0),
+        gzip.compress(bytes(2**20), mtime=0)[:99],
         b"",
     ],
+    ids=["zeros", "packed zeros", "cut off", "empty"],
 )
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_a_file_that_is_only_named_as_fashion_mnist_is_refused(

@@ -38,6 +38,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"schedule": {"name": "LinearLR", "per": "step"}},
     {"schedule": {"name": "StepLR", "step_size": 1}},
     {"schedule": {"name": "OneCycleLR", "max_lr": 0.1}},
+    {"class_weights": "balanced", "label_smoothing": 0.1},
 ]
 """Every option of a recipe, alone or with others that concern the same weights."""
 
