@@ -1,6 +1,5 @@
 """What measures a GPU in one call: its parts, limits, what it carries, and its tables in small."""
 
-import importlib.util
 import json
 import os
 import re
@@ -10,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from importlib.metadata import version
+from importlib.metadata import distributions, version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,9 @@ from tests.pretended_cuda.process import SITE
 ROOT = Path(__file__).parents[1]
 GPU = ROOT / "studies" / "gpu"
 SCRIPTS = sorted(GPU.glob("*.sh"))
+PIP = any(distributions(name="pip"))
+"""Whether pip is installed. `find_spec("pip")` would switch off setuptools' own distutils, which
+torch.compile imports."""
 LOOP = """trap "echo kept; exit" INT; echo begun; while :; do sleep 0.1; done"""
 
 
@@ -118,7 +120,7 @@ def test_what_is_missing_is_said_before_anything_is_run(checkout: Path) -> None:
     assert not (checkout / "out" / "begun").exists()
 
 
-@pytest.mark.skipif(importlib.util.find_spec("pip") is None, reason="needs pip")
+@pytest.mark.skipif(not PIP, reason="needs pip")
 def test_wheels_images_and_the_commit_come_along(checkout: Path) -> None:
     (checkout / ".gpu" / "wheels").mkdir(parents=True)
     (checkout / ".gpu" / "images").mkdir()
