@@ -4,7 +4,6 @@ It alone asks, counts, judges and tells; a crew trains for it, one trial at a ti
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -43,6 +42,9 @@ Stopped: TypeAlias = Literal["trials", "timeout", "exhausted"]
 HALVED = "halved_batch"
 """The attribute of a trial that is trained with half the batch: the whole did not fit."""
 
+DIED = "deaths"
+"""The attribute of a trial that counts the processes that died while they trained it."""
+
 FAILURES_IN_A_ROW = 5
 REJECTED_IN_A_ROW = 1_000
 DEATHS = 3
@@ -67,12 +69,24 @@ class _Running:
 class Loop:
     """Work on one Optuna study: its proposal says what trials train, the crew trains it."""
 
-    def __init__(self, record: Record, crew: Crew, watch: Watcher) -> None:
+    def __init__(
+        self, record: Record, crew: Crew, watch: Watcher, crash: str | None = None
+    ) -> None:
+        """Prepare to work.
+
+        Args:
+            record: The study.
+            crew: Who trains.
+            watch: Told what happens.
+            crash: The fault of which the process before this one died, if it did.
+        """
         self.record, self.crew, self.watch = record, crew, watch
         self.study, self.config = record.study, record.config
         self.proposer = proposer(self.config)
         self._running: dict[int, _Running] = {}
-        self._deaths = Counter[int]()
+        self._crash = crash
+        self._crashed: int | None = None
+        """The trial that the process before died of."""
         self._tell_once = Once(watch)
         self._rejected = self._failures = 0
 
@@ -95,7 +109,10 @@ class Loop:
         if left:
             numbers = ", ".join(map(str, left))
             trials_of = f"trial{'s' * (len(left) > 1)} {numbers}"
-            self.watch(Notice(f"taking up again what was interrupted: {trials_of}"))
+            if self._crash is not None and len(left) == 1:
+                self._crashed = left[0]
+            else:
+                self.watch(Notice(f"taking up again what was interrupted: {trials_of}"))
         try:
             return self._run(trials, deadline)
         except (KeyboardInterrupt, BudgetnasError):
@@ -191,6 +208,10 @@ class Loop:
                 return self.record.ended(trial, rejected, proposed)
             if HALVED in trial.user_attrs:  # taken up again, it stays the training that it was
                 proposed = self._halved(trial, proposed)
+            if trial.number == self._crashed:
+                assert self._crash is not None
+                self._crashed = None
+                return self._died(trial, proposed, self._crash)
             self._begin(trial, proposed)
         return None
 
@@ -221,7 +242,7 @@ class Loop:
                     return self._failed(running, said)
                 case Died(how=how):
                     del self._running[number]
-                    return self._died(running, how)
+                    return self._died(running.trial, running.proposed, how)
                 case Broke(error=error):
                     raise error
                 case _:
@@ -269,16 +290,16 @@ class Loop:
             trial.set_user_attr("recipe", halved.model_dump_json(exclude_none=True))
         return replace(proposed, recipe=halved.apply(self.config.recipe))
 
-    def _died(self, running: _Running, how: str) -> TrialEnded | None:
+    def _died(self, trial: optuna.Trial, proposed: Proposed, how: str) -> TrialEnded | None:
         """Queue a trial again whose process has died; fail it if that happens to it too often."""
-        trial, proposed = running.trial, running.proposed
         facts, numerics = self.config.facts, self.config.numerics
         what = describe_training(proposed.arch, proposed.recipe, facts.train, numerics)
-        self._deaths[trial.number] += 1
-        if self._deaths[trial.number] >= DEATHS:
-            reason = f"its worker died {DEATHS} times, the last time of {how} ({what})"
+        deaths = int(trial.user_attrs.get(DIED, 0)) + 1
+        if deaths >= DEATHS:
+            reason = f"its process died {DEATHS} times, the last time of {how} ({what})"
             return self.record.fail(trial, reason, proposed)
-        died = f"the worker of trial {trial.number} died of {how} ({what})"
+        trial.set_user_attr(DIED, deaths)
+        died = f"the process of trial {trial.number} died of {how} ({what})"
         self.watch(Notice(f"{died}: the trial is taken up again"))
         self.record.queue(trial)
         self._rejected = 0  # there is something left to train

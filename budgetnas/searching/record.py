@@ -158,9 +158,13 @@ class Record:
         """Let a trial wait to be taken up again, under its number."""
         self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
+    def running(self) -> list[FrozenTrial]:
+        """List the trials that are being trained, or were when a process ended."""
+        return [t for t in self.trials() if t.state is TrialState.RUNNING]
+
     def queue_running(self) -> list[int]:
         """Queue again what is running: this process holds the study, so nobody else runs it."""
-        running = [t for t in self.trials() if t.state is TrialState.RUNNING]
+        running = self.running()
         for trial in running:
             self.queue(trial)
         return [trial.number for trial in running]

@@ -20,6 +20,7 @@ from budgetnas.searching.attempt import attempt
 from budgetnas.searching.begin import begin, facts_of, split_images
 from budgetnas.searching.busy import OtherWork, describe_busy
 from budgetnas.searching.conditions import Conditions
+from budgetnas.searching.crash import crash_noted
 from budgetnas.searching.crew import Alone, Crew
 from budgetnas.searching.estimate import estimate_seconds
 from budgetnas.searching.loop import Loop, Stopped
@@ -89,6 +90,9 @@ class SearchResult:
         return asdict(self)
 
 
+UNKNOWN_TIME = "how long it will take is not known, a training can't be timed"
+
+
 @dataclass(frozen=True)
 class Job:
     """What is to be done on one study: begin it by a plan, or continue it."""
@@ -142,13 +146,18 @@ def work(job: Job, watch: Watcher) -> SearchResult:
         staff = staff or Staff()
         use_threads(config.numerics)
         if missing:
-            _tell_estimate(config, task, missing, staff, job.device, watch)
             _take_down_hardware(study, hardware(job.device))
         study.set_user_attr("data", source.title)
         config.changed(data=source).write(job.folder)
         write_files(config, job.folder)
-        with system_guard(), _crew(config, job, task, min(staff.workers, missing)) as crew:
-            stopped = Loop(record, crew, watch).run(trials, job.deadline)
+        with system_guard(), crash_noted(job.folder) as crash:
+            if missing:
+                if crash is None or record.running():
+                    _tell_estimate(config, task, missing, staff, job.device, watch)
+                else:
+                    watch(Notice(f"{UNKNOWN_TIME}: the process before died of {crash} at it"))
+            with _crew(config, job, task, min(staff.workers, missing)) as crew:
+                stopped = Loop(record, crew, watch, crash).run(trials, job.deadline)
         return _result(study, config, url, stopped)
 
 
@@ -222,7 +231,7 @@ def _tell_estimate(
     with OtherWork() as others:
         seconds = attempt(
             lambda: estimate_seconds(config, task, missing, device) / min(staff.gain, missing),
-            "how long it will take is not known, a training can't be timed",
+            UNKNOWN_TIME,
             watch,
         )
     if seconds is None:

@@ -98,10 +98,8 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(digits: ImageSet) -> Non
     assert killer.first is not None
     died = describe_training(*described(listed[killer.first]))
     assert " and a last one of " in died
-    assert (
-        f"the worker of trial {killer.first} died of SIGKILL ({died}): the trial is taken up again"
-        in killer.notices
-    )
+    named = f"the process of trial {killer.first} died of SIGKILL ({died})"
+    assert f"{named}: the trial is taken up again" in killer.notices
     for trial in trained(listed):
         curve = trial.user_attrs["curves"]["val_loss"]
         assert curve == alone(trial, digits)[: len(curve)], "bit for bit"
@@ -122,7 +120,7 @@ def test_a_trial_whose_workers_keep_dying_fails(monkeypatch: pytest.MonkeyPatch)
     assert killer.first in {trial.number for trial in failed}
     for trial in failed:
         died = describe_training(*described(trial))
-        reason = f"its worker died 2 times, the last time of SIGKILL ({died})"
+        reason = f"its process died 2 times, the last time of SIGKILL ({died})"
         assert trial.user_attrs["failure"] == reason
 
 
