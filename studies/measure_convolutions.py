@@ -44,6 +44,8 @@ def measured(
 ) -> Iterator[Found]:
     """Try one shape after the other, or several in a process."""
     while time.monotonic() < deadline and (group := list(islice(shapes, together))):
+        # starting other threads takes longer than most shapes
+        group.sort(key=lambda shape: shape.threads)
         answers: list[dict[str, str]] = [{} for _ in group]
         for way in ways:
             theirs = [n for n, shape in enumerate(group) if WAYS[way](shape) is not None]

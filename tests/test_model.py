@@ -196,8 +196,9 @@ def test_layers_train_as_in_float64_and_corrupt_no_memory(tmp_path: Path) -> Non
     """Random shapes in other processes: both types and layouts, 1 to 4 threads, odd batches."""
     script = Path(__file__).parents[1] / "studies" / "measure_convolutions.py"
     done = subprocess.run(
-        [sys.executable, script, "--built", "--together", "25", "--macs", "1e6", "--out", tmp_path,
-         "--seconds", str(SECONDS), "--seed", str(int(SECONDS)), "--shapes", "1000000"],
+        [sys.executable, script, "--built", "--together", "100", "--macs", "3e5",
+         "--shapes", "1000000", "--seconds", str(SECONDS), "--seed", str(int(SECONDS)),
+         "--out", tmp_path],
         env=environment(), capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
