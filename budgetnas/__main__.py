@@ -22,6 +22,9 @@ def main() -> int:
 
     status = run(words)
     signals.end_is_near()
+    # Python ends by SIGINT, not with this status, if the last string that was executed (libraries
+    # do that) was interrupted, even where that was handled
+    exec("")  # noqa: S102
     return status
 
 

@@ -4,6 +4,7 @@ Imports take seconds and can't be broken off cleanly. So an interruption ends th
 spot as long as there is nothing to put away; only within `raised` it is a `KeyboardInterrupt`.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from types import FrameType
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _last_words = ""
+_interrupted = False
 
 
 def end_on_the_spot(last_words: str) -> None:
@@ -62,7 +64,11 @@ def _end(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """Within, an interruption is a `KeyboardInterrupt`."""
+    """Within, an interruption is a `KeyboardInterrupt`.
+
+    It may fall between any two instructions of any library. From then on none of them is heard: a
+    file that was not closed, a cursor that can't be, are what an interruption is.
+    """
     before = {number: signal.getsignal(number) for number in (*NUMBERS, signal.SIGALRM)}
     hook = sys.unraisablehook
     try:
@@ -74,7 +80,8 @@ def raised() -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
-        sys.unraisablehook = hook
+        if not _interrupted:  # what was interrupted is let go of later
+            sys.unraisablehook = hook
 
 
 def _raise(number: int, frame: FrameType | None) -> None:
@@ -83,6 +90,9 @@ def _raise(number: int, frame: FrameType | None) -> None:
             _soon()  # what is raised in the middle of an import turns into anything
             return
         frame = frame.f_back
+    global _interrupted
+    _interrupted = True
+    logging.disable()
     raise KeyboardInterrupt
 
 
@@ -98,7 +108,7 @@ def _once_more(
     def unraisable(args: "sys.UnraisableHookArgs") -> None:
         if issubclass(args.exc_type, KeyboardInterrupt):
             _soon()
-        else:
+        elif not _interrupted:
             hook(args)
 
     return unraisable

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -125,3 +126,41 @@ def test_a_closed_pipe_is_no_news(tmp_path: Path, words: str) -> None:
     )  # fmt: skip
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+INTERRUPTED = """
+import logging, sys
+import budgetnas.cli.main
+from budgetnas.cli import signals
+
+class Unclosed:
+    def __del__(self):
+        raise ResourceWarning
+
+def run(words):
+    try:
+        with signals.raised():
+            unclosed = Unclosed()
+            try:
+                exec("signals._raise(2, None)")
+            except KeyboardInterrupt:
+                logging.error("Exception during closing cursor")
+                raise
+    except KeyboardInterrupt:
+        del unclosed
+        return 130
+
+budgetnas.cli.main.main = run
+from budgetnas.__main__ import main
+sys.exit(main())
+"""
+
+
+def test_what_an_interruption_breaks_is_not_heard(tmp_path: Path) -> None:
+    """A library's log, an unclosed file; and a string that was executed changes no status."""
+    (tmp_path / "interrupted.py").write_text(INTERRUPTED)
+    ended = subprocess.run(
+        [sys.executable, "-m", "interrupted"],
+        cwd=tmp_path, capture_output=True, text=True, check=False, env=environment(),
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
