@@ -3,6 +3,6 @@
 The test part has a room of its own, `budgetnas.data.heldout`.
 """
 
-from budgetnas.data.datasets import DATASETS, DataSource
+from budgetnas.data.source import DATASETS, DataSource
 
 __all__ = ["DATASETS", "DataSource"]

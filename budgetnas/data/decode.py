@@ -26,7 +26,7 @@ _RUN_PROGRAMS = {"EPS"}
 
 _VERSION = 2
 """To be raised with every change of the pixels or the digest that a file gets: in this module, in
-`picture`, `resize` and `splits`."""
+`picture` and `splits`."""
 
 _LOSSY = ("jpg", "jpg_2000", "libtiff", "webp", "avif")
 """Codecs whose next version may round differently."""

@@ -7,13 +7,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from budgetnas.data.datasets import DataSource, Part, Progress
-from budgetnas.data.gather import gather
+from budgetnas.data.gather import gather, refuse_unreadable, unreadable_notice
 from budgetnas.data.images import ImageSet
-from budgetnas.data.inventory import Inventory, describe_test, require_same_classes
-from budgetnas.data.layout import Layout
-from budgetnas.data.listing import TO_TRAIN, Files, access, list_files, require_file
-from budgetnas.data.unreadable import notice, refuse
+from budgetnas.data.listing import (
+    TO_TRAIN,
+    Files,
+    Inventory,
+    Layout,
+    access,
+    describe_test,
+    list_files,
+    require_file,
+    require_same_classes,
+)
+from budgetnas.data.source import DataSource, Part, Progress
 from budgetnas.data.view import ImageFormat
 from budgetnas.errors import InputError
 
@@ -21,7 +28,9 @@ TO_SPLIT = 2
 """Beside its set-aside images a class needs so many: one to train on, and one to validate."""
 
 
-def read(source: DataSource, part: Part, like: ImageFormat | None, progress: Progress) -> ImageSet:
+def read_folder(
+    source: DataSource, part: Part, like: ImageFormat | None, progress: Progress
+) -> ImageSet:
     """Read a part; where there is no test folder, one in five of all images is the test part.
 
     The training part is what is in the folders to train and to validate on.
@@ -81,7 +90,7 @@ def _gathered(
         classes: The classes' names.
         source: How pictures are brought to their images.
         only: Which of them: those that are set aside to test on, the others, or, if None, all.
-        like: As `read` has it.
+        like: As `read_folder` has it.
         progress: Told of images read.
     """
     gathered = gather(
@@ -102,7 +111,10 @@ def _gathered(
         torch.tensor([label for _, label in files])[places],
         classes,
         depth=gathered.depth,
-        notices=(*([notice(problems, len(files))] if problems else []), *gathered.notices),
+        notices=(
+            *([unreadable_notice(problems, len(files))] if problems else []),
+            *gathered.notices,
+        ),
         files=tuple(names),
         unreadable=problems,
     )
@@ -159,7 +171,7 @@ def _check_set_aside(found: Inventory, read: _Read, part: Part) -> None:
             )
 
 
-def check_test(source: DataSource, classes: tuple[str, ...]) -> str | None:
+def check_folder_test(source: DataSource, classes: tuple[str, ...]) -> str | None:
     """Refuse a test part whose classes are not those of the training part; no image is opened.
 
     Returns:
@@ -173,7 +185,7 @@ def check_test(source: DataSource, classes: tuple[str, ...]) -> str | None:
         return None
     files = list_files(test, at_least=1)
     if not source.skip_unreadable:
-        refuse(list(_no_files(files)))
+        refuse_unreadable(list(_no_files(files)))
     require_same_classes(test, files.classes, classes)
     return describe_test(files)
 

@@ -15,20 +15,25 @@ from pathlib import Path
 from PIL import Image
 
 from budgetnas.data.cache import Decoded, ImageCache
-from budgetnas.data.datasets import Progress
 from budgetnas.data.decode import Pixels, bombs_refused
 from budgetnas.data.listing import access, require_file
-from budgetnas.data.picture import is_grey, read_digested, to_channels
-from budgetnas.data.resize import empty_images, fit_one
-from budgetnas.data.unreadable import refuse
+from budgetnas.data.picture import empty_images, fit_one, is_grey, read_digested, to_channels
+from budgetnas.data.source import Progress
 from budgetnas.data.view import KINDS, Depth, ImageFormat, View, decide_depth, depth_problem
 from budgetnas.errors import InputError
+from budgetnas.files import write_atomic
 from budgetnas.spec import printable
 
 CHUNK = 250
 """So many images at once, fewer if they are large."""
 CHUNK_BYTES = 2**26
 BATCH = 25
+
+MOST_NAMES = 5
+"""Files that a message names."""
+
+UNREADABLE = "unreadable.txt"
+"""The file of a study or a run that lists what was left out, a line each: path, and why."""
 
 _BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 
@@ -87,7 +92,7 @@ def gather(
                 facts.append(replace(image, pixels=None))
                 places.append(place)
         if not skip_unreadable:
-            refuse(list(unreadable.values()))
+            refuse_unreadable(list(unreadable.values()))
         depth = like.depth if like else _decide(paths, places, facts)
         deep = [row for row, image in enumerate(facts) if image.kind is not None]
         for row, image in reader.read(deep, [paths[places[row]] for row in deep], depth):
@@ -279,3 +284,43 @@ def decoded_file(path: Path, view: View, depth: Depth | None) -> Pixels:
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
+
+
+def refuse_unreadable(problems: Sequence[str]) -> None:
+    """Refuse files that can't be read, if there are any: all of them at once.
+
+    Args:
+        problems: Of each of them its path, and what is wrong.
+
+    Raises:
+        InputError: On one line: how many they are, and the first of them.
+    """
+    if len(problems) == 1:
+        raise InputError(f"{problems[0]} (--skip-unreadable goes on without it)")
+    if problems:
+        raise InputError(
+            f"{len(problems):,} images can't be read (--skip-unreadable goes on without them): "
+            f"{'; '.join(_first(problems))}"
+        )
+
+
+def unreadable_notice(problems: Sequence[str], images: int) -> str:
+    """Return one line that counts the files that were left out."""
+    return (
+        f"{len(problems):,} of {images:,} images can't be read: left out and listed in "
+        f"{UNREADABLE}, first {problems[0]}"
+    )
+
+
+def write_unreadable(folder: Path, problems: Sequence[str]) -> None:
+    """Write the list into the folder of a study or a run, or remove an old one."""
+    path = folder / UNREADABLE
+    if problems:
+        write_atomic(path, "".join(f"{problem}\n" for problem in problems))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _first(problems: Sequence[str]) -> list[str]:
+    more = len(problems) - MOST_NAMES
+    return [*problems[:MOST_NAMES], *([f"and {more:,} more"] if more > 0 else [])]

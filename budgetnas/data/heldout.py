@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from budgetnas.data.datasets import DataSource, Progress
 from budgetnas.data.images import ImageSet
-from budgetnas.data.load import silent
+from budgetnas.data.load import READERS, silent
+from budgetnas.data.source import DataSource, Progress
 from budgetnas.data.view import ImageFormat
 from budgetnas.files import append_line
 
@@ -17,7 +17,7 @@ LOG = "test-openings.jsonl"
 
 
 def check_test(source: DataSource, classes: tuple[str, ...]) -> str | None:
-    """See that the test part will be there, so that hours of training aren't for nothing.
+    """Check that the test part will be there, so that hours of training aren't for nothing.
 
     No image is opened.
 
@@ -28,7 +28,7 @@ def check_test(source: DataSource, classes: tuple[str, ...]) -> str | None:
         InputError: If a class of the test part is empty, unknown in training, or absent; if a
             test part that is still to be downloaded can't be.
     """
-    return source.info.check_test(source, classes) if source.info.check_test else None
+    return READERS[source.dataset].check_test(source, classes)
 
 
 def open_test(
@@ -60,7 +60,7 @@ def open_test(
         **({"every_epoch": True} if every_epoch else {}),
     }
     append_line(log / LOG, json.dumps(opening))
-    return source.info.read(source, "test", like, progress)
+    return READERS[source.dataset].read(source, "test", like, progress)
 
 
 def count_openings(log: Path) -> int:

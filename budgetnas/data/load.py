@@ -1,11 +1,45 @@
-"""Opening the training part: all that a search ever sees."""
+"""The data sets' readers by name, and opening the training part: all that a search ever sees."""
 
-from budgetnas.data.datasets import DataSource, Progress
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from budgetnas.data.folder import check_folder_test, read_folder
 from budgetnas.data.images import ImageSet
+from budgetnas.data.public import (
+    check_fashion_mnist_test,
+    check_svhn_test,
+    read_digits,
+    read_public,
+)
+from budgetnas.data.source import DataSource, Part, Progress
+from budgetnas.data.view import ImageFormat
 from budgetnas.errors import InputError
 
 MOST = 5
 """How many classes a refusal lists."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How a data set is opened."""
+
+    read: Callable[[DataSource, Part, ImageFormat | None, Progress], ImageSet]
+    """Read a part, like the training part (None: find out what that is like)."""
+    check_test: Callable[[DataSource, tuple[str, ...]], str | None] = lambda source, classes: None
+    """Check, by its names alone and these classes, that the test part will be there to be read,
+    and sum it up in one line if its names tell more; no check where it comes with the training
+    part."""
+
+
+READERS: dict[str, Reader] = {
+    "cifar10": Reader(read_public),
+    "cifar100": Reader(read_public),
+    "svhn": Reader(read_public, check_svhn_test),
+    "fashion-mnist": Reader(read_public, check_fashion_mnist_test),
+    "digits": Reader(read_digits),
+    "folder": Reader(read_folder, check_folder_test),
+}
+"""A reader for each of `DATASETS`."""
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -18,7 +52,7 @@ def load_train(source: DataSource, progress: Progress = silent) -> ImageSet:
     Raises:
         InputError: If the data is not there, not what it should be, or nothing to learn from.
     """
-    images = source.info.read(source, "train", None, progress)
+    images = READERS[source.dataset].read(source, "train", None, progress)
     _refuse_identical(images, source)
     return images
 

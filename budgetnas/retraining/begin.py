@@ -12,10 +12,10 @@ import torch
 from budgetnas._version import __version__
 from budgetnas.arch import fit_arch
 from budgetnas.data import DataSource
+from budgetnas.data.gather import UNREADABLE
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.data.splits import split_images
-from budgetnas.data.unreadable import LIST
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.recipe import Recipe
@@ -245,7 +245,7 @@ def new_folder(out: Path | None, base: Path, target: str, found: Target) -> Path
     return next(base / name for name in names if not (base / name).exists())
 
 
-BEGINNING = {".lock", "run.json", "arch.json", "recipe.toml", "environment.json", LIST}
+BEGINNING = {".lock", "run.json", "arch.json", "recipe.toml", "environment.json", UNREADABLE}
 """What a run that was killed before its first epoch leaves in its folder."""
 
 

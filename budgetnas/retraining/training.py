@@ -9,10 +9,9 @@ import pandas as pd
 import torch
 
 from budgetnas.arch import count_macs, count_params
-from budgetnas.data.copies import count_common
+from budgetnas.data.gather import write_unreadable
 from budgetnas.data.heldout import count_openings, open_test
-from budgetnas.data.images import ImageSet
-from budgetnas.data.unreadable import write_list
+from budgetnas.data.images import ImageSet, count_common
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
 from budgetnas.files import sweep, write_atomic
@@ -59,7 +58,7 @@ class Retraining:
         state = checkpoints.read(self._check, lambda text: self.watch(Notice(text)))
         history = History.of(self.config, state)
         self.config.write(self.folder)  # on resuming too: the images may have moved
-        write_list(self.folder, self.unreadable)
+        write_unreadable(self.folder, self.unreadable)
         if state is None:
             write_json(self.folder / "environment.json", environment(device_title(self.device)))
         config = self.config
@@ -153,7 +152,7 @@ class Retraining:
                 config.fingerprint, lambda *progress: self.watch(Loading(*progress)),
                 every_epoch=every_epoch,
             )  # fmt: skip
-        write_list(self.folder, (*self.unreadable, *test.unreadable))
+        write_unreadable(self.folder, (*self.unreadable, *test.unreadable))
         for text in (*test.notices, *filter(None, [self._known_notice(test)])):
             self.watch(Notice(text))
         return test

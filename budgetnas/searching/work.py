@@ -11,8 +11,8 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.data import DataSource
+from budgetnas.data.gather import write_unreadable
 from budgetnas.data.load import load_train
-from budgetnas.data.unreadable import write_list
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher
 from budgetnas.files import system_guard
 from budgetnas.searching.asked_workers import AskedWorkers
@@ -133,7 +133,7 @@ def work(job: Job, watch: Watcher) -> SearchResult:
     url = job.storage or default_url(job.folder)
     trials = config.proposal.size if isinstance(config.proposal, Grid) else job.trials
     with owned_study(config, job.folder, url, begun=job.began is not None) as study:
-        write_list(job.folder, images.unreadable)
+        write_unreadable(job.folder, images.unreadable)
         for text in (*notices, *_unequal(config)):
             watch(Notice(text))
         before = tally(study.get_trials(deepcopy=False))

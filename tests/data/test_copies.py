@@ -8,8 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetnas.data.copies import Copies, count_copies, digests_of, groups_of
-from budgetnas.data.images import ImageSet
+from budgetnas.data.images import Copies, ImageSet, count_copies, digests_of, groups_of
 from budgetnas.data.splits import describe_split, split
 from budgetnas.events import Event, Notice
 from budgetnas.retraining.begin import hold_out

@@ -10,7 +10,7 @@ import torch
 from budgetnas.data import DATASETS, DataSource
 from budgetnas.data.heldout import check_test, open_test
 from budgetnas.data.images import ImageSet
-from budgetnas.data.load import load_train
+from budgetnas.data.load import READERS, load_train
 from budgetnas.data.view import ImageFormat
 from budgetnas.errors import InputError
 
@@ -27,6 +27,10 @@ def test_digits_facts(digits: ImageSet) -> None:
     info = DATASETS["digits"]
     assert (info.channels, info.num_classes, info.image_size) == (1, 10, 8)
     assert not info.mirror
+
+
+def test_every_data_set_has_a_reader() -> None:
+    assert READERS.keys() == DATASETS.keys()
 
 
 def test_another_image_size_moves_no_digit(digits: ImageSet) -> None:

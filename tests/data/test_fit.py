@@ -8,8 +8,7 @@ import torch
 from PIL import Image
 
 from budgetnas.data import DataSource
-from budgetnas.data.picture import to_channels
-from budgetnas.data.resize import fit_one
+from budgetnas.data.picture import fit_one, to_channels
 from budgetnas.data.view import View
 from budgetnas.errors import InputError
 from tests.data.pictures import contents, save, train

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from budgetnas.data.decode import open_picture
-from budgetnas.data.picture import Picture, read_digested, read_picture
-from budgetnas.data.resize import fit_one
+from budgetnas.data.picture import Picture, fit_one, read_digested, read_picture
 from budgetnas.data.view import View
 from tests.data.pictures import noise, save, train
 from tests.data.test_hostile import complaint

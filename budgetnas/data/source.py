@@ -1,17 +1,16 @@
-"""The data sets by name: facts that need no torch, and where their readers are."""
+"""The data sets by name: facts that need no torch. `DataSource` says which images are meant."""
 
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, model_validator
 
 from budgetnas.data.view import (
     Background,
     Fit,
-    ImageFormat,
     Side,
     View,
     check_background,
@@ -19,9 +18,6 @@ from budgetnas.data.view import (
 )
 from budgetnas.errors import InputError
 from budgetnas.spec import Maybe, Spec
-
-if TYPE_CHECKING:
-    from budgetnas.data.images import ImageSet
 
 Part: TypeAlias = Literal["train", "test"]
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -44,73 +40,20 @@ class Dataset:
     """Whether a mirrored image still shows its class."""
     images: int | None
     """Images of the training part; None where only the files tell."""
-    read: "Callable[[DataSource, Part, ImageFormat | None, Progress], ImageSet]"
-    """Read a part, like the training part (None: find out what that is like)."""
-    check_test: "Callable[[DataSource, tuple[str, ...]], str | None] | None" = None
-    """See, by its names alone and these classes, that the test part will be there to be read, and
-    sum it up in one line if its names tell more; None where it comes with the training part."""
 
 
-def _torchvision(
-    source: "DataSource", part: Part, like: ImageFormat | None, progress: Progress
-) -> "ImageSet":
-    from budgetnas.data.torchvision_sets import read
-
-    return read(source, part, progress)
-
-
-def _digits(
-    source: "DataSource", part: Part, like: ImageFormat | None, progress: Progress
-) -> "ImageSet":
-    from budgetnas.data.digits import read
-
-    return read(source, part)
-
-
-def _folder(
-    source: "DataSource", part: Part, like: ImageFormat | None, progress: Progress
-) -> "ImageSet":
-    from budgetnas.data.folder import read
-
-    return read(source, part, like, progress)
-
-
-def _check_svhn(source: "DataSource", classes: tuple[str, ...]) -> None:
-    from budgetnas.data.torchvision_sets import check_svhn_test
-
-    check_svhn_test(source)
-
-
-def _check_fashion(source: "DataSource", classes: tuple[str, ...]) -> None:
-    from budgetnas.data.torchvision_sets import check_fashion_mnist_test
-
-    check_fashion_mnist_test(source)
-
-
-def _check_folder(source: "DataSource", classes: tuple[str, ...]) -> str | None:
-    from budgetnas.data.folder import check_test
-
-    return check_test(source, classes)
-
-
-# add yours here
 DATASETS: dict[str, Dataset] = {
-    "cifar10": Dataset("CIFAR-10: 60,000 colour photos", 3, 10, 32, True, 50_000, _torchvision),
-    "cifar100": Dataset("CIFAR-100: 60,000 colour photos", 3, 100, 32, True, 50_000, _torchvision),
-    "svhn": Dataset(
-        "SVHN: 99,289 house numbers", 3, 10, 32, False, 73_257, _torchvision, _check_svhn
-    ),
-    "fashion-mnist": Dataset(
-        "Fashion-MNIST: 70,000 grey clothes", 1, 10, 28, True, 60_000, _torchvision, _check_fashion
-    ),
-    "digits": Dataset(
-        "scikit-learn's 1,797 grey digits, embedded", 1, 10, 8, False, 1_443, _digits
-    ),
+    "cifar10": Dataset("CIFAR-10: 60,000 colour photos", 3, 10, 32, True, 50_000),
+    "cifar100": Dataset("CIFAR-100: 60,000 colour photos", 3, 100, 32, True, 50_000),
+    "svhn": Dataset("SVHN: 99,289 house numbers", 3, 10, 32, False, 73_257),
+    "fashion-mnist": Dataset("Fashion-MNIST: 70,000 grey clothes", 1, 10, 28, True, 60_000),
+    "digits": Dataset("scikit-learn's 1,797 grey digits, embedded", 1, 10, 8, False, 1_443),
     "folder": Dataset(
         "your images in --data-dir: train/<class>/*, optionally val/... and test/...",
-        None, None, 32, True, None, _folder, _check_folder,
+        None, None, 32, True, None,
     ),
 }  # fmt: skip
+"""The data sets by name; their readers are in `budgetnas.data.load`."""
 
 
 def _known_dataset(name: str) -> str:
