@@ -19,11 +19,11 @@ from pathlib import Path
 
 from program import budgetnas, provenance, train
 
+from budgetnas.analysis import chosen
 from budgetnas.arch import PRESETS, Arch, Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import BudgetnasError
 from budgetnas.recipe import Recipe, load_recipe
-from budgetnas.report.finalists import chosen
 from budgetnas.report.read import Report, read_report
 from budgetnas.searching.begin import fitted
 from budgetnas.searching.plan import Plan, Settled

@@ -21,11 +21,11 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 from program import budgetnas, interval, provenance, train
 
+from budgetnas.analysis import axis_column
 from budgetnas.arch import Arch, count_params
 from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
 from budgetnas.report.read import read_report
-from budgetnas.report.trials import axis_column
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.request import as_budget
 from budgetnas.space import Axis, Cell, Grid

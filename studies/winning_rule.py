@@ -10,7 +10,7 @@ studies/winning-rule/results.
 
 - before: the smallest of those won that are below the best mean by no more than the noise of that
   difference.
-- after: `budgetnas.study.winner`, by the program's own function.
+- after: `budgetnas.analysis`, by the program's own function.
 """
 
 import argparse
@@ -25,9 +25,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from budgetnas.analysis import Noise, Repeats, judge, pooled, winner
 from budgetnas.space.grid import MARGIN
-from budgetnas.study.noise import Noise, Repeats, pooled
-from budgetnas.study.winner import judge, winner
 
 RESULTS = Path("studies/winning-rule/results")
 SDS, IMAGES, SEEDS = (0.1, 0.3, 1.0, 3.0), (500, 2_500, 5_000), (2, 3, 4, 5)

@@ -35,9 +35,8 @@ def best(
     Example: `budgetnas best --budget 1M`
     """
     limit = None if budget is None else Budget.from_text(budget)
-    from budgetnas.report.finalists import chosen
+    from budgetnas.analysis import chosen, front
     from budgetnas.study.begun import find_begun
-    from budgetnas.study.front import front
     from budgetnas.study.trials import measured
 
     begun = find_begun(study)

@@ -86,9 +86,8 @@ def _print_result(found: "Comparison") -> None:
 
 
 def _row(row: "Compared") -> list[str]:
+    from budgetnas.analysis import VERDICTS, Verdict
     from budgetnas.report.page import hundredths, percent, whole
-    from budgetnas.report.summary import VERDICTS
-    from budgetnas.study.winner import Verdict
 
     verdict = VERDICTS[row.verdict]
     if row.failures:

@@ -122,8 +122,7 @@ def _print_result(result: "Finalists") -> None:
 
 
 def _row(row: "Finalist") -> list[str]:
-    from budgetnas.report.summary import OUT, VERDICTS
-    from budgetnas.study.winner import Verdict
+    from budgetnas.analysis import OUT, VERDICTS, Verdict
 
     verdict = VERDICTS[row.verdict]
     if row.verdict == OUT:

@@ -4,6 +4,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from budgetnas.analysis import PUBLISHED
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
 from budgetnas.recipe.recipe import MAX_EPOCHS
@@ -16,8 +17,6 @@ SEEDS, EPOCHS, RECIPE = 3, 30, "full"
 """With how many seeds, for how long and how networks are trained, unless told."""
 MOST_RANDOM = 100_000
 
-PUBLISHED = "published"
-"""What the recipe that efficient-resnet was published with is called here."""
 PUBLISHED_RECIPE = "efficient-resnets"
 
 

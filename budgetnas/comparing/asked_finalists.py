@@ -9,19 +9,18 @@ from typing import Self
 
 from optuna.trial import FrozenTrial
 
+from budgetnas.analysis import NETWORK, VARIANT, finalist_name, points_of
 from budgetnas.arch import Budget, count_params
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
 from budgetnas.recipe.recipe import MAX_EPOCHS
-from budgetnas.report.finalists import NETWORK, VARIANT, finalist_name, points_of
-from budgetnas.searching.record import training_key
 from budgetnas.searching.request import as_budget
 from budgetnas.space import Axis, Cell, Grid, Race
 from budgetnas.space.grid import MARGIN, MAX_SEEDS
 from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig, require_same
-from budgetnas.study.drawn import Drawn, drawn_by
+from budgetnas.study.drawn import Drawn, drawn_by, training_key
 from budgetnas.study.metric import Metric, as_metric
 from budgetnas.study.place import config_path
 from budgetnas.study.trials import best_trials

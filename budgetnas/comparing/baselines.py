@@ -3,12 +3,10 @@
 from collections.abc import Callable
 from functools import partial
 
+from budgetnas.analysis import FILLED
 from budgetnas.arch import PRESETS, Arch, describe_limits
 from budgetnas.comparing.scaling import scaled
 from budgetnas.study.config import StudyConfig
-
-FILLED = "efficient-resnet at the budget"
-"""The baseline that shows what the recipe gives, and what the architecture."""
 
 
 def _published(name: str, config: StudyConfig) -> Arch:

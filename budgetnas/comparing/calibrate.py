@@ -7,17 +7,24 @@ from pathlib import Path
 from optuna.trial import FrozenTrial
 
 from budgetnas._version import __version__
+from budgetnas.analysis import (
+    FULL,
+    Outcome,
+    Outcomes,
+    ShortRankings,
+    axis_column,
+    fully_measured,
+    short_trainings,
+    trial_table,
+)
 from budgetnas.arch import Arch, count_params
 from budgetnas.comparing.asked_calibration import AskedCalibration, calibrated_space
-from budgetnas.comparing.criteria import Measured
 from budgetnas.comparing.derived import Means, derived_name, train_grid
-from budgetnas.comparing.judging import FULL, Trainings, compare, short_trainings
 from budgetnas.comparing.spread import spread_archs
 from budgetnas.events import Notice, Watcher, nobody
 from budgetnas.progress import SearchProgress, shows
 from budgetnas.recipe import Recipe
 from budgetnas.recipe.optimizer import Average
-from budgetnas.report.trials import axis_column, trial_table
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.begun import BegunStudy, find_begun
@@ -159,14 +166,22 @@ def _judged(
     base: BegunStudy,
     asked: AskedCalibration,
     grid: Grid,
-    measured: Trainings,
+    measured: Outcomes,
     command: str,
     finished: bool,
 ) -> Calibration:
     """Compare the rankings, as far as they are known; recommend nothing yet."""
     networks, trainings = (axis.values for axis in grid.axes)
-    seed = derive_seed(base.config.seed, "calibrate", "bootstrap")
-    compared = compare(asked, networks, trainings, measured, seed, base.config.metric)
+    rankings = ShortRankings(
+        measured,
+        fully_measured(networks, trainings, asked.seeds, measured),
+        asked.short,
+        asked.epochs,
+        asked.seeds,
+        asked.top,
+        derive_seed(base.config.seed, "calibrate", "bootstrap"),
+        base.config.metric,
+    )
     sizes = [count_params(cell.arch) for cell in grid.cells]
     return Calibration(
         study=base.name,
@@ -175,19 +190,19 @@ def _judged(
         command=command,
         finished=finished,
         archs=asked.archs,
-        n=len(compared.networks),
+        n=len(rankings.networks),
         params=(min(sizes), max(sizes)),
         seeds=asked.seeds,
         short=asked.short,
         epochs=asked.epochs,
         recipe=asked.recipe_name,
         top=asked.top,
-        rows=compared.rows(),
+        rows=rankings.rows(),
         recommended=None,
     )
 
 
-def _measured(trained: BegunStudy, storage: str | None) -> Trainings:
+def _measured(trained: BegunStudy, storage: str | None) -> Outcomes:
     """Read what was measured; a duplicate has what its twin has."""
     config = trained.config
     trials = trained.trials(storage if config.storage else None)
@@ -198,10 +213,10 @@ def _measured(trained: BegunStudy, storage: str | None) -> Trainings:
     }
 
 
-def _finite(trial: FrozenTrial) -> Measured | None:
-    """Read what a trial measured; None where it measured nothing that can be compared."""
+def _finite(trial: FrozenTrial) -> Outcome | None:
+    """Read what a trial measured; None where it measured nothing that can be rankings."""
     if "val_accuracy" not in trial.user_attrs or trial.value is None:
         return None
-    measured = Measured.of(trial)
+    measured = Outcome.of(trial)
     numbers = (measured.value, measured.val_loss, *measured.train_losses)
     return measured if all(map(math.isfinite, numbers)) else None

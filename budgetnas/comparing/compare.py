@@ -9,16 +9,14 @@ from pathlib import Path
 from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas._version import __version__
+from budgetnas.analysis import WINNER, chosen, decompose, trial_table
 from budgetnas.comparing.asked_calibration import calibrated_space
 from budgetnas.comparing.asked_comparison import AskedComparison
 from budgetnas.comparing.derived import Means, derived_name, derived_trials, train_grid
 from budgetnas.comparing.entrants import Entrants, entrants, train_random
-from budgetnas.comparing.parting import WINNER, judge
 from budgetnas.events import Notice, Watcher, each_once, nobody
 from budgetnas.progress import SearchProgress, shows
 from budgetnas.recipe import Recipe
-from budgetnas.report.finalists import chosen
-from budgetnas.report.trials import trial_table
 from budgetnas.space import Grid
 from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.comparison import Comparison
@@ -184,7 +182,7 @@ def _compared(base: BegunStudy, settled: Entrants, kept: Comparison, means: Mean
         means.watch(Notice(note))
     result = train_grid(base, VARIANT, settled.grid, settled.recipe, about, means, settled.adapted)
     config, trials = derived_trials(base, VARIANT, means.storage)
-    judged = judge(config, trial_table(config, trials), kept.trials)
+    judged = decompose(config, trial_table(config, trials), kept.trials)
     found = kept.changed(
         finished=result.stopped == "trials",
         rows=judged.rows,

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial
 
+from budgetnas.analysis import BEST_RANDOM, FILLED, NETWORK, PUBLISHED, RECIPE, WINNER
 from budgetnas.arch import Arch
-from budgetnas.comparing.asked_comparison import PUBLISHED, SEEDS, AskedComparison
-from budgetnas.comparing.baselines import FILLED, baselines
+from budgetnas.comparing.asked_comparison import SEEDS, AskedComparison
+from budgetnas.comparing.baselines import baselines
 from budgetnas.comparing.derived import Means, derived_name, derived_trials, train_drawn
-from budgetnas.comparing.parting import BEST_RANDOM, NETWORK, RECIPE, WINNER
 from budgetnas.events import Notice
 from budgetnas.recipe import Recipe
 from budgetnas.space import Axis, Cell, Grid

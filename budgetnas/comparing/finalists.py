@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from budgetnas.analysis import VARIANT, FinalistStudy, Winner, read_finalists
 from budgetnas.arch import Budget
 from budgetnas.comparing.asked_finalists import AskedFinalists
 from budgetnas.comparing.derived import Means, derived_name, train_grid
@@ -13,7 +14,6 @@ from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody
 from budgetnas.progress import SearchProgress, shows
 from budgetnas.recipe import Recipe
-from budgetnas.report.finalists import VARIANT, FinalistStudy, Winner, read_finalists
 from budgetnas.searching.loop import Stopped
 from budgetnas.space import Grid
 from budgetnas.study.begun import BegunStudy, find_begun
@@ -108,7 +108,7 @@ def finalists(
     They are compared on the search's validation images. After every round of seeds whoever is
     shown to be worse is out (`budgetnas.space.Race` says by which test). In the end the smallest
     wins that is shown to be less than the margin below the best mean, else the best mean
-    (`budgetnas.study.winner`). What has begun is continued as it began, with more seeds if asked.
+    (`budgetnas.analysis`). What has begun is continued as it began, with more seeds if asked.
 
     Args:
         study: The search; the only study, else the newest.

@@ -5,15 +5,21 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from budgetnas.analysis import (
+    OUT,
+    VERDICTS,
+    Noise,
+    Verdict,
+    advice_line,
+    margin_of,
+    points_of,
+    winner_line,
+)
 from budgetnas.arch import COST_NAMES
-from budgetnas.report.finalists import advice_line, points_of, winner_line
 from budgetnas.report.read import Report
-from budgetnas.report.summary import OUT, VERDICTS, margin_of
 from budgetnas.searching.work import epochs_in_full, guessing_of
 from budgetnas.study.metric import DEFAULT_METRIC, beside_accuracy, title_of
-from budgetnas.study.noise import Noise
 from budgetnas.study.trials import Kind
-from budgetnas.study.winner import Verdict
 
 MOST_NAMED = 6
 """Configurations that a sentence names, before it counts the rest."""

@@ -9,12 +9,12 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from budgetnas._version import __version__
+from budgetnas.analysis import cell_labels
 from budgetnas.arch import COST_NAMES, Arch
 from budgetnas.report.answer import listed
 from budgetnas.report.costs import COST_TITLES
 from budgetnas.report.stages import plot_stages, stage_table
 from budgetnas.report.style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped
-from budgetnas.report.trials import cell_labels
 from budgetnas.searching.count_study import Counted, count_asked
 from budgetnas.searching.run_study import asked_run
 from budgetnas.study.file import StudyFile

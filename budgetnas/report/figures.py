@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
+from budgetnas.analysis import Counts, axis_names, class_table, confused_pairs
 from budgetnas.report.calibration import calibration_table, plot_calibration
-from budgetnas.report.confusion import Counts, class_table, confused_pairs, plot_confusion
+from budgetnas.report.confusion import plot_confusion
 from budgetnas.report.costs import COST_TITLES, cost_table, plot_costs
 from budgetnas.report.curves import MOST_BANDS, band_table, plot_curves
 from budgetnas.report.grids import plot_grid
@@ -13,7 +14,6 @@ from budgetnas.report.read import Report
 from budgetnas.report.runs import read_confusion
 from budgetnas.report.stages import plot_stages, stage_table
 from budgetnas.report.style import Drawn
-from budgetnas.report.trials import axis_names
 from budgetnas.study.metric import beside_accuracy, title_of, unequal_share
 
 MOST_CURVES = 8

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from budgetnas.analysis import OUT, VERDICTS, Verdict, axis_column
 from budgetnas.report.style import (
     ACCURACY,
     LEGEND_ABOVE,
@@ -17,9 +18,6 @@ from budgetnas.report.style import (
     styled,
     wrapped,
 )
-from budgetnas.report.summary import OUT, VERDICTS
-from budgetnas.report.trials import axis_column
-from budgetnas.study.winner import Verdict
 
 MARKS: dict[str, str] = {
     Verdict.BEST: "★ ",

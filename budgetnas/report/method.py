@@ -1,12 +1,10 @@
 """How a study's numbers were measured, in words."""
 
+from budgetnas.analysis import ALPHA, OUT, margin_of, points_of
 from budgetnas.arch import COST_NAMES
 from budgetnas.report.answer import NOT_RECORDED, points
-from budgetnas.report.finalists import points_of
 from budgetnas.report.read import Report
-from budgetnas.report.summary import OUT, margin_of
 from budgetnas.study.metric import title_of
-from budgetnas.study.winner import ALPHA
 
 
 def method_lines(report: Report) -> list[tuple[str, str]]:

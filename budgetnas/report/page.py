@@ -12,6 +12,7 @@ from markupsafe import Markup
 from plotly.io import to_html
 from plotly.offline import get_plotlyjs
 
+from budgetnas.analysis import VERDICTS, axis_column, axis_names, front
 from budgetnas.arch import describe_limits
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
@@ -23,11 +24,8 @@ from budgetnas.report.figures import report_figures
 from budgetnas.report.method import method_lines
 from budgetnas.report.read import Report, read_report
 from budgetnas.report.style import Drawn
-from budgetnas.report.summary import VERDICTS
-from budgetnas.report.trials import axis_column, axis_names
 from budgetnas.spec import printable
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.front import front
 from budgetnas.study.metric import Metric
 from budgetnas.study.trials import Kind
 

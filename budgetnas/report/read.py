@@ -9,29 +9,32 @@ import numpy as np
 import pandas as pd
 from optuna.trial import FrozenTrial
 
+from budgetnas.analysis import (
+    Counts,
+    FinalistStudy,
+    Noise,
+    Repeats,
+    Verdict,
+    curve_table,
+    measure_noise,
+    measured_repeats,
+    read_finalists,
+    summary_table,
+    trial_table,
+)
 from budgetnas.arch import Arch
 from budgetnas.data.heldout import count_openings
 from budgetnas.errors import InputError
-from budgetnas.report.confusion import Counts
-from budgetnas.report.finalists import FinalistStudy, read_finalists
 from budgetnas.report.runs import run_table
-from budgetnas.report.summary import (
-    measure_noise,
-    measured_repeats,
-    summary_table,
-)
-from budgetnas.report.trials import curve_table, trial_table
 from budgetnas.space.grid import Grid
 from budgetnas.study.calibration import Calibration
 from budgetnas.study.command import search_command
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig, storage_url
-from budgetnas.study.noise import Noise, Repeats
 from budgetnas.study.owned import require_unchanged
 from budgetnas.study.place import find_study, study_folder
 from budgetnas.study.storage import existing_study
 from budgetnas.study.trials import Tally, own_trials, tally, trainings_left
-from budgetnas.study.winner import Verdict
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from pydantic import TypeAdapter, ValidationError
 
+from budgetnas.analysis import Counts
 from budgetnas.errors import InputError
-from budgetnas.report.confusion import Counts
 from budgetnas.spec import parse_json, read_text
 
 

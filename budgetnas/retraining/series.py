@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from budgetnas.analysis import pooled
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, each_once, nobody
 from budgetnas.progress import RetrainProgress, shows
@@ -18,7 +19,6 @@ from budgetnas.retraining.begin import load_again, reseeded, runs_of
 from budgetnas.retraining.retrain import RESULT, origin_of, retrain, run_in
 from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.seeds import derive_seed
-from budgetnas.study.noise import pooled
 from budgetnas.train.device import choose_device
 
 _MEMBER = re.compile(r"(.+)-seed[1-9]\d*", re.ASCII)

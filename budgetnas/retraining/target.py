@@ -6,10 +6,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from budgetnas.analysis import chosen
 from budgetnas.arch import COST_NAMES, Arch, Budget, find_arch
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
-from budgetnas.report.finalists import chosen
 from budgetnas.space import Grid, Overrides, Proposal
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.drawn import drawn_by

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from budgetnas.analysis import confusion_table, per_class_table
 from budgetnas.arch import count_macs, count_params
 from budgetnas.data.gather import write_unreadable
 from budgetnas.data.heldout import count_openings, open_test
@@ -16,7 +17,6 @@ from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
 from budgetnas.files import sweep, write_atomic
 from budgetnas.model import model_to_load
-from budgetnas.report.tables import confusion_table, per_class_table
 from budgetnas.retraining.history import History, without_best
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed

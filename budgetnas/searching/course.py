@@ -8,19 +8,12 @@ from torch import Tensor
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.searching.conditions import Conditions
+from budgetnas.study.measurements import CORRECT, CURVES, KEPT, pack
 from budgetnas.study.metric import attribute_of
-from budgetnas.study.right import RIGHT, packed
 from budgetnas.train.engine import Epoch
-
-CURVES = (
-    "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy",
-)  # fmt: skip
-"""What is kept of every epoch."""
 
 Row: TypeAlias = dict[str, float]
 """Those of one epoch."""
-KEPT = ("val_accuracy", "val_balanced_accuracy", "val_loss")
-"""What a trial's attributes say of the epoch that counts."""
 
 Tensors: TypeAlias = dict[str, Tensor]
 
@@ -35,7 +28,7 @@ class Course:
         self._rows: list[Row] = []
         self._selected = 0
         self._confusion = torch.empty(0, dtype=torch.int64)
-        self._right = torch.empty(0, dtype=torch.bool)
+        self._correct = torch.empty(0, dtype=torch.bool)
 
     def add(self, epoch: Epoch) -> None:
         """Take an epoch down; of equally good ones, the lower loss, then the first counts."""
@@ -46,7 +39,7 @@ class Course:
         assert epoch.val_predictions is not None, "trials are validated"
         if self._keeps_confusion:
             self._confusion = _confusion(self._val, epoch.val_predictions)
-        self._right = epoch.val_predictions == self._val.labels.cpu()
+        self._correct = epoch.val_predictions == self._val.labels.cpu()
 
     def _is_better(self) -> bool:
         """Say whether the last epoch is better than the one that was selected."""
@@ -75,7 +68,7 @@ class Course:
             "selected_epoch": self._selected,
             "curves": {name: [row[name] for row in self._rows] for name in CURVES},
             # by class, so that the classes' sizes tell which class each image is of
-            RIGHT: packed(self._right[self._val.labels.cpu().argsort(stable=True)].numpy()),
+            CORRECT: pack(self._correct[self._val.labels.cpu().argsort(stable=True)].numpy()),
         }
         if self._keeps_confusion:
             attributes["confusion"] = self._confusion.tolist()
@@ -87,18 +80,18 @@ class Course:
             "rows": torch.tensor([list(r.values()) for r in self._rows], dtype=torch.float64),
             "selected": torch.tensor(self._selected),
             "confusion": self._confusion,
-            "right": self._right,
+            "right": self._correct,
         }
 
     def load(self, tensors: Tensors, epochs: int) -> None:
         """Continue what was kept after so many epochs."""
-        rows, selected, confusion, right = (tensors[name] for name in self.tensors())
+        rows, selected, confusion, correct = (tensors[name] for name in self.tensors())
         number = int(selected) if selected.shape == () else 0
         if rows.shape != (epochs, len(CURVES)) or not 1 <= number <= epochs:
             raise InputError("it must have the measurements of each of its epochs")
         self._rows = [dict(zip(CURVES, row, strict=True)) for row in rows.tolist()]
         self._selected = number
-        self._confusion, self._right = confusion, right
+        self._confusion, self._correct = confusion, correct
 
 
 def _confusion(val: ImageSet, predictions: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from sqlalchemy.exc import SQLAlchemyError
 
+from budgetnas.analysis import round_size
 from budgetnas.errors import BudgetnasError, SearchFailed
 from budgetnas.events import EpochEnded, Notice, Once, TrialEnded, Watcher
 from budgetnas.searching.crew import Crew
@@ -20,7 +21,6 @@ from budgetnas.searching.enqueued import EnqueuedWrongly
 from budgetnas.searching.kin import AmongKin
 from budgetnas.searching.proposers import Proposed, proposer
 from budgetnas.searching.pruners import PRUNERS, Halving, lucky_guessing
-from budgetnas.searching.race import round_size
 from budgetnas.searching.record import Record
 from budgetnas.searching.training import (
     Answer,

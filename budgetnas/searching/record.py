@@ -8,15 +8,15 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from budgetnas.arch import Arch, count_macs, count_params
+from budgetnas.analysis import ELIMINATED, why_eliminated
+from budgetnas.arch import count_macs, count_params
 from budgetnas.events import TrialEnded
-from budgetnas.recipe import Recipe
 from budgetnas.searching.kept import forget_ended
 from budgetnas.searching.proposers import Proposed
-from budgetnas.searching.race import OUT_OF_RACE, why_out
 from budgetnas.searching.training import Trained
 from budgetnas.space import Grid, Overrides
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.drawn import training_key
 from budgetnas.study.storage import one_transaction
 from budgetnas.study.trials import (
     Best,
@@ -123,9 +123,11 @@ class Record:
     def is_out(self, trial: optuna.Trial) -> bool:
         """Say whether a trial's configuration is out of its race, and write down why."""
         config = self.config
-        why = why_out(config.proposal, self.trials(), trial.number, config.facts.val, config.alike)
+        why = why_eliminated(
+            config.proposal, self.trials(), trial.number, config.facts.val, config.alike
+        )
         if why is not None:
-            trial.set_user_attr(OUT_OF_RACE, asdict(why))
+            trial.set_user_attr(ELIMINATED, asdict(why))
         return why is not None
 
     def finish(
@@ -184,11 +186,6 @@ class Record:
             params=count_params(proposed.arch) if proposed else None,
             title=proposed.title if proposed else "",
         )
-
-
-def training_key(arch: Arch, recipe: Recipe, images: int) -> str:
-    """Identify what is trained on so many images, but for the seed."""
-    return f"{arch.digest()}/{recipe.canonical(images).model_dump_json()}"
 
 
 def describe_best(trials: Sequence[FrozenTrial]) -> Best | None:

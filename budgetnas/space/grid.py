@@ -61,11 +61,11 @@ class Race(Spec):
       over those still in, and df = m (n - 1);
     - the validation images: z(q) * d / sqrt(images), d the standard deviation over images of by
       how much more often the one was right than the other (where that is not known, an upper
-      bound: `budgetnas.study.noise`).
+      bound: `budgetnas.analysis`).
 
     So one that is as good as the best is out after a given round with a probability of at most
     alpha. Who is not out is not shown to be as good: which of them wins is decided by
-    `budgetnas.study.winner`, once all seeds are trained. Only what complete rounds have measured
+    `budgetnas.analysis`, once all seeds are trained. Only what complete rounds have measured
     counts, so that a race that was interrupted, or that several workers train, is the race that it
     would have been.
     """

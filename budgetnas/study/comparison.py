@@ -35,7 +35,7 @@ class Compared(Spec):
     noise: float | None
     """How far it could be by chance."""
     verdict: str
-    """What is shown of it (`budgetnas.study.winner`), or why it was not measured: over budget."""
+    """What is shown of it (`budgetnas.analysis`), or why it was not measured: over budget."""
     seconds: float | None
     """Of one training."""
     failures: Count
@@ -54,7 +54,7 @@ class Part(Spec):
     gain: float | None
     """The difference of the means, a fraction; null is not known."""
     noise: float | None
-    """How far it could be from 0 by chance (`budgetnas.study.noise`)."""
+    """How far it could be from 0 by chance (`budgetnas.analysis`)."""
     same: bool
     """Whether both are the very same trainings."""
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from optuna.trial import FrozenTrial
 
 from budgetnas.arch import Arch
+from budgetnas.recipe import Recipe
 from budgetnas.space import Overrides
 from budgetnas.spec import parse_json
 
@@ -34,3 +35,8 @@ def drawn_by(trial: FrozenTrial) -> Drawn:
         Arch.from_json(trial.user_attrs["arch"], where),
         Overrides.parse(fields, where),
     )
+
+
+def training_key(arch: Arch, recipe: Recipe, images: int) -> str:
+    """Identify what is trained on so many images, but for the seed."""
+    return f"{arch.digest()}/{recipe.canonical(images).model_dump_json()}"

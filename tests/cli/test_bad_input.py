@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.analysis.made import SMALL as ARCH
+from tests.analysis.made import config_of, grid_of
 from tests.conftest import Program
-from tests.report.made import SMALL as ARCH
-from tests.report.made import config_of, grid_of
 
 NET = {"block": "basic", "stem_width": 8, "stages": [{"width": 8, "depth": 1}]}
 GREY = NET | {"in_channels": 1}

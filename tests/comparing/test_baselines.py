@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budgetnas.analysis import FILLED
 from budgetnas.arch import PRESETS, Arch, Budget, Stage, count_params, fits, load
-from budgetnas.comparing.baselines import BASELINES, FILLED, baselines
+from budgetnas.comparing.baselines import BASELINES, baselines
 from budgetnas.comparing.scaling import scaled
 from budgetnas.space import Free
-from tests.report.made import config_of
+from tests.analysis.made import config_of
 
 BOTTLENECK = Arch(
     block="bottleneck", stem_width=16,

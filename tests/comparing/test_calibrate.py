@@ -1,7 +1,6 @@
 """Short trainings against full ones: what is trained, and what is made of it."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,11 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
+from budgetnas.analysis import CRITERIA
 from budgetnas.arch import Budget, count_params
 from budgetnas.comparing import spread
 from budgetnas.comparing.asked_calibration import AskedCalibration, calibrated_space
 from budgetnas.comparing.calibrate import AVERAGE, calibrate
-from budgetnas.comparing.criteria import CRITERIA, Measured, Short
-from budgetnas.comparing.judging import FULL, Trainings, compare, short_trainings
 from budgetnas.comparing.spread import spread_archs
 from budgetnas.errors import InputError
 from budgetnas.events import Event, SearchStarted, TrialEnded
@@ -25,8 +23,8 @@ from budgetnas.space import Free, Grid, Space
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.calibration import Calibration
 from budgetnas.study.config import StudyConfig
-from tests.report.made import SMALL as ARCH
-from tests.report.made import config_of, grid_of
+from tests.analysis.made import SMALL as ARCH
+from tests.analysis.made import config_of, grid_of
 from tests.searching.small import SMALL, run, trials_in
 
 BASE = "digits-12k"
@@ -154,44 +152,3 @@ def test_only_a_search_has_a_space() -> None:
     config = config_of(grid_of({"x": ("a", "b")}, [ARCH], 1))
     with pytest.raises(InputError, match=r"--study must be a search.*, got 'made', a grid"):
         calibrated_space(BegunStudy("made", Path("studies/made"), config, guessed=False))
-
-
-GOOD = Measured(value=0.9, val_loss=0.2, train_losses=(1.0, 0.5))
-BAD = Measured(value=0.5, val_loss=1.2, train_losses=(2.0, 1.5))
-
-
-@pytest.mark.parametrize("name", CRITERIA)
-def test_a_criterion_is_higher_for_what_is_better(name: str) -> None:
-    judge = CRITERIA[name]
-    assert judge(Short(GOOD, GOOD)) > judge(Short(BAD, BAD))
-    mixed = judge(Short(GOOD, BAD)), judge(Short(BAD, GOOD))
-    assert (mixed[0] < mixed[1]) is (name == "averaged weights' loss")
-
-
-def made_trainings(n: int, seeds: int) -> Trainings:
-    """Accuracies that rise with the architecture, short and in full."""
-    ways = [FULL, *short_trainings(1), *short_trainings(3)]
-    return {
-        (f"{place}", way, seed): replace(GOOD, value=place / 10)
-        for place in range(n)
-        for way in ways
-        for seed in range(seeds)
-    }
-
-
-def test_an_architecture_of_which_a_training_is_missing_is_left_out() -> None:
-    asked = AskedCalibration(archs=6, short=(1, 3), seeds=2)
-    ways = [FULL, *short_trainings(1), *short_trainings(3)]
-    networks = [f"{place}" for place in range(6)]
-    measured = made_trainings(6, 2)
-    del measured["5", "3 epochs", 1]
-    compared = compare(asked, networks, ways, measured, seed=0, metric="balanced")
-    assert compared.networks == ("0", "1", "2", "3", "4")
-    for row in compared.rows():
-        if row.criterion == "balanced validation accuracy":
-            assert row.tau.model_dump() == {"value": 1, "low": 1, "high": 1}
-            assert row.regret.model_dump() == {"value": 0, "low": 0, "high": 0}
-        else:
-            assert row.tau.value is None, "all losses are equal"
-    del measured["4", FULL, 0]
-    assert compare(asked, networks, ways, measured, seed=0, metric="balanced").rows() == ()

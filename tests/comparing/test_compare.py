@@ -8,24 +8,30 @@ from typing import Any
 
 import pytest
 
+from budgetnas.analysis import (
+    FILLED,
+    Noise,
+    Repeats,
+    decompose,
+    expected_maximum,
+    luck_of,
+    trial_table,
+)
 from budgetnas.arch import Arch
 from budgetnas.comparing.asked_comparison import AskedComparison
-from budgetnas.comparing.baselines import BASELINES, FILLED
+from budgetnas.comparing.baselines import BASELINES
 from budgetnas.comparing.compare import compare
-from budgetnas.comparing.parting import expected_maximum, judge, luck_of
 from budgetnas.errors import InputError
 from budgetnas.events import Estimated, Event, Notice, SearchStarted, TrialEnded
 from budgetnas.recipe import RECIPES
 from budgetnas.report.page import write_report
 from budgetnas.report.read import read_report
-from budgetnas.report.trials import trial_table
 from budgetnas.space import Axis, Free, Grid
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.noise import Noise, Repeats
 from budgetnas.study.trials import Kind, best_trial, kind_of, tally
+from tests.analysis.made import SMALL, config_of, grid_of, of_grid
 from tests.comparing.races import RACE, race
-from tests.report.made import SMALL, config_of, grid_of, of_grid
 from tests.searching.small import run, trials_in
 from tests.searching.test_run_study import FILE, RATES
 from tests.searching.test_run_study import run as run_grid
@@ -227,12 +233,12 @@ def test_parts_and_luck_of_numbers_that_are_known() -> None:
     accuracies = (0.90, 0.80, 0.92, 0.84)
     trials = [of_grid(grid, number, value) for number, value in enumerate(accuracies)]
     config = config_of(grid)
-    judged = judge(config, trial_table(config, trials), 10)
-    (part,) = judged.parts
+    found = decompose(config, trial_table(config, trials), 10)
+    (part,) = found.parts
     assert (part.name, part.same) == ("architecture", False)
     assert part.gain == pytest.approx(0.09)
     sd = math.sqrt((0.0002 + 0.0008) / 2)
     noise = Noise(sd=sd, df=2, images=config.facts.val)
     assert part.noise == pytest.approx(noise.between(Repeats((0.90, 0.92)), Repeats((0.80, 0.84))))
-    assert judged.luck.gain == pytest.approx(sd * 1.538753)
+    assert found.luck.gain == pytest.approx(sd * 1.538753)
     assert luck_of(Noise(sd=math.nan, df=0, images=9), 10).gain is None

@@ -10,7 +10,7 @@ from budgetnas.report.calibration import calibration_table, plot_calibration
 from budgetnas.report.figures import report_figures
 from budgetnas.report.page import render
 from budgetnas.report.read import Report
-from tests.report.made import config_of, trained
+from tests.analysis.made import config_of, trained
 from tests.report.test_page import words
 from tests.study.test_calibration import calibration, tau
 

@@ -7,7 +7,7 @@ import pytest
 from budgetnas.errors import InputError
 from budgetnas.report.page import render
 from budgetnas.report.read import Report
-from tests.report.made import config_of, trained
+from tests.analysis.made import config_of, trained
 from tests.report.test_page import words
 from tests.study.test_comparison import LUCK, PART, ROW, comparison
 

@@ -20,8 +20,8 @@ from budgetnas.searching.run_study import run_study
 from budgetnas.space import Grid
 from budgetnas.study.config import About
 from budgetnas.study.file_tables import Quick
+from tests.analysis.made import LARGE, SMALL, config_of, grid_of, of_grid, trained
 from tests.conftest import Program
-from tests.report.made import LARGE, SMALL, config_of, grid_of, of_grid, trained
 from tests.searching.small import run
 
 GRID = """

@@ -11,6 +11,7 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
 
+from budgetnas.analysis import Measurement, Repeats, class_table, pooled, weights_of
 from budgetnas.cli.retrain import _test_line as _line
 from budgetnas.comparing.finalists import Finalists, finalists
 from budgetnas.data import DataSource
@@ -21,7 +22,6 @@ from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.files import cache_folder
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.report.confusion import class_table
 from budgetnas.report.figures import report_figures
 from budgetnas.report.page import write_report
 from budgetnas.report.read import read_report
@@ -34,13 +34,12 @@ from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.measurements import CORRECT, unpack
 from budgetnas.study.metric import Metric, unequal_share
-from budgetnas.study.noise import Once, Repeats, pooled, weights_of
-from budgetnas.study.right import RIGHT, unpacked
 from budgetnas.study.trials import best_trial
 from budgetnas.train.engine import Epoch
+from tests.analysis.made import trained
 from tests.conftest import Program
-from tests.report.made import trained
 from tests.retraining.runs import read_csv
 from tests.searching import small
 from tests.searching.small import trials_in
@@ -114,7 +113,7 @@ def test_a_trials_value_and_what_it_reports_is_the_balanced_accuracy(balanced: s
 
 def test_the_images_that_were_right_weigh_up_to_the_balanced_accuracy(balanced: str) -> None:
     for trial in completed():
-        right = unpacked(trial.user_attrs[RIGHT], 17)
+        right = unpack(trial.user_attrs[CORRECT], 17)
         assert right is not None
         assert right.mean() == pytest.approx(trial.user_attrs["val_accuracy"])
         assert np.mean(weights_of((15, 1, 1)) * right) == pytest.approx(trial.value)
@@ -130,7 +129,7 @@ def test_the_noise_of_a_balanced_accuracy_is_that_of_other_images_of_each_class(
         one, other = generator.random((2, sum(counts))) < recalls
         differences.append(np.mean(weights * one) - np.mean(weights * other))
         noise = pooled([[0.5]], sum(counts), counts)
-        a, b = (Repeats.of([Once(float(np.mean(weights * r)), r)]) for r in (one, other))
+        a, b = (Repeats.of([Measurement(float(np.mean(weights * r)), r)]) for r in (one, other))
         noises.append(noise.between(a, b))
         bound = noise.between(Repeats(a.accuracies), Repeats(b.accuracies))
         assert bound > 0.6 * noises[-1], "without the images it is as wide"

@@ -18,7 +18,7 @@ from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.file_tables import Quick
-from budgetnas.study.right import unpacked
+from budgetnas.study.measurements import unpack
 from budgetnas.study.trials import Kind, best_trial, kind_of
 from tests.searching.small import replay, trials_of
 
@@ -94,7 +94,7 @@ def test_a_trial_keeps_its_curves_and_what_is_taken_for_what() -> None:
         assert right / sum(map(sum, counts)) == trial.value
         val = StudyConfig.read(FOLDER).facts.val
         assert sum(map(sum, counts)) == val
-        images = unpacked(said["right"], val)
+        images = unpack(said["right"], val)
         assert images is not None
         assert images.sum() == right
 
@@ -155,7 +155,7 @@ def test_the_best_epoch_counts_where_the_file_says_so() -> None:
         right = sum(said["confusion"][label][label] for label in range(10))
         val = sum(map(sum, said["confusion"]))
         assert right == round(max(curve) * val)
-        images = unpacked(said["right"], val)
+        images = unpack(said["right"], val)
         assert images is not None, "of the selected epoch"
         assert images.sum() == right
     assert any(t.user_attrs["selected_epoch"] < 5 for t in trials_of(result))

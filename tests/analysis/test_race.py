@@ -10,21 +10,22 @@ from hypothesis import strategies as st
 from optuna.trial import FrozenTrial
 from scipy import stats
 
-from budgetnas.searching.race import Out, out_of_race, round_size, why_out
+from budgetnas.analysis import Elimination, Measurement, eliminated, round_size, why_eliminated
 from budgetnas.space import Race
-from budgetnas.study.noise import Once
-from budgetnas.study.right import packed
-from tests.report.made import SMALL, config_of, grid_of, of_grid
+from budgetnas.study.measurements import pack
+from tests.analysis.made import SMALL, config_of, grid_of, of_grid
 
 IMAGES = 5_000
 RACE = Race()
 accuracies = st.integers(0, IMAGES).map(lambda right: right / IMAGES)
 
 
-def raced(race: Race, rounds: Sequence[Sequence[float | None]], images: int) -> dict[int, Out]:
+def raced(
+    race: Race, rounds: Sequence[Sequence[float | None]], images: int
+) -> dict[int, Elimination]:
     """Race with accuracies alone."""
-    measured = [[None if value is None else Once(value) for value in row] for row in rounds]
-    return out_of_race(race, measured, images)
+    measured = [[None if value is None else Measurement(value) for value in row] for row in rounds]
+    return eliminated(race, measured, images)
 
 
 @st.composite
@@ -133,12 +134,12 @@ def test_a_trial_is_judged_by_the_rounds_before_its_own() -> None:
         of_grid(grid, number, value)
         for number, value in enumerate([0.90, 0.50, 0.91, 0.51, 0.92, 0.99])
     ]
-    why = [why_out(grid, trials, number, IMAGES) for number in range(8)]
+    why = [why_eliminated(grid, trials, number, IMAGES) for number in range(8)]
     assert why[:5] == [None] * 5
-    assert isinstance(why[5], Out)
+    assert isinstance(why[5], Elimination)
     assert (why[5].after, why[6], why[7]) == (2, None, why[5])
-    assert why_out(grid.changed(race=None), trials, 5, IMAGES) is None
-    assert why_out(config_of().proposal, trials, 5, IMAGES) is None
+    assert why_eliminated(grid.changed(race=None), trials, 5, IMAGES) is None
+    assert why_eliminated(config_of().proposal, trials, 5, IMAGES) is None
     assert (round_size(grid), round_size(grid.changed(race=None))) == (2, None)
 
 
@@ -153,13 +154,11 @@ def test_which_images_were_right_ends_a_race_sooner() -> None:
     def trials(known: bool) -> list[FrozenTrial]:
         rounds = [right for pair in zip(good, bad, strict=True) for right in pair]
         return [
-            of_grid(
-                grid, number, float(right.mean()), **({"right": packed(right)} if known else {})
-            )
+            of_grid(grid, number, float(right.mean()), **({"right": pack(right)} if known else {}))
             for number, right in enumerate(rounds)
         ]
 
-    assert why_out(grid, trials(known=False), 5, images) is None
-    why = why_out(grid, trials(known=True), 5, images)
+    assert why_eliminated(grid, trials(known=False), 5, images) is None
+    why = why_eliminated(grid, trials(known=True), 5, images)
     assert why is not None
     assert why.noise < why.behind

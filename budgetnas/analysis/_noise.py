@@ -18,7 +18,7 @@ the means of two configurations, has two parts:
 Their squares are added. What a seed changes of single images is then in both parts, so that the
 sum is rather too large than too small. q is 0.975 for one comparison. A difference that is not
 above the noise is not shown, which is not to say that there is none: what follows from it, and
-which of several wins, is in `budgetnas.study.winner`.
+which of several wins, is in `budgetnas.analysis._winner`.
 """
 
 import math
@@ -31,7 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from budgetnas.study.right import Bools
+from budgetnas.study.measurements import Bools
 
 Floats: TypeAlias = NDArray[np.float64]
 
@@ -40,13 +40,13 @@ CONFIDENCE = 0.975
 
 
 @dataclass(frozen=True)
-class Once:
+class Measurement:
     """What one training measured."""
 
     accuracy: float
     """In [0, 1]."""
-    right: Bools | None = None
-    """Which validation images it was right about, [images]; None if that is not known."""
+    correct: Bools | None = None
+    """Which validation images were classified correctly, [images]; None if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -55,14 +55,14 @@ class Repeats:
 
     accuracies: tuple[float, ...]
     """Of each, in [0, 1]."""
-    right: Floats | None = None
-    """The share of them that was right, by validation image: [images]; None if not known."""
+    correct: Floats | None = None
+    """The share of them that was correct, by validation image: [images]; None if not known."""
 
     @classmethod
-    def of(cls, trainings: Iterable[Once]) -> Self:
-        """Put trainings together; what images they were right about is known of all or of none."""
+    def of(cls, trainings: Iterable[Measurement]) -> Self:
+        """Join trainings; which images were correct is known of all of them or of none."""
         several = list(trainings)
-        known = [once.right for once in several if once.right is not None]
+        known = [once.correct for once in several if once.correct is not None]
         whole = known and len(known) == len(several)
         share = np.asarray(known, dtype=np.float64).mean(axis=0) if whole else None
         return cls(tuple(once.accuracy for once in several), share)
@@ -116,8 +116,8 @@ class Noise:
     def of_images(self, one: Repeats, other: Repeats, quantile: float) -> float:
         """Return the part of the validation images of the difference of two means."""
         weights = weights_of(self.counts) if self.counts else np.ones(1)
-        if one.right is not None and other.right is not None:
-            deviation = float(np.std(weights * (one.right - other.right)))
+        if one.correct is not None and other.correct is not None:
+            deviation = float(np.std(weights * (one.correct - other.correct)))
         else:
             p = (one.mean + other.mean) / 2
             deviation = math.sqrt(2 * p * (1 - p) * float(np.mean(weights**2)))

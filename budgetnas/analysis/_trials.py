@@ -7,13 +7,12 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 
+from budgetnas.analysis._race import ELIMINATED
 from budgetnas.arch import Arch
-from budgetnas.searching.course import CURVES
-from budgetnas.searching.race import OUT_OF_RACE
 from budgetnas.space.grid import SEED, Grid
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.measurements import CORRECT, CURVES
 from budgetnas.study.metric import attribute_of
-from budgetnas.study.right import RIGHT
 from budgetnas.study.trials import Kind, kind_of
 
 COSTS = (
@@ -21,7 +20,9 @@ COSTS = (
     "selected_epoch",
 )  # fmt: skip
 """Attributes of a trial that are numbers, and columns under the same names."""
-LAST = ("stopped_early", "out_after", "failure", "arch", RIGHT)
+NETWORK = "network"
+"""The axis of a grid that chooses the network."""
+LAST = ("stopped_early", "out_after", "failure", "arch", CORRECT)
 """The last columns."""
 
 
@@ -41,8 +42,8 @@ def cell_labels(grid: Grid) -> list[str]:
 
     Where nothing but the network differs, its name says enough.
     """
-    if [axis.name for axis in grid.axes] == ["network"]:
-        return [cell.values["network"] for cell in grid.cells]
+    if [axis.name for axis in grid.axes] == [NETWORK]:
+        return [cell.values[NETWORK] for cell in grid.cells]
     return [str(cell) for cell in grid.cells]
 
 
@@ -59,8 +60,8 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
         it, its own or its twin's; `params` and `macs`; `val_accuracy` and
         `val_balanced_accuracy` in [0, 1]; `val_loss`; `epochs`; `seconds`; `selected_epoch`;
         `stopped_early`; `out_after`, the rounds of a race after which it was not to be trained;
-        `failure`; `arch` (JSON); `right`, which validation images it was right about (see
-        `budgetnas.study.right`). What a trial has not got is missing.
+        `failure`; `arch` (JSON); `right`, which validation images were correct (see
+        `budgetnas.study.measurements`). What a trial has not got is missing.
     """
     found = _Found(config, trials)
     rows = [
@@ -71,10 +72,10 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
             "measured": found.measured(trial).number,
             **{name: found.measured(trial).user_attrs.get(name) for name in COSTS},
             "stopped_early": _is_stopped(trial),
-            "out_after": trial.user_attrs.get(OUT_OF_RACE, {}).get("after"),
+            "out_after": trial.user_attrs.get(ELIMINATED, {}).get("after"),
             "failure": trial.user_attrs.get("failure"),
             "arch": trial.user_attrs.get("arch"),
-            RIGHT: found.measured(trial).user_attrs.get(RIGHT),
+            CORRECT: found.measured(trial).user_attrs.get(CORRECT),
         }
         for trial in found.trials
     ]

@@ -1,6 +1,6 @@
 """The finalists of a search: which of them wins, and by which rule.
 
-`budgetnas.study.winner` states the rule.
+`budgetnas.analysis._winner` states the rule.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,24 +10,17 @@ from functools import cached_property
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from budgetnas.errors import InputError
-from budgetnas.report.summary import (
+from budgetnas.analysis._front import best_within
+from budgetnas.analysis._noise import Noise, Repeats
+from budgetnas.analysis._summary import (
     judge_all,
     margin_of,
     measure_noise,
     measured_repeats,
     summary_table,
 )
-from budgetnas.report.trials import axis_column, trial_table
-from budgetnas.space import Grid
-from budgetnas.study.begun import BegunStudy
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.front import best_within
-from budgetnas.study.metric import Metric, title_of
-from budgetnas.study.noise import Noise, Repeats
-from budgetnas.study.place import config_path, study_folder
-from budgetnas.study.trials import best_trial, trainings_left
-from budgetnas.study.winner import (
+from budgetnas.analysis._trials import NETWORK, axis_column, trial_table
+from budgetnas.analysis._winner import (
     MOST_SEEDS,
     Judged,
     Size,
@@ -36,11 +29,16 @@ from budgetnas.study.winner import (
     seeds_to_tell,
     winner,
 )
+from budgetnas.errors import InputError
+from budgetnas.space import Grid
+from budgetnas.study.begun import BegunStudy
+from budgetnas.study.config import StudyConfig
+from budgetnas.study.metric import Metric, title_of
+from budgetnas.study.place import config_path, study_folder
+from budgetnas.study.trials import best_trial, trainings_left
 
 VARIANT = "finalists"
 """What the comparison of a study's best trials is called, and its folder in the study's."""
-NETWORK = "network"
-"""The only thing that finalists are told apart by."""
 
 
 def finalist_name(trial: int) -> str:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from budgetnas.analysis import FinalistStudy
 from budgetnas.report.answer import answer_lines
-from budgetnas.report.finalists import FinalistStudy
 from budgetnas.report.read import Report
 from budgetnas.space import Race
-from tests.report.made import LARGE, SMALL, config_of, grid_of, of_grid
+from tests.analysis.made import LARGE, SMALL, config_of, grid_of, of_grid
 
 
 def made(accuracies: Sequence[float], seeds: int, val: int) -> Report:

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from budgetnas.study.right import packed, unpacked
+from budgetnas.study.measurements import pack, unpack
 
 
 @given(npst.arrays(np.bool_, st.integers(0, 300)))
 def test_what_is_packed_comes_back(right: np.ndarray) -> None:
-    found = unpacked(packed(right), len(right))
+    found = unpack(pack(right), len(right))
     assert found is not None
     assert found.tolist() == right.tolist()
 
 
-@pytest.mark.parametrize("text", [None, 3, "", "?", "AAA", packed(np.ones(17, bool))])
+@pytest.mark.parametrize("text", [None, 3, "", "?", "AAA", pack(np.ones(17, bool))])
 def test_anything_else_is_not_known(text: object) -> None:
-    assert unpacked(text, 9) is None
+    assert unpack(text, 9) is None

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from budgetnas.study.front import best_within, front
+from budgetnas.analysis import best_within, front
 
 
 def trials(*pairs: tuple[int, float]) -> list[FrozenTrial]:

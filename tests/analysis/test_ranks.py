@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,11 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from budgetnas.comparing.ranking import (
+from budgetnas.analysis import (
+    CRITERIA,
+    FULL,
     Floats,
+    Outcome,
+    Outcomes,
+    Short,
+    ShortRankings,
+    fully_measured,
     kendall_taus,
     regret_of,
     resample,
+    short_trainings,
     tau_of,
     top_regrets,
 )
@@ -162,3 +171,49 @@ def test_of_several_seeds_it_is_the_mean_of_each_ones_own() -> None:
     counts = resample(6, seed=0)
     assert tau_of(runs, full, counts).value == pytest.approx(1 / 3)
     assert regret_of(runs, full, counts, 2).value == pytest.approx(4 / 3)
+
+
+GOOD = Outcome(value=0.9, val_loss=0.2, train_losses=(1.0, 0.5))
+BAD = Outcome(value=0.5, val_loss=1.2, train_losses=(2.0, 1.5))
+
+
+@pytest.mark.parametrize("name", CRITERIA)
+def test_a_criterion_is_higher_for_what_is_better(name: str) -> None:
+    rate = CRITERIA[name]
+    assert rate(Short(GOOD, GOOD)) > rate(Short(BAD, BAD))
+    mixed = rate(Short(GOOD, BAD)), rate(Short(BAD, GOOD))
+    assert (mixed[0] < mixed[1]) is (name == "averaged weights' loss")
+
+
+def made_trainings(n: int, seeds: int) -> dict[tuple[str, str, int], Outcome]:
+    """Accuracies that rise with the architecture, short and in full."""
+    ways = [FULL, *short_trainings(1), *short_trainings(3)]
+    return {
+        (f"{place}", way, seed): replace(GOOD, value=place / 10)
+        for place in range(n)
+        for way in ways
+        for seed in range(seeds)
+    }
+
+
+def rankings_of(measured: Outcomes) -> ShortRankings:
+    ways = [FULL, *short_trainings(1), *short_trainings(3)]
+    whole = fully_measured([f"{place}" for place in range(6)], ways, 2, measured)
+    return ShortRankings(
+        measured, whole, (1, 3), epochs=30, seeds=2, top=3, resampling_seed=0, metric="balanced"
+    )
+
+
+def test_an_architecture_of_which_a_training_is_missing_is_left_out() -> None:
+    measured = made_trainings(6, 2)
+    del measured["5", "3 epochs", 1]
+    rankings = rankings_of(measured)
+    assert rankings.networks == ("0", "1", "2", "3", "4")
+    for row in rankings.rows():
+        if row.criterion == "balanced validation accuracy":
+            assert row.tau.model_dump() == {"value": 1, "low": 1, "high": 1}
+            assert row.regret.model_dump() == {"value": 0, "low": 0, "high": 0}
+        else:
+            assert row.tau.value is None, "all losses are equal"
+    del measured["4", FULL, 0]
+    assert rankings_of(measured).rows() == ()

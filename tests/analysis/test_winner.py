@@ -9,13 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from budgetnas.study.noise import Once, Repeats, pooled
-from budgetnas.study.winner import (
+from budgetnas.analysis import (
     Judged,
+    Measurement,
+    Repeats,
     Verdict,
     alike_of,
     compare,
     judge,
+    pooled,
     seeds_to_tell,
     winner,
 )
@@ -161,7 +163,7 @@ def test_image_by_image_it_is_shown_with_fewer_images() -> None:
     third = one ^ (rng.random(images) < 0.005)
 
     def measured(*rights: np.ndarray) -> Repeats:
-        return Repeats.of(Once(float(right.mean()), right) for right in rights)
+        return Repeats.of(Measurement(float(right.mean()), right) for right in rights)
 
     small, large = measured(one, other), measured(other, third)
     noise = pooled([small.accuracies, large.accuracies], images)

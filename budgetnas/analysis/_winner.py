@@ -10,7 +10,7 @@ mean, and the verdict on it is one of these:
 - worse: it is below the best one by more than the noise of that difference.
 - not distinguished: neither is shown. More seeds, or more validation images, may tell.
 
-Both parts of the noise count, seeds and images (`budgetnas.study.noise`). Where nothing was
+Both parts of the noise count, seeds and images (`budgetnas.analysis._noise`). Where nothing was
 trained with two seeds, it is not known what a seed changes, and nothing is shown to be equivalent.
 
 The smallest of the best one and its equivalents wins: the best one, where none is equivalent.
@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
 
-from budgetnas.study.noise import CONFIDENCE, Noise, Repeats
+from budgetnas.analysis._noise import CONFIDENCE, Noise, Repeats
 
 ALPHA = 0.05
 """How probable it may be that one that is the margin or more below the best is equivalent."""

@@ -9,23 +9,25 @@ import pandas as pd
 from scipy.integrate import quad
 from scipy.special import ndtr
 
-from budgetnas.comparing.asked_comparison import PUBLISHED
-from budgetnas.comparing.baselines import FILLED
-from budgetnas.report.summary import measure_noise, measured_repeats, summary_table
-from budgetnas.report.trials import axis_column
-from budgetnas.searching.record import training_key
+from budgetnas.analysis._noise import Noise, Repeats
+from budgetnas.analysis._summary import measure_noise, measured_repeats, summary_table
+from budgetnas.analysis._trials import NETWORK, axis_column
 from budgetnas.space import Grid
 from budgetnas.study.comparison import Compared, Luck, Part
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.noise import Noise, Repeats
+from budgetnas.study.drawn import training_key
 
-NETWORK, RECIPE = "network", "recipe"
-"""What networks of a comparison differ in."""
+RECIPE = "recipe"
+"""The axis of a comparison that chooses the recipe."""
 WINNER, BEST_RANDOM = "winner", "best random"
+FILLED = "efficient-resnet at the budget"
+"""The baseline that shows what the recipe gives, and what the architecture."""
+PUBLISHED = "published"
+"""What the recipe that efficient-resnet was published with is called here."""
 
 
 @dataclass(frozen=True)
-class Judged:
+class Decomposition:
     """What was measured in a comparison, and what follows from it."""
 
     rows: tuple[Compared, ...]
@@ -33,7 +35,7 @@ class Judged:
     luck: Luck
 
 
-def judge(config: StudyConfig, table: pd.DataFrame, trials: int) -> Judged:
+def decompose(config: StudyConfig, table: pd.DataFrame, trials: int) -> Decomposition:
     """Sum up a comparison, as far as it is known.
 
     Mean accuracies, each of the same seeds on the same validation images:
@@ -54,7 +56,7 @@ def judge(config: StudyConfig, table: pd.DataFrame, trials: int) -> Judged:
     known = summary.astype(object).where(summary.notna(), None)
     rows = tuple(_compared(row, grid) for row in known.to_dict("records"))
     found = _Found(config, grid, rows, noise, measured_repeats(config, table))
-    return Judged(rows, found.parts(), luck_of(noise, trials))
+    return Decomposition(rows, found.parts(), luck_of(noise, trials))
 
 
 def _compared(row: dict[str, Any], grid: Grid) -> Compared:

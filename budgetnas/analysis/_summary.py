@@ -1,8 +1,7 @@
 """A row a configuration, and what is shown of how they differ.
 
-What is taken for noise, and why, is in `budgetnas.study.noise`; what is shown of a difference, in
-`budgetnas.study.winner`. What a race has dropped is out: it is neither the best nor equivalent,
-whatever the others' means have become.
+`budgetnas.analysis._noise` defines the noise, `budgetnas.analysis._winner` the verdicts. What a
+race has eliminated is neither the best nor equivalent, whatever the others' means have become.
 """
 
 import math
@@ -10,14 +9,14 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from budgetnas.report.trials import axis_column, axis_names, cell_labels
+from budgetnas.analysis._noise import Measurement, Noise, Repeats, pooled
+from budgetnas.analysis._trials import axis_column, axis_names, cell_labels
+from budgetnas.analysis._winner import Judged, Verdict, compare, judge
 from budgetnas.space.grid import MARGIN, Grid
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.measurements import CORRECT, unpack
 from budgetnas.study.metric import METRICS, attribute_of
-from budgetnas.study.noise import Noise, Once, Repeats, pooled
-from budgetnas.study.right import RIGHT, unpacked
 from budgetnas.study.trials import Kind
-from budgetnas.study.winner import Judged, Verdict, compare, judge
 
 OUT = "out"
 VERDICTS: dict[str, str] = {
@@ -61,8 +60,8 @@ def measured_repeats(config: StudyConfig, table: pd.DataFrame) -> dict[int, Repe
     measured = attribute_of(config.metric)
     return {
         cell: Repeats.of(
-            Once(value, unpacked(right, config.facts.val))
-            for value, right in zip(group[measured], group[RIGHT], strict=True)
+            Measurement(value, unpack(correct, config.facts.val))
+            for value, correct in zip(group[measured], group[CORRECT], strict=True)
         )
         for cell, group in _completed(table, measured).groupby("cell")
     }

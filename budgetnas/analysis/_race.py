@@ -9,17 +9,17 @@ from itertools import islice
 
 from optuna.trial import FrozenTrial, TrialState
 
+from budgetnas.analysis._noise import Measurement, Repeats, pooled
 from budgetnas.space import Grid, Proposal, Race
-from budgetnas.study.noise import Once, Repeats, pooled
-from budgetnas.study.right import RIGHT, unpacked
+from budgetnas.study.measurements import CORRECT, unpack
 from budgetnas.study.trials import is_enqueued, is_foreign, turn_of
 
-OUT_OF_RACE = "out_of_race"
+ELIMINATED = "out_of_race"
 """The attribute of a trial whose configuration was out before its turn came."""
 
 
 @dataclass(frozen=True)
-class Out:
+class Elimination:
     """Why a configuration is out of a race."""
 
     after: int
@@ -30,13 +30,13 @@ class Out:
     """How far it could have been by chance."""
 
 
-def hopeless(
+def newly_eliminated(
     race: Race,
     measured: Mapping[int, Repeats],
     images: int,
     complete: int,
     counts: tuple[int, ...] = (),
-) -> dict[int, Out]:
+) -> dict[int, Elimination]:
     """Say which of the configurations that are still in are out from now on.
 
     Those are shown to be worse, and not to be less than the margin below the best. One that has
@@ -59,16 +59,16 @@ def hopeless(
     for cell, mean in means.items():
         chance = noise.between(measured[cell], measured[best], quantile)
         if (behind := means[best] - mean) > chance and behind + chance >= race.margin:
-            out[cell] = Out(complete, behind, chance)
+            out[cell] = Elimination(complete, behind, chance)
     return out
 
 
-def out_of_race(
+def eliminated(
     race: Race,
-    rounds: Sequence[Sequence[Once | None]],
+    rounds: Sequence[Sequence[Measurement | None]],
     images: int,
     counts: tuple[int, ...] = (),
-) -> dict[int, Out]:
+) -> dict[int, Elimination]:
     """Say which configurations are out after some complete rounds.
 
     Args:
@@ -81,7 +81,7 @@ def out_of_race(
     Returns:
         The places of those that are out, and why.
     """
-    out: dict[int, Out] = {}
+    out: dict[int, Elimination] = {}
     for complete in range(2, len(rounds) + 1):
         columns = enumerate(zip(*rounds[:complete], strict=True))
         left = {cell: column for cell, column in columns if cell not in out}
@@ -89,17 +89,17 @@ def out_of_race(
             cell: Repeats.of(once for once in column if once is not None)
             for cell, column in left.items()
         }
-        out |= hopeless(race, measured, images, complete, counts)
+        out |= newly_eliminated(race, measured, images, complete, counts)
     return out
 
 
-def why_out(
+def why_eliminated(
     proposal: Proposal,
     trials: Sequence[FrozenTrial],
     number: int,
     images: int,
     counts: tuple[int, ...] = (),
-) -> Out | None:
+) -> Elimination | None:
     """Say why a trial is not to be trained, if its configuration is out of a race.
 
     Args:
@@ -116,13 +116,13 @@ def why_out(
     proposed = (t for t in trials if not (is_foreign(t) or is_enqueued(t)))
     ended = [_measured(trial, images) for trial in islice(proposed, complete * size)]
     rounds = [ended[first : first + size] for first in range(0, len(ended), size)]
-    return out_of_race(proposal.race, rounds, images, counts).get(place)
+    return eliminated(proposal.race, rounds, images, counts).get(place)
 
 
-def _measured(trial: FrozenTrial, images: int) -> Once | None:
+def _measured(trial: FrozenTrial, images: int) -> Measurement | None:
     if trial.state is not TrialState.COMPLETE or trial.value is None:
         return None
-    return Once(trial.value, unpacked(trial.user_attrs.get(RIGHT), images))
+    return Measurement(trial.value, unpack(trial.user_attrs.get(CORRECT), images))
 
 
 def round_size(proposal: Proposal) -> int | None:

@@ -9,12 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from budgetnas.report.summary import measure_noise, summary_table
-from budgetnas.report.trials import trial_table
+from budgetnas.analysis import (
+    Measurement,
+    Noise,
+    Repeats,
+    measure_noise,
+    summary_table,
+    trial_table,
+)
 from budgetnas.space import Grid
-from budgetnas.study.noise import Noise, Once, Repeats
-from budgetnas.study.right import packed
-from tests.report.made import LARGE, SMALL, VAL, config_of, grid_of, of_grid, trained
+from budgetnas.study.measurements import pack
+from tests.analysis.made import LARGE, SMALL, VAL, config_of, grid_of, of_grid, trained
 
 VALUES = {"a": [0.90, 0.92, 0.91], "b": [0.80, 0.83, 0.85], "c": [0.905, 0.900, 0.920]}
 
@@ -110,7 +115,7 @@ def test_which_images_were_right_tells_networks_apart_that_their_number_does_not
 
     def measured(better: float) -> Repeats:
         right = rng.random((seeds, images)) < np.clip(ease + better, 0, 1)
-        return Repeats.of(Once(float(each.mean()), each) for each in right)
+        return Repeats.of(Measurement(float(each.mean()), each) for each in right)
 
     def without(repeats: Repeats) -> Repeats:
         return Repeats(repeats.accuracies)
@@ -126,13 +131,13 @@ def test_which_images_were_right_tells_networks_apart_that_their_number_does_not
     assert wrong / 200 < 0.1, "it is chance in about five of a hundred"
 
 
-def test_right_is_known_of_all_trainings_or_of_none() -> None:
+def test_correct_images_are_known_of_all_trainings_or_of_none() -> None:
     known = np.array([True, False, True])
-    assert Repeats.of([Once(0.5), Once(2 / 3, known)]).right is None
-    share = Repeats.of([Once(2 / 3, known), Once(1 / 3, ~known)]).right
+    assert Repeats.of([Measurement(0.5), Measurement(2 / 3, known)]).correct is None
+    share = Repeats.of([Measurement(2 / 3, known), Measurement(1 / 3, ~known)]).correct
     assert share is not None
     assert share.tolist() == [0.5] * 3
-    assert Repeats.of([]).right is None
+    assert Repeats.of([]).correct is None
     assert math.isnan(Noise(0.1, 3, 3).between(Repeats.of([]), Repeats((0.5,))))
 
 
@@ -142,7 +147,7 @@ def test_a_studys_noise_is_of_the_images_that_were_right() -> None:
     one = rng.random(VAL) < 0.8
     other = one & (rng.random(VAL) < 0.9)  # wrong wherever the first is, and a little more
     trials = [
-        of_grid(grid, place, float(right.mean()), right=packed(right))
+        of_grid(grid, place, float(right.mean()), right=pack(right))
         for place, right in enumerate((one, other))
     ]
     summary = summary_table(config_of(grid), trial_table(config_of(grid), trials))
