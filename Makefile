@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint reference format clean
 
 demo: .venv/installed ## a search on embedded digits, the winner retrained and tested
 	$(BIN)/budgetnas search --budget 100k --dataset digits --trials 20 --epochs 9
@@ -18,6 +18,10 @@ lint: .venv/installed-dev ## what else guards the house: style, types, the impor
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/python .ci/reference.py --check
+
+reference: .venv/installed-dev ## the reference of commands, from their help
+	$(BIN)/python .ci/reference.py
 
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .

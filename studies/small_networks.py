@@ -5,7 +5,7 @@
 draws networks of the default space, as many from each of ten ranges of parameters (evenly spaced
 by ratio from 8k to 220k), trains each of them as a trial of a search is trained, and keeps every
 epoch. All are trained with one seed before any is with the next. Interrupted, the same call goes
-on; with more seeds it adds to them. `studies/small_networks_table.py` writes what is committed.
+on; with more seeds it adds to them.
 """
 
 import argparse
