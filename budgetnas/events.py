@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from budgetnas.analysis import Best
 from budgetnas.study.metric import DEFAULT_METRIC, Metric
-from budgetnas.study.trials import Best, Kind, Tally
+from budgetnas.study.trials import Kind, Tally
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 from program import budgetnas, interval, provenance, train
 
-from budgetnas.analysis import axis_column
+from budgetnas.analysis import axis_column, best_trial
 from budgetnas.arch import Arch, count_params
 from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
@@ -30,7 +30,6 @@ from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.request import as_budget
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.config import About, DataFacts
-from budgetnas.study.trials import best_trial
 
 NAME = "real-searches"
 RESULTS = Path("studies") / NAME / "results"

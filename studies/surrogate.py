@@ -26,6 +26,7 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from budgetnas.analysis import best_trial
 from budgetnas.arch import Arch, Budget, count_macs, count_params
 from budgetnas.data import DataSource
 from budgetnas.events import nobody
@@ -35,7 +36,7 @@ from budgetnas.searching.record import Record
 from budgetnas.searching.training import Answer, Assignment, Said, Trained
 from budgetnas.space import Proposal
 from budgetnas.study.config import DataFacts, StudyConfig
-from budgetnas.study.trials import Kind, best_trial, kind_of
+from budgetnas.study.trials import Kind, kind_of
 
 TABLE = Path("studies/small-networks/results/networks.csv")
 EPOCHS, BATCH, SIZE = 9, 64, 12

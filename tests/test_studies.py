@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from budgetnas.analysis import count_study
 from budgetnas.arch import PRESETS, count_params
 from budgetnas.recipe.schedule import CyclicLR
 from budgetnas.report.page import write_report
-from budgetnas.searching.count_study import count_study
 from budgetnas.searching.run_study import run_study
 from budgetnas.study.file import StudyFile
 from budgetnas.study.file_tables import Quick

@@ -1,5 +1,17 @@
 """What a study's numbers say: tables, noise, races, the winner, fronts, ranks."""
 
+from budgetnas.analysis._best import (
+    Best,
+    best_trial,
+    best_trials,
+    best_within,
+    describe_best,
+    epochs_in_full,
+    front,
+    guessing_of,
+    lucky_guessing,
+    measured,
+)
 from budgetnas.analysis._confusion import (
     Counts,
     class_table,
@@ -8,6 +20,7 @@ from budgetnas.analysis._confusion import (
     per_class_table,
     share_table,
 )
+from budgetnas.analysis._counted import Counted, count_asked, count_study, fit_table
 from budgetnas.analysis._decomposition import (
     BEST_RANDOM,
     FILLED,
@@ -29,7 +42,6 @@ from budgetnas.analysis._finalists import (
     read_finalists,
     winner_line,
 )
-from budgetnas.analysis._front import best_within, front
 from budgetnas.analysis._noise import Floats, Measurement, Noise, Repeats, pooled, weights_of
 from budgetnas.analysis._race import (
     ELIMINATED,
@@ -94,6 +106,8 @@ __all__ = [
     "VARIANT",
     "VERDICTS",
     "WINNER",
+    "Best",
+    "Counted",
     "Counts",
     "Elimination",
     "FinalistStudy",
@@ -112,6 +126,8 @@ __all__ = [
     "alike_of",
     "axis_column",
     "axis_names",
+    "best_trial",
+    "best_trials",
     "best_within",
     "cell_labels",
     "chosen",
@@ -119,18 +135,26 @@ __all__ = [
     "compare",
     "confused_pairs",
     "confusion_table",
+    "count_asked",
+    "count_study",
     "curve_table",
     "decompose",
+    "describe_best",
     "eliminated",
+    "epochs_in_full",
     "expected_maximum",
     "finalist_name",
+    "fit_table",
     "front",
     "fully_measured",
+    "guessing_of",
     "judge",
     "kendall_taus",
     "luck_of",
+    "lucky_guessing",
     "margin_of",
     "measure_noise",
+    "measured",
     "measured_repeats",
     "per_class_table",
     "points_of",

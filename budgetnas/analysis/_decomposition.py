@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-from scipy.integrate import quad
 from scipy.special import ndtr
 
 from budgetnas.analysis._noise import Noise, Repeats
@@ -138,5 +137,7 @@ def expected_maximum(n: int) -> float:
     It is the integral of 1 - F(x)^n - F(-x)^n over x > 0, F their distribution function: of n = 1
     it is 0, of 2 it is 1 / sqrt(pi).
     """
+    from scipy.integrate import quad  # takes a third of a second, which only this is worth
+
     found, _ = quad(lambda x: 1 - ndtr(x) ** n - ndtr(-x) ** n, 0, math.inf)
     return float(found)

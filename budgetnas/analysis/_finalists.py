@@ -10,7 +10,7 @@ from functools import cached_property
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from budgetnas.analysis._front import best_within
+from budgetnas.analysis._best import best_trial, best_within
 from budgetnas.analysis._noise import Noise, Repeats
 from budgetnas.analysis._summary import (
     judge_all,
@@ -35,7 +35,7 @@ from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.metric import Metric, title_of
 from budgetnas.study.place import config_path, study_folder
-from budgetnas.study.trials import best_trial, trainings_left
+from budgetnas.study.trials import trainings_left
 
 VARIANT = "finalists"
 """What the comparison of a study's best trials is called, and its folder in the study's."""

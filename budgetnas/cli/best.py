@@ -35,9 +35,8 @@ def best(
     Example: `budgetnas best --budget 1M`
     """
     limit = None if budget is None else Budget.from_text(budget)
-    from budgetnas.analysis import chosen, front
+    from budgetnas.analysis import chosen, front, measured
     from budgetnas.study.begun import find_begun
-    from budgetnas.study.trials import measured
 
     begun = find_begun(study)
     if begun.guessed:
@@ -76,7 +75,7 @@ def best(
 
 
 def _json(trial: "FrozenTrial", metric: Metric) -> dict[str, Any]:
-    from budgetnas.study.trials import measured
+    from budgetnas.analysis import measured
 
     attributes = trial.user_attrs
     return {

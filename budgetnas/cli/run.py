@@ -75,7 +75,7 @@ def run(
 
 def _count(study: str, dataset: str | None, data_dir: Path | None, as_json: bool) -> None:
     """Print which networks of a study that trains nothing fit the budget."""
-    from budgetnas.searching.count_study import count_study
+    from budgetnas.analysis import count_study
 
     counted = count_study(study, dataset=dataset, data_dir=data_dir)
     if as_json:

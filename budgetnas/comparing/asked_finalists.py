@@ -9,7 +9,7 @@ from typing import Self
 
 from optuna.trial import FrozenTrial
 
-from budgetnas.analysis import NETWORK, VARIANT, finalist_name, points_of
+from budgetnas.analysis import NETWORK, VARIANT, best_trials, finalist_name, points_of
 from budgetnas.arch import Budget, count_params
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
@@ -23,7 +23,6 @@ from budgetnas.study.config import About, StudyConfig, require_same
 from budgetnas.study.drawn import Drawn, drawn_by, training_key
 from budgetnas.study.metric import Metric, as_metric
 from budgetnas.study.place import config_path
-from budgetnas.study.trials import best_trials
 
 TOP, SEEDS, EPOCHS = 5, 3, 30
 """How many finalists there are, with how many seeds, trained for how long, unless told."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from optuna.trial import FrozenTrial
 
-from budgetnas.analysis import BEST_RANDOM, FILLED, NETWORK, PUBLISHED, RECIPE, WINNER
+from budgetnas.analysis import BEST_RANDOM, FILLED, NETWORK, PUBLISHED, RECIPE, WINNER, best_trial
 from budgetnas.arch import Arch
 from budgetnas.comparing.asked_comparison import SEEDS, AskedComparison
 from budgetnas.comparing.baselines import baselines
@@ -15,7 +15,6 @@ from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig
 from budgetnas.study.drawn import drawn_by
-from budgetnas.study.trials import best_trial
 
 RANDOM = "random"
 """What a search's random networks are called, and their folder in the search's."""

@@ -11,13 +11,14 @@ from budgetnas.analysis import (
     Noise,
     Verdict,
     advice_line,
+    epochs_in_full,
+    guessing_of,
     margin_of,
     points_of,
     winner_line,
 )
 from budgetnas.arch import COST_NAMES
 from budgetnas.report.read import Report
-from budgetnas.searching.work import epochs_in_full, guessing_of
 from budgetnas.study.metric import DEFAULT_METRIC, beside_accuracy, title_of
 from budgetnas.study.trials import Kind
 

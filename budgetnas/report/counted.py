@@ -1,6 +1,5 @@
 """The report of a study file that trains nothing: which of its networks fit the budget."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,14 +8,13 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from budgetnas._version import __version__
-from budgetnas.analysis import cell_labels
+from budgetnas.analysis import cell_labels, count_asked, fit_table
 from budgetnas.arch import COST_NAMES, Arch
 from budgetnas.report.answer import listed
 from budgetnas.report.costs import COST_TITLES
 from budgetnas.report.stages import plot_stages, stage_table
 from budgetnas.report.style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped
-from budgetnas.searching.count_study import Counted, count_asked
-from budgetnas.searching.run_study import asked_run
+from budgetnas.study.asked_run import asked_run
 from budgetnas.study.file import StudyFile
 from budgetnas.study.place import asks, config_path, study_folder
 
@@ -69,23 +67,6 @@ class CountedReport:
             ("Version", f"budgetnas {__version__}"),
             ("Command", self.file.command),
         ]  # fmt: skip
-
-
-def fit_table(labels: Sequence[str], networks: Sequence[Counted]) -> pd.DataFrame:
-    """List networks that were counted.
-
-    Args:
-        labels: Their names, from `cell_labels`.
-        networks: What was counted, in the same order.
-
-    Returns:
-        A row a network: `configuration`, `params`, `macs`, `excess` over the budget, `feasible`.
-    """
-    rows = [
-        (label, net.params, net.macs, net.excess, net.feasible)
-        for label, net in zip(labels, networks, strict=True)
-    ]
-    return pd.DataFrame(rows, columns=["configuration", "params", "macs", "excess", "feasible"])
 
 
 def find_counted(name: str | None) -> CountedReport | None:

@@ -23,7 +23,7 @@ from budgetnas.analysis import (
     trial_table,
 )
 from budgetnas.arch import Arch
-from budgetnas.data.heldout import count_openings
+from budgetnas.data.test_log import count_openings
 from budgetnas.errors import InputError
 from budgetnas.report.runs import run_table
 from budgetnas.space.grid import Grid

@@ -6,8 +6,9 @@ from typing import Any
 
 import torch
 
-from budgetnas.data.heldout import LOG, check_test, count_uses
+from budgetnas.data.heldout import check_test
 from budgetnas.data.images import ImageSet
+from budgetnas.data.test_log import LOG, count_uses
 from budgetnas.data.view import check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, nobody

@@ -13,14 +13,14 @@ import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from sqlalchemy.exc import SQLAlchemyError
 
-from budgetnas.analysis import round_size
+from budgetnas.analysis import lucky_guessing, round_size
 from budgetnas.errors import BudgetnasError, SearchFailed
 from budgetnas.events import EpochEnded, Notice, Once, TrialEnded, Watcher
 from budgetnas.searching.crew import Crew
 from budgetnas.searching.enqueued import EnqueuedWrongly
 from budgetnas.searching.kin import AmongKin
 from budgetnas.searching.proposers import Proposed, proposer
-from budgetnas.searching.pruners import PRUNERS, Halving, lucky_guessing
+from budgetnas.searching.pruners import PRUNERS, Halving
 from budgetnas.searching.record import Record
 from budgetnas.searching.training import (
     Answer,

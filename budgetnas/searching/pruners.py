@@ -1,13 +1,10 @@
 """The pruners that a study may use, by name."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
-from scipy.special import ndtri
-
-from budgetnas.study.metric import Metric, majority_share
 
 
 class Halving(BasePruner):
@@ -50,26 +47,6 @@ class Halving(BasePruner):
         while rung < step:
             rung *= self._factor
         return rung == step
-
-
-def lucky_guessing(counts: Sequence[int], metric: Metric, trials: int = 1) -> float:
-    """Return what of a metric the best of some guesses reaches, and exceeds in 1 of 40 cases only.
-
-    A class is guessed at random for each image, or the same one for all of them: the largest,
-    whose share that is of the accuracy. By `balanced` any class will do, and is right of one.
-
-    Args:
-        counts: Images of each class.
-        metric: What is measured of the guesses.
-        trials: Of how many guesses the best counts.
-    """
-    p, occurring = 1 / len(counts), [count for count in counts if count]
-    match metric:
-        case "accuracy":
-            always, each = majority_share(counts), 1 / sum(counts)
-        case "balanced":
-            always, each = 1 / len(occurring), sum(1 / n for n in occurring) / len(occurring) ** 2
-    return max(always, p + float(ndtri(0.975 ** (1 / trials))) * math.sqrt(p * (1 - p) * each))
 
 
 RANKING_STEPS = 30

@@ -1,6 +1,5 @@
 """`Record`: a study's trials as its storage has them, and what is written down of each."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from budgetnas.analysis import ELIMINATED, why_eliminated
+from budgetnas.analysis import ELIMINATED, describe_best, why_eliminated
 from budgetnas.arch import count_macs, count_params
 from budgetnas.events import TrialEnded
 from budgetnas.searching.kept import forget_ended
@@ -18,17 +17,7 @@ from budgetnas.space import Grid, Overrides
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.drawn import training_key
 from budgetnas.study.storage import one_transaction
-from budgetnas.study.trials import (
-    Best,
-    Kind,
-    Turn,
-    best_trial,
-    excess_of,
-    kind_of,
-    tally,
-    trainings_left,
-    turn_of,
-)
+from budgetnas.study.trials import Kind, Turn, excess_of, kind_of, tally, trainings_left, turn_of
 
 
 @dataclass(frozen=True)
@@ -186,12 +175,3 @@ class Record:
             params=count_params(proposed.arch) if proposed else None,
             title=proposed.title if proposed else "",
         )
-
-
-def describe_best(trials: Sequence[FrozenTrial]) -> Best | None:
-    """Describe the best trial of a study, if any was completed."""
-    best = best_trial(trials)
-    if best is None or best.value is None:
-        return None
-    attributes = best.user_attrs
-    return Best(best.number, best.value, attributes["params"], json.loads(attributes["arch"]))

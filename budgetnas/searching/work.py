@@ -1,6 +1,6 @@
 """`work`: from a plan, or a study that has begun, to trials; what searches and runs share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,8 +8,8 @@ from typing import Any
 
 import optuna
 import torch
-from optuna.trial import FrozenTrial, TrialState
 
+from budgetnas.analysis import Best, describe_best, epochs_in_full, guessing_of
 from budgetnas.data import DataSource
 from budgetnas.data.gather import write_unreadable
 from budgetnas.data.load import load_train
@@ -25,8 +25,7 @@ from budgetnas.searching.crew import Alone, Crew
 from budgetnas.searching.estimate import estimate_seconds
 from budgetnas.searching.loop import Loop, Stopped
 from budgetnas.searching.plan import Plan
-from budgetnas.searching.pruners import lucky_guessing
-from budgetnas.searching.record import Record, describe_best
+from budgetnas.searching.record import Record
 from budgetnas.searching.staff import Staff, employ
 from budgetnas.searching.task import Task
 from budgetnas.searching.workers import workers
@@ -37,7 +36,7 @@ from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.metric import WEIGHTED, Metric, largest_notices
 from budgetnas.study.owned import owned_study
 from budgetnas.study.storage import default_url, redacted
-from budgetnas.study.trials import Best, Kind, kind_of, tally
+from budgetnas.study.trials import tally
 from budgetnas.train.device import device_title, hardware, use_threads
 from budgetnas.train.memory import give_memory_back, memory_guard
 from budgetnas.train.numerics import choose_numerics
@@ -247,20 +246,6 @@ def _take_down_hardware(study: optuna.Study, here: str) -> None:
     before = study.user_attrs.get("hardware")
     if before is None or not str(before).endswith(here):
         study.set_user_attr("hardware", f"{before}; then {here}" if before else here)
-
-
-def epochs_in_full(config: StudyConfig, trials: Sequence[FrozenTrial]) -> int:
-    """Count the epochs that trained trials would have had, had none been stopped early."""
-    trained = [trial for trial in trials if kind_of(trial) is Kind.TRAINED]
-    if isinstance(config.proposal, Grid):  # nothing is stopped there
-        return sum(trial.user_attrs["epochs"] for trial in trained)
-    return len(trained) * config.recipe.epochs
-
-
-def guessing_of(config: StudyConfig, trials: Sequence[FrozenTrial]) -> float:
-    """Return what a study's best trial must exceed to be better than guessing, in [0, 1]."""
-    completed = sum(trial.state is TrialState.COMPLETE for trial in trials)
-    return lucky_guessing(config.facts.val_counts, config.metric, max(1, completed))
 
 
 def _result(study: optuna.Study, config: StudyConfig, url: str, stopped: Stopped) -> SearchResult:

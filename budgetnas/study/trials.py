@@ -22,8 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.arch import COSTS, Arch
 from budgetnas.errors import InputError
-from budgetnas.space.grid import SEED, Grid
-from budgetnas.study.metric import Metric, attribute_of
+from budgetnas.space.grid import Grid
 
 
 class Kind(StrEnum):
@@ -150,41 +149,6 @@ def check_trials(trials: Sequence[FrozenTrial]) -> None:
             raise ValueError(f"trial {place} was completed without a value")
 
 
-def measured(trial: FrozenTrial, metric: Metric | None = None) -> float | None:
-    """Return what a completed trial measured; None of one that was not completed.
-
-    Args:
-        trial: Any of a study's.
-        metric: By which number; the study's own, which is the trial's value, by default.
-
-    Raises:
-        InputError: If that is not known of the trial.
-    """
-    if trial.state is not TrialState.COMPLETE or metric is None:
-        return trial.value
-    found = trial.user_attrs.get(attribute_of(metric))
-    if not isinstance(found, float | int):
-        raise InputError(
-            f"every completed trial must have {attribute_of(metric)} to be compared by "
-            f"{metric}, trial {trial.number} has none"
-        )
-    return float(found)
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best trial of a study."""
-
-    number: int
-    """The trial's."""
-    value: float
-    """Its metric on the validation images, in [0, 1]."""
-    params: int
-    """Trainable parameters."""
-    arch: dict[str, Any]
-    """The architecture, as its JSON."""
-
-
 @dataclass(frozen=True)
 class Tally:
     """A study's trials, counted."""
@@ -229,43 +193,3 @@ def trainings_left(grid: Grid, trials: Iterable[FrozenTrial]) -> int:
     """Count the trainings of a grid that have not ended."""
     proposed = [t for t in trials if not (is_foreign(t) or is_enqueued(t))]
     return max(0, grid.size - sum(kind_of(trial) is not Kind.OPEN for trial in proposed))
-
-
-def best_trial(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> FrozenTrial | None:
-    """Find the completed trial of the highest metric; of equals, the smallest."""
-    return next(iter(best_trials(trials, metric=metric)), None)
-
-
-def best_trials(
-    trials: Iterable[FrozenTrial], most: int | None = None, metric: Metric | None = None
-) -> list[FrozenTrial]:
-    """List completed trials, the best first: by their metric; of equals, the smallest.
-
-    Where configurations are trained with several seeds, it is the first trial of the one that is
-    best in the mean, not the luckiest of all: of those with the most seeds, where some have
-    fewer. No trial over the budget was ever completed, so the best is feasible.
-
-    Args:
-        trials: A study's.
-        most: How many at most; None: all.
-        metric: By which number; the study's own by default.
-    """
-    repeats: dict[object, list[FrozenTrial]] = {}
-    for trial in trials:
-        if kind_of(trial) is Kind.TRAINED and trial.state is TrialState.COMPLETE:
-            repeats.setdefault(_configuration(trial), []).append(trial)
-    seeds = max(map(len, repeats.values()), default=0)
-
-    def order(several: list[FrozenTrial]) -> tuple[float, int, int]:
-        mean = sum(measured(trial, metric) or 0 for trial in several) / len(several)
-        return -mean, several[0].user_attrs["params"], several[0].number
-
-    complete = (several for several in repeats.values() if len(several) == seeds)
-    return [several[0] for several in sorted(complete, key=order)[:most]]
-
-
-def _configuration(trial: FrozenTrial) -> object:
-    """Identify what a trial repeats with another seed; what was drawn freely repeats nothing."""
-    if SEED not in trial.params:
-        return trial.number
-    return tuple(item for item in trial.params.items() if item[0] != SEED)

@@ -12,6 +12,7 @@ from budgetnas.analysis import (
     FILLED,
     Noise,
     Repeats,
+    best_trial,
     decompose,
     expected_maximum,
     luck_of,
@@ -29,7 +30,7 @@ from budgetnas.report.read import read_report
 from budgetnas.space import Axis, Free, Grid
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.trials import Kind, best_trial, kind_of, tally
+from budgetnas.study.trials import Kind, kind_of, tally
 from tests.analysis.made import SMALL, config_of, grid_of, of_grid
 from tests.comparing.races import RACE, race
 from tests.searching.small import run, trials_in

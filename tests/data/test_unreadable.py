@@ -9,8 +9,8 @@ from budgetnas.data.heldout import check_test
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.retraining.retrain import retrain
-from budgetnas.searching.run_study import asked_run
 from budgetnas.searching.search import search
+from budgetnas.study.asked_run import asked_run
 from budgetnas.study.config import StudyConfig
 from tests.data.pictures import fill, held_out, source, train
 

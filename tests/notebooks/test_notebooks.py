@@ -12,7 +12,7 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from budgetnas.searching.count_study import count_study
+from budgetnas.analysis import count_study
 from budgetnas.study.file import StudyFile
 from budgetnas.study.place import asks
 

@@ -13,7 +13,8 @@ from PIL import Image
 
 from budgetnas.arch import PRESETS, Arch
 from budgetnas.data import DataSource
-from budgetnas.data.heldout import LOG, open_test
+from budgetnas.data.heldout import open_test
+from budgetnas.data.test_log import LOG
 from budgetnas.data.view import ImageFormat
 from budgetnas.errors import Diverged, InputError
 from budgetnas.events import Event, Notice, RunEpochEnded

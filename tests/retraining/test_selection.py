@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from budgetnas import events
-from budgetnas.data.heldout import LOG
 from budgetnas.data.images import ImageSet, measure_statistics
 from budgetnas.data.splits import split
+from budgetnas.data.test_log import LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded, RunStarted
 from budgetnas.retraining.begin import hold_out

@@ -11,7 +11,7 @@ import torch
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
 
-from budgetnas.analysis import Measurement, Repeats, class_table, pooled, weights_of
+from budgetnas.analysis import Measurement, Repeats, best_trial, class_table, pooled, weights_of
 from budgetnas.cli.retrain import _test_line as _line
 from budgetnas.comparing.finalists import Finalists, finalists
 from budgetnas.data import DataSource
@@ -29,14 +29,14 @@ from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
 from budgetnas.searching.conditions import Conditions
 from budgetnas.searching.course import Course
-from budgetnas.searching.run_study import asked_run
+from budgetnas.searching.run_study import plan_of
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.space import Space
+from budgetnas.study.asked_run import asked_run
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.measurements import CORRECT, unpack
 from budgetnas.study.metric import Metric, unequal_share
-from budgetnas.study.trials import best_trial
 from budgetnas.train.engine import Epoch
 from tests.analysis.made import trained
 from tests.conftest import Program
@@ -309,7 +309,7 @@ def test_a_study_file_says_it() -> None:
         'question = "?"\ncommand = "x"\ntime = { cpu = "1 s", gpu = "1 s" }\n'
         'metric = "balanced"\npresets = ["efficient-resnet"]\n'
     )
-    assert asked_run("rates", False, None, None).plan().metric == "balanced"
+    assert plan_of(asked_run("rates", False, None, None)).metric == "balanced"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from optuna.pruners import BasePruner
 from optuna.trial import TrialState
 from scipy.stats import binom
 
-from budgetnas.searching.pruners import PRUNERS, Halving, first_rung, lucky_guessing
+from budgetnas.analysis import lucky_guessing
+from budgetnas.searching.pruners import PRUNERS, Halving, first_rung
 from budgetnas.study.metric import Metric
 
 

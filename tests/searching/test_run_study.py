@@ -6,20 +6,21 @@ from typing import Any
 import optuna
 import pytest
 
+from budgetnas.analysis import best_trial, count_study
 from budgetnas.arch import Budget
 from budgetnas.errors import InputError
 from budgetnas.events import EpochEnded, Estimated, Event
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
-from budgetnas.searching.count_study import count_study
 from budgetnas.searching.course import Course
-from budgetnas.searching.run_study import asked_run, run_study
+from budgetnas.searching.run_study import run_study
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
+from budgetnas.study.asked_run import asked_run
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.file_tables import Quick
 from budgetnas.study.measurements import unpack
-from budgetnas.study.trials import Kind, best_trial, kind_of
+from budgetnas.study.trials import Kind, kind_of
 from tests.searching.small import replay, trials_of
 
 QUICK = Quick(epochs=2, seeds=9, train_samples=100, image_size=8, width=1, batch_size=25)

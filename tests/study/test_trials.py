@@ -6,8 +6,9 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from budgetnas.analysis import best_trial
 from budgetnas.errors import InputError
-from budgetnas.study.trials import Kind, Tally, best_trial, kind_of, tally, turn_of
+from budgetnas.study.trials import Kind, Tally, kind_of, tally, turn_of
 
 
 def trial(state: TrialState, value: float | None = None, **attributes: Any) -> FrozenTrial:

@@ -1,11 +1,14 @@
-"""`count_study`: a study file whose networks are held against the budget, not trained."""
+"""The networks of a study file that trains nothing, counted and compared with its budget."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from budgetnas.arch import count_macs, count_params
-from budgetnas.searching.run_study import AskedRun, asked_run
+from budgetnas.study.asked_run import AskedRun, asked_run
 
 
 @dataclass(frozen=True)
@@ -71,3 +74,20 @@ def count_asked(asked: AskedRun) -> CountResult:
             )
         )  # fmt: skip
     return CountResult(asked.folder, budget.limit, tuple(counted))
+
+
+def fit_table(labels: Sequence[str], networks: Sequence[Counted]) -> pd.DataFrame:
+    """List networks that were counted.
+
+    Args:
+        labels: Their names, from `cell_labels`.
+        networks: What was counted, in the same order.
+
+    Returns:
+        A row a network: `configuration`, `params`, `macs`, `excess` over the budget, `feasible`.
+    """
+    rows = [
+        (label, net.params, net.macs, net.excess, net.feasible)
+        for label, net in zip(labels, networks, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["configuration", "params", "macs", "excess", "feasible"])

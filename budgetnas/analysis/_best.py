@@ -1,0 +1,173 @@
+"""Which trials of a study are best: of all, for each budget, and better than guessing."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from scipy.special import ndtri
+
+from budgetnas.errors import InputError
+from budgetnas.space.grid import SEED, Grid
+from budgetnas.study.config import StudyConfig
+from budgetnas.study.metric import Metric, attribute_of, majority_share
+from budgetnas.study.trials import Kind, kind_of
+
+
+def measured(trial: FrozenTrial, metric: Metric | None = None) -> float | None:
+    """Return what a completed trial measured; None of one that was not completed.
+
+    Args:
+        trial: Any of a study's.
+        metric: By which number; the study's own, which is the trial's value, by default.
+
+    Raises:
+        InputError: If that is not known of the trial.
+    """
+    if trial.state is not TrialState.COMPLETE or metric is None:
+        return trial.value
+    found = trial.user_attrs.get(attribute_of(metric))
+    if not isinstance(found, float | int):
+        raise InputError(
+            f"every completed trial must have {attribute_of(metric)} to be compared by "
+            f"{metric}, trial {trial.number} has none"
+        )
+    return float(found)
+
+
+def best_trial(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> FrozenTrial | None:
+    """Find the completed trial of the highest metric; of equals, the smallest."""
+    return next(iter(best_trials(trials, metric=metric)), None)
+
+
+def best_trials(
+    trials: Iterable[FrozenTrial], most: int | None = None, metric: Metric | None = None
+) -> list[FrozenTrial]:
+    """List completed trials, the best first: by their metric; of equals, the smallest.
+
+    Where configurations are trained with several seeds, it is the first trial of the one that is
+    best in the mean, not the luckiest of all: of those with the most seeds, where some have
+    fewer. No trial over the budget was ever completed, so the best is feasible.
+
+    Args:
+        trials: A study's.
+        most: How many at most; None: all.
+        metric: By which number; the study's own by default.
+    """
+    repeats: dict[object, list[FrozenTrial]] = {}
+    for trial in trials:
+        if kind_of(trial) is Kind.TRAINED and trial.state is TrialState.COMPLETE:
+            repeats.setdefault(_configuration(trial), []).append(trial)
+    seeds = max(map(len, repeats.values()), default=0)
+
+    def order(several: list[FrozenTrial]) -> tuple[float, int, int]:
+        mean = sum(measured(trial, metric) or 0 for trial in several) / len(several)
+        return -mean, several[0].user_attrs["params"], several[0].number
+
+    complete = (several for several in repeats.values() if len(several) == seeds)
+    return [several[0] for several in sorted(complete, key=order)[:most]]
+
+
+def _configuration(trial: FrozenTrial) -> object:
+    """Identify what a trial repeats with another seed; what was drawn freely repeats nothing."""
+    if SEED not in trial.params:
+        return trial.number
+    return tuple(item for item in trial.params.items() if item[0] != SEED)
+
+
+def best_within(
+    trials: Iterable[FrozenTrial], params: int, metric: Metric | None = None
+) -> FrozenTrial | None:
+    """Find the best completed trial of at most so many parameters; of equals, the smallest."""
+    within = (trial for trial in trials if trial.user_attrs.get("params", 0) <= params)
+    return best_trial(within, metric)
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best trial of a study."""
+
+    number: int
+    """The trial's."""
+    value: float
+    """Its metric on the validation images, in [0, 1]."""
+    params: int
+    """Trainable parameters."""
+    arch: dict[str, Any]
+    """The architecture, as its JSON."""
+
+
+def describe_best(trials: Sequence[FrozenTrial]) -> Best | None:
+    """Describe the best trial of a study, if any was completed."""
+    best = best_trial(trials)
+    if best is None or best.value is None:
+        return None
+    attributes = best.user_attrs
+    return Best(best.number, best.value, attributes["params"], json.loads(attributes["arch"]))
+
+
+@dataclass(frozen=True)
+class FrontStep:
+    """A network of the front."""
+
+    number: int
+    """The trial's."""
+    params: int
+    """Trainable parameters."""
+    value: float
+    """Its metric on the validation images, in [0, 1]."""
+    gain: float | None
+    """Accuracy gained over the network before it, in [0, 1]; None of the first. It is never given
+    for so many parameters: over a few thousand, chance would become points a 100,000."""
+    added: int | None
+    """Parameters more than the network before it; None of the first."""
+
+
+def front(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> Sequence[FrontStep]:
+    """List the completed trials that are better than every one of as few parameters or fewer."""
+    known = [(measured(t, metric) or 0.0, t) for t in best_trials(trials, metric=metric)]
+    steps: list[FrontStep] = []
+    for value, trial in sorted(known, key=lambda pair: (pair[1].user_attrs["params"], -pair[0])):
+        params = trial.user_attrs["params"]
+        if not steps:
+            steps.append(FrontStep(trial.number, params, value, None, None))
+        elif value > (before := steps[-1]).value:
+            gain, added = value - before.value, params - before.params
+            steps.append(FrontStep(trial.number, params, value, gain, added))
+    return steps
+
+
+def lucky_guessing(counts: Sequence[int], metric: Metric, trials: int = 1) -> float:
+    """Return what of a metric the best of some guesses reaches, and exceeds in 1 of 40 cases only.
+
+    A class is guessed at random for each image, or the same one for all of them: the largest,
+    whose share that is of the accuracy. By `balanced` any class will do, and is right of one.
+
+    Args:
+        counts: Images of each class.
+        metric: What is measured of the guesses.
+        trials: Of how many guesses the best counts.
+    """
+    p, occurring = 1 / len(counts), [count for count in counts if count]
+    match metric:
+        case "accuracy":
+            always, each = majority_share(counts), 1 / sum(counts)
+        case "balanced":
+            always, each = 1 / len(occurring), sum(1 / n for n in occurring) / len(occurring) ** 2
+    return max(always, p + float(ndtri(0.975 ** (1 / trials))) * math.sqrt(p * (1 - p) * each))
+
+
+def epochs_in_full(config: StudyConfig, trials: Sequence[FrozenTrial]) -> int:
+    """Count the epochs that trained trials would have had, had none been stopped early."""
+    trained = [trial for trial in trials if kind_of(trial) is Kind.TRAINED]
+    if isinstance(config.proposal, Grid):  # nothing is stopped there
+        return sum(trial.user_attrs["epochs"] for trial in trained)
+    return len(trained) * config.recipe.epochs
+
+
+def guessing_of(config: StudyConfig, trials: Sequence[FrozenTrial]) -> float:
+    """Return what a study's best trial must exceed to be better than guessing, in [0, 1]."""
+    completed = sum(trial.state is TrialState.COMPLETE for trial in trials)
+    return lucky_guessing(config.facts.val_counts, config.metric, max(1, completed))
