@@ -10,6 +10,7 @@ import pytest
 from tests.analysis.made import SMALL as ARCH
 from tests.analysis.made import config_of, grid_of
 from tests.conftest import Program
+from tests.goldens.made import write
 
 NET = {"block": "basic", "stem_width": 8, "stages": [{"width": 8, "depth": 1}]}
 GREY = NET | {"in_channels": 1}
@@ -460,9 +461,7 @@ def listing() -> dict[Path, bytes]:
 def test_it_is_one_line_and_nothing_is_written(
     forked: Program, words: str, says: str, files: Files
 ) -> None:
-    for name, content in files.items():
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
-        Path(name).write_bytes(content.encode() if isinstance(content, str) else content)
+    write(files)
     before = listing()
     complaint = forked(*shlex.split(words)).complaint()
     assert complaint.startswith("budgetnas: ")
