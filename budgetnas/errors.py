@@ -3,11 +3,11 @@
 ::
 
     BudgetnasError            everything this package raises on purpose
-    ├── InputError            what the user gave can't be: exit status 2
-    ├── TrialFailed           one training ended for a known reason; a study goes on
+    ├── InputError            invalid input: exit status 2
+    ├── TrialFailed           one training failed for a known reason; the study continues
     │   ├── Diverged          the loss is NaN or infinite
     │   └── OutOfMemory       the device or the host has no memory for this batch
-    └── SearchFailed          the search itself can't go on: exit status 1
+    └── SearchFailed          the search itself cannot continue: exit status 1
 
 A message states the rule and shows the value, on one line.
 """
@@ -20,13 +20,13 @@ class BudgetnasError(Exception):
 
 
 class InputError(BudgetnasError):
-    """What the user gave (an option, a file, a folder) can't be."""
+    """An option, a file or a folder of the user is invalid."""
 
     exit_code = 2
 
 
 class TrialFailed(BudgetnasError):
-    """One training ended for a known reason; the study it belongs to goes on."""
+    """One training failed for a known reason; its study continues."""
 
 
 class Diverged(TrialFailed):
@@ -38,4 +38,4 @@ class OutOfMemory(TrialFailed):
 
 
 class SearchFailed(BudgetnasError):
-    """The search can't go on, although nothing is wrong with what the user asked."""
+    """The search cannot continue, although the input is valid."""

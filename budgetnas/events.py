@@ -1,4 +1,4 @@
-"""What a search or a retraining tells whoever watches it. Neither prints anything itself."""
+"""The events of a search or a retraining. Neither prints anything itself."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class SearchStarted:
     study: str
     tally: Tally
     trials: int
-    """Trained trials that the study shall have."""
+    """Trained trials after which the search ends."""
     metric: Metric = DEFAULT_METRIC
     """What they are compared by."""
     largest_class: float | None = None
@@ -48,11 +48,11 @@ class Estimated:
     trials: int
     device: str
     slow: bool
-    """Hours on a CPU: something should be said."""
+    """Whether it takes hours on a CPU, which deserves a warning."""
     workers: int = 1
     """Trials that are trained at once."""
     busy: str = ""
-    """That other programs need the processor, too; empty if they don't."""
+    """A warning that other programs use the processor; empty if none do."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class EpochEnded:
 
 @dataclass(frozen=True)
 class TrialEnded:
-    """A trial has ended, one way or another."""
+    """A trial has ended."""
 
     number: int
     kind: Kind
@@ -99,7 +99,7 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class RunEpochEnded:
-    """A retraining has trained one more epoch, and kept it."""
+    """A retraining has trained one more epoch, and saved it."""
 
     epoch: int
     epochs: int
@@ -110,7 +110,7 @@ class RunEpochEnded:
     val_accuracy: float | None = None
     """On the images that are held out; None where none are."""
     test_accuracy: float | None = None
-    """Test-selected; None where the test part is not looked at before the end."""
+    """Test-selected; None where the test part is not evaluated before the end."""
     balanced: float | None = None
     """The balanced accuracy beside either; None where nothing is evaluated."""
 
@@ -120,9 +120,9 @@ class TestOpened:
     """The held-out test part is being opened."""
 
     openings: int
-    """How often it has been, this time included."""
+    """Openings so far, this one included."""
     every_epoch: bool = False
-    """Whether it is to be looked at after every epoch."""
+    """Whether it is evaluated after every epoch."""
 
 
 Event: TypeAlias = (
@@ -140,14 +140,14 @@ Watcher: TypeAlias = Callable[[Event], None]
 
 
 class Once:
-    """Tells each notice once: what trainings have to say is mostly the same, again and again."""
+    """Passes each notice on once: trainings repeat most of theirs."""
 
     def __init__(self, watch: Watcher) -> None:
         self._watch = watch
         self._told = set[str]()
 
     def __call__(self, notices: Iterable[str]) -> None:
-        """Tell what is new."""
+        """Pass new notices on."""
         for text in notices:
             if text not in self._told:
                 self._told.add(text)
@@ -161,4 +161,4 @@ def each_once(watch: Watcher) -> Watcher:
 
 
 def nobody(event: Event) -> None:
-    """Watch nothing."""
+    """Ignore the event."""

@@ -14,13 +14,13 @@ _UNFINISHED = ".part"
 def write_atomic(path: Path, content: str | bytes, *, durable: bool = True) -> None:
     """Write beside the target under a temporary name, then rename.
 
-    Whoever reads ``path``, at any moment and after any crash of the program, finds the old content
-    or the new one, never a part of it. Missing parent folders are made.
+    At any moment, and after any crash of the program, ``path`` has the old content or the new
+    one, never a part of it. Missing parent folders are created.
 
     Args:
         path: The target.
-        content: What it shall hold.
-        durable: Wait until it is on the disk, so that it outlives a crash of the machine too.
+        content: The new content.
+        durable: Wait until it is on the disk, so that it survives a crash of the machine.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
@@ -43,7 +43,7 @@ def write_atomic(path: Path, content: str | bytes, *, durable: bool = True) -> N
 
 
 def cache_folder() -> Path:
-    """Say where what can be made anew is kept: `$XDG_CACHE_HOME/budgetnas`, or in `~/.cache`."""
+    """Return the folder for caches: `$XDG_CACHE_HOME/budgetnas`, or in `~/.cache`."""
     chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
     if chosen.is_absolute():
         return chosen / "budgetnas"
@@ -52,7 +52,7 @@ def cache_folder() -> Path:
 
 
 def require_writable(path: Path) -> None:
-    """Refuse a path that could not be written, before hours of work are to be written there.
+    """Raise if a path cannot be written, before hours of work depend on it.
 
     Raises:
         InputError: If the system lets nobody write to it, or to the folder it would be made in.
@@ -68,7 +68,7 @@ def _is_read_only(place: Path) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what writers that were killed have left; the caller must be the only writer."""
+    """Remove the files of killed writers; the caller must be the only writer."""
     for left in folder.glob(f".*{_UNFINISHED}"):
         left.unlink(missing_ok=True)
 
@@ -90,7 +90,7 @@ def append_line(path: Path, line: str) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk, too."""
+    """Wait until the names in a folder are on the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -100,12 +100,11 @@ def _flush_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def system_guard() -> Iterator[None]:
-    """Say what the system refuses in the middle of the work, and that nothing is lost by it."""
+    """Turn an error of the system during the work into a message that tells how to resume."""
     try:
         yield
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         raise BudgetnasError(
-            f"{where}{error.strerror or error}; what was finished before is kept, and goes on "
-            "once this is mended"
+            f"{where}{error.strerror or error}; what was finished is saved; fix this and resume"
         ) from error

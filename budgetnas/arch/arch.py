@@ -130,7 +130,7 @@ class Arch(Spec):
         return hashlib.sha256(repr(list(layers(self))).encode()).hexdigest()[:32]
 
     def __str__(self) -> str:
-        """Say it in a few words: `basic [4,4,3] x (64,128,256)`."""
+        """Return a short description: `basic [4,4,3] x (64,128,256)`."""
         depths = ",".join(str(stage.depth) for stage in self.stages)
         widths = ",".join(str(stage.width) for stage in self.stages)
         words = [f"{self.block} [{depths}] x ({widths})"]

@@ -78,7 +78,7 @@ def count_macs(arch: Described, image_size: int = 32) -> int:
 
 
 def count_bytes(arch: Described, bits: int) -> int:
-    """Count the bytes that the trainable parameters take, stored in so many bits each."""
+    """Count the bytes of the trainable parameters, at N bits each."""
     return -(-count_params(arch) * bits // 8)
 
 

@@ -35,7 +35,7 @@ def fit_arch(arch: Arch, name: str, in_channels: int, num_classes: int) -> tuple
         The architecture, and a notice if it had to change, else an empty one.
 
     Raises:
-        InputError: If it is no preset and says something else.
+        InputError: If it is not a preset and differs from the data.
     """
     words = "in_channels={}, num_classes={}"
     has = words.format(arch.in_channels, arch.num_classes)

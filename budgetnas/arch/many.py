@@ -23,7 +23,7 @@ class Stages:
     shortcut_kernel: Whole = 1
 
     def __getitem__(self, chosen: Any) -> Self:
-        """Take some of them, by a slice or a mask."""
+        """Return some of them, by a slice or a mask."""
         fields = ("width", "depth", "kernel", "shortcut_kernel")
         return replace(self, **{name: _some(getattr(self, name), chosen) for name in fields})
 
@@ -47,7 +47,7 @@ class Archs:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        """Refuse stems of both kinds: one formula would be wrong for some of them."""
+        """Raise if the stems are of both kinds: one formula would be wrong for some of them."""
         if self.stem is None:
             return
         same = self.stem == self.stages[0].width
@@ -60,7 +60,7 @@ class Archs:
         return self.stages[0].width if self.stem is None else self.stem
 
     def __getitem__(self, chosen: Any) -> Self:
-        """Take some of them, by a slice or a mask."""
+        """Return some of them, by a slice or a mask."""
         stem = None if self.stem is None else _some(self.stem, chosen)
         return replace(self, stages=tuple(stage[chosen] for stage in self.stages), stem=stem)
 

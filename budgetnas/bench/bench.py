@@ -23,7 +23,7 @@ from budgetnas.train.memory import give_memory_back, memory_guard
 from budgetnas.train.process import unchanged_process
 
 PROFILED_STEPS = 100
-"""Of so many a profile is read in seconds."""
+"""Steps of a profile: more take long to read."""
 
 
 @unchanged_process()
@@ -32,7 +32,7 @@ def bench(plan: Plan, *, workers: bool = True, watch: Watcher = nobody) -> Bench
 
     Args:
         plan: What to measure.
-        workers: Measure how many trials `search --workers auto` would train at once, too.
+        workers: Also measure how many trials `search --workers auto` would train at once.
         watch: Told what is going on.
 
     Raises:
@@ -61,7 +61,7 @@ def _chosen_workers(plan: Plan, images: ImageSet, watch: Watcher) -> WorkersChoi
     numerics = plan.setups["engine"].numerics
     return attempt(
         lambda: choose_workers(plan.arch, plan.recipe, images, numerics, plan.device),
-        "workers: they can't be measured",
+        "workers: cannot be measured",
         watch,
     )
 

@@ -41,7 +41,7 @@ def known_rate(device: str) -> Rate | None:
 
 
 def floor_seconds(macs: int, images: int, rate: Rate) -> float:
-    """Say how long training on so many images takes at the least.
+    """Return a lower bound of the seconds for N images.
 
     Args:
         macs: Multiply-adds of one image's forward pass.

@@ -41,7 +41,7 @@ class Asked:
     engine_batch: int | None = None
     """Images a step of the engine, where they are to differ."""
     images: int | None = None
-    """Training images: so many an epoch."""
+    """Training images of an epoch."""
     runs: int = 5
     """Measured epochs of each way."""
     loader_workers: int | None = None
@@ -83,7 +83,7 @@ def make_plan(asked: Asked, device: torch.device) -> Plan:
     """Decide what is left open.
 
     Raises:
-        InputError: If something can't be.
+        InputError: If an option is invalid.
     """
     on_gpu = device.type == "cuda"
     net = asked.net or ("efficient-resnet" if on_gpu else "modified-resnet-small")
@@ -96,22 +96,20 @@ def make_plan(asked: Asked, device: torch.device) -> Plan:
 
 
 def _check(asked: Asked, arch: Arch, images: int) -> None:
-    """Refuse what can't be measured.
+    """Raise if something cannot be measured.
 
     Raises:
         InputError: With the rule and the values.
     """
     if arch.in_channels not in (1, 3):
-        raise InputError(
-            f"pictures are grey or in colour: in_channels must be 1 or 3, got {arch.in_channels}"
-        )
+        raise InputError(f"in_channels must be 1 (grey) or 3 (colour), got {arch.in_channels}")
     for option, batch in (("--batch", asked.batch), ("--engine-batch", asked.engine_batch or 0)):
         if images < batch:
             raise InputError(f"--images must be at least {option}, got {images:,} and {batch:,}")
     if images % asked.batch == 1:
         raise InputError(
-            "--images must not leave one alone in the last --batch, where batch norm has no "
-            f"variance, got {images:,} and {asked.batch:,}"
+            "--images must not leave 1 image in the last --batch, since batch norm "
+            f"needs 2, got {images:,} and {asked.batch:,}"
         )
 
 

@@ -19,7 +19,7 @@ def measure(
     device: torch.device,
     tell: Callable[[str, int, int], None],
 ) -> Seconds[Name]:
-    """Take the seconds that each loop's epochs take, in turns.
+    """Measure the seconds of each loop's epochs, in turns.
 
     Args:
         loops: Each trains an epoch when it is asked; the first warms up and does not count.
@@ -43,7 +43,7 @@ def measure(
 
 
 def times_as_long(one: Sequence[float], other: Sequence[float]) -> float:
-    """Say how many times as long one takes as the other: the median ratio within a round."""
+    """Return the median ratio of two loops' seconds within a round."""
     return median(a / b for a, b in zip(one, other, strict=True))
 
 

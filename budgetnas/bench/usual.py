@@ -103,7 +103,7 @@ def usual_epochs(
     criterion = nn.CrossEntropyLoss()
     optimizer = _sgd(model, recipe, fused=None)
     for rates in _rates(recipe, len(loader)):
-        torch.backends.cudnn.benchmark = False  # as torch is, whoever had the turn before
+        torch.backends.cudnn.benchmark = False  # torch's default, whichever loop ran before
         model.train()
         loss_sum = 0.0
         for (inputs, labels), rate in zip(_started(loader), rates, strict=True):
@@ -181,7 +181,7 @@ def _loader(
 
 
 def _silence(worker: int) -> None:
-    """Let a worker not complain if this process is interrupted while it is handed a batch.
+    """Silence a worker whose parent is interrupted while it receives a batch.
 
     Whatever goes wrong with a batch is raised in this process all the same.
     """

@@ -16,7 +16,7 @@ from budgetnas.space import Space
 from budgetnas.space.domains import values
 
 EXACT = 5_000_000
-"""So many architectures are counted one and all, in a few seconds; of more, a sample is."""
+"""Up to this number, all architectures are counted, in seconds; above it, a sample is."""
 SAMPLE = 200_000
 FIELDS = ("width", "depth", "kernel", "shortcut_kernel")
 
@@ -61,7 +61,7 @@ class Census:
 
 @dataclass(frozen=True)
 class _Group:
-    """Architectures of one kind of block, so many stages, one gate and one norm."""
+    """Architectures of one block, number of stages, gate and norm."""
 
     block: str
     stages: int

@@ -77,7 +77,7 @@ class FixedStatistics(Spec):
 
 
 class NoStatistics(Spec):
-    """Values in [0, 1], as they are."""
+    """Values in [0, 1], not normalised."""
 
     name: Literal["none"] = "none"
 

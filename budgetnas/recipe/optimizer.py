@@ -1,4 +1,4 @@
-"""How weights are updated: the optimizer, what goes on around it, and gradient clipping."""
+"""How weights are updated: the optimizer, its wrappers and gradient clipping."""
 
 from typing import Annotated, Literal
 

@@ -37,7 +37,7 @@ class Range(Spec, Generic[N]):
 
     @classmethod
     def model_parametrized_name(cls, params: tuple[Any, ...]) -> str:
-        """Call a range of widths a range, too."""
+        """Name a range of widths a range."""
         return "Range"
 
     @model_validator(mode="after")
@@ -71,7 +71,7 @@ def _kind(value: object) -> str:
 
 
 def _different(choices: tuple[T, ...]) -> tuple[T, ...]:
-    """Refuse a choice that is there twice: it would be drawn twice as often."""
+    """Raise if a choice is repeated: it would be drawn twice as often."""
     seen = set()
     for choice in choices:
         if choice in seen:
@@ -155,7 +155,7 @@ def draw(trial: Suggester, name: str, domain: Any) -> Any:
 
 
 def contains(domain: Any, value: Any) -> bool:
-    """Say whether a value may be drawn from a domain."""
+    """Return whether a value can be drawn from a domain."""
     if isinstance(domain, Range) and not isinstance(domain.low, int):
         return bool(domain.low <= value <= domain.high)
     return value in values(domain)

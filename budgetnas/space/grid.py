@@ -44,7 +44,7 @@ class Cell(Spec):
     """How."""
 
     def __str__(self) -> str:
-        """Say it in a few words: `learning rate 0.1, momentum 0.9`."""
+        """Return a short description: `learning rate 0.1, momentum 0.9`."""
         return ", ".join(f"{axis} {value}" for axis, value in self.values.items())
 
 
@@ -119,7 +119,7 @@ class Grid(Spec):
         return self.cells[place], seed
 
     def draw(self, trial: Suggester) -> tuple[Cell, int]:
-        """Let a trial take its configuration and its seed, so that its storage shows them."""
+        """Suggest a trial's configuration and seed, so that the storage shows them."""
         values = {
             axis.name: trial.suggest_categorical(axis.name, axis.values) for axis in self.axes
         }

@@ -256,7 +256,7 @@ class Space(Spec):
         return Stage(width=chosen, **drawn)
 
     def holds(self, arch: Arch) -> bool:
-        """Say whether an architecture could be drawn."""
+        """Return whether an architecture can be drawn."""
         space, first = self.arch, arch.stages[0].width
         fixed = arch.stem_width == first if space.stem_width is None else None
         return (

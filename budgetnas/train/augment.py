@@ -21,10 +21,10 @@ from budgetnas.train.trivial import OPERATIONS, STRONGEST, trivial_augment
 from budgetnas.train.warp import rotate
 
 _OUTSIDE = -(2**40)
-"""A row or column outside of the image: with it, whatever else is added, an index is negative."""
+"""A row or column outside of the image: any index with it is negative."""
 
 _BLANK = 2**60
-"""What makes an index too large, whatever else is added."""
+"""An offset that makes any index too large."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class View:
 
     @classmethod
     def whole(cls, chosen: Tensor, size: int) -> Self:
-        """See these images of a packed set as they are."""
+        """View these images of a packed set, unchanged."""
         places = torch.arange(size, device=chosen.device).expand(len(chosen), -1)
         return cls(chosen * (size * size) + 1, places, places)
 
@@ -162,7 +162,7 @@ class View:
 
 
 def _begun_again(images: Tensor) -> tuple[Tensor, View]:
-    """Pack images [n, size, size, c] that had to be made, and see them as they are."""
+    """Pack computed images [n, size, size, c], and view them unchanged."""
     every = torch.arange(len(images), device=images.device)
     return packed_pixels(images), View.whole(every, images.shape[1])
 
@@ -191,7 +191,7 @@ def _mirrored(values: Tensor, which: Tensor) -> Tensor:
 
 
 def _covered(centre: Tensor, size: int, side: int) -> Tensor:
-    """Say which of `size` places a square covers: int64 [n, size], 1 or 0."""
+    """Return which of `size` positions a square covers: int64 [n, size], 1 or 0."""
     places = torch.arange(size, device=centre.device) - (centre[:, None] - side // 2)
     return ((places >= 0) & (places < side)).long()
 

@@ -22,12 +22,12 @@ class Lookahead:
 
     Slow weights stand for the training from the first synchronisation on that moves them towards
     what was trained; before it they are the initial ones, and the fast weights count. Where slow
-    weights are evaluated, the last step synchronises, too, so that they contain every step; a run
+    weights are evaluated, the last step also synchronises, so that they contain every step; a run
     too short for a first synchronisation never does: it ends with its fast weights.
     """
 
     def __init__(self, parameters: list[Parameter], spec: LookaheadSpec, steps: int) -> None:
-        """Prepare for a run of so many steps."""
+        """Prepare for a run of N steps."""
         self.spec = spec
         self.parameters = parameters
         self.slow: list[Tensor] = []
@@ -38,13 +38,13 @@ class Lookahead:
         self._last = steps
 
     def due(self, number: int) -> bool:
-        """Say whether it synchronises after this step, counted from 1."""
+        """Return whether it synchronises after this step, counted from 1."""
         if (number if self.spec.phase == "paper" else number - 1) % self.spec.k == 0:
             return True
         return number == self._last and self._slow_count(number)
 
     def _slow_count(self, number: int) -> bool:
-        """Say whether the slow weights are the ones to evaluate after so many steps."""
+        """Return whether the slow weights are the ones to evaluate after N steps."""
         return self.spec.evaluate == "slow" and number >= self._first
 
     @torch.no_grad()
@@ -63,7 +63,7 @@ class Lookahead:
 
     @contextmanager
     def evaluated(self, number: int) -> Iterator[None]:
-        """Put the weights to evaluate after so many steps into the parameters, for a while."""
+        """Put the weights to evaluate after N steps into the parameters, within the context."""
         if not self._slow_count(number):
             yield
             return
@@ -80,7 +80,7 @@ class Average:
     """
 
     def __init__(self, model: nn.Module, spec: AverageSpec, steps: int) -> None:
-        """Prepare for a run of so many steps."""
+        """Prepare for a run of N steps."""
         floating = [buffer for buffer in model.buffers() if buffer.is_floating_point()]
         self.spec = spec
         self._last = steps
@@ -90,7 +90,7 @@ class Average:
         self._weights = torch.tensor(weights, device=self.live[0].device)
 
     def due(self, number: int) -> bool:
-        """Say whether it is updated after this step, counted from 1."""
+        """Return whether it is updated after this step, counted from 1."""
         return number % self.spec.every == 0 or number == self._last
 
     @torch.no_grad()
@@ -119,7 +119,7 @@ class Average:
 
 
 def average_weights(spec: AverageSpec, steps: int) -> list[float]:
-    """Say how much each update of a run of so many steps gives to the weights of the moment."""
+    """Return the weight of the current parameters in each update of a run of N steps."""
     updates = max(1, math.ceil(steps / spec.every))
     least = 1 - math.exp(-spec.every / (spec.horizon * steps))
     return [max(1 / (update + 1), least) for update in range(updates)]

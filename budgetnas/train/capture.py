@@ -1,7 +1,7 @@
 """Running the same work again and again: as it is, or replayed as CUDA graphs.
 
 A graph replays kernels without Python and without launching each, on the very tensors that they
-were captured with. So whoever hands work in here lets it read and write tensors that stay where
+were captured with. So work that is captured must read and write tensors that stay where
 they are, and tells by a key which work is the same.
 """
 
@@ -76,14 +76,14 @@ class Recorder:
         )
 
     def _capture(self, key: Hashable, work: Work) -> torch.cuda.CUDAGraph | None:
-        """Capture work without doing it; where that can't be, say so once and do without."""
+        """Capture work without doing it; if that fails, store the reason and run uncaptured."""
         graph = torch.cuda.CUDAGraph()
         for generator in self._generators if _REGISTERS else ():
             graph.register_generator_state(generator)
         try:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 work()
-        except RuntimeError as error:  # out of memory, too: as it is, the work needs less
+        except RuntimeError as error:  # also out of memory: uncaptured, the work needs less
             self.refused = _first_line(error)
             self._give_up(graph)
             return None
@@ -104,7 +104,7 @@ class Recorder:
                 generator.graphsafe_set_state(generator.clone_state())
 
     def _forget(self) -> None:
-        """Let go of the graphs; all of them, since they share memory."""
+        """Release the graphs; all of them, since they share memory."""
         if self._stream is not None:
             self._stream.synchronize()
         for graph in self._graphs.values():
@@ -125,7 +125,7 @@ class Recorder:
             torch.cuda.current_stream().wait_stream(stream)
 
     def close(self) -> None:
-        """Let go of the graphs and of the memory that they hold."""
+        """Release the graphs and their memory."""
         if self._stream is None:
             return
         self._forget()
@@ -135,12 +135,12 @@ class Recorder:
 
 
 def _some_stream(device: torch.device) -> torch.cuda.Stream:
-    """Take a stream that no recorder uses."""
+    """Return a stream that no recorder uses."""
     idle = _IDLE[device]
     return idle.pop() if idle else torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 def _first_line(error: RuntimeError) -> str:
-    """Say what went wrong first: what an error does to a capture, its end complains about, too."""
+    """Return the first error: one inside a capture makes its end fail, too."""
     first = error.__context__ if isinstance(error.__context__, RuntimeError) else error
     return (str(first).splitlines() or [type(first).__name__])[0]

@@ -12,7 +12,7 @@ from budgetnas.train.init import initial_model
 from budgetnas.train.step import batch_bounds
 
 STEPS, EPOCHS = 4, 4
-"""So many epochs of so many steps are timed; the first of them holds what comes before."""
+"""Epochs and steps of each that are timed; the first epoch includes the set-up."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Verdict:
         return self.compiled is not None and self.compiled < self.plain
 
     def __str__(self) -> str:
-        """Say it in a line."""
+        """Return a description of one line."""
         if self.compiled is None:
             return f"torch.compile: not here: {self.why_not}"
         answer = "used" if self.pays else "not used"
@@ -72,7 +72,7 @@ def worth_compiling(
 
     try:
         compiled, why_not = whole(True), ""
-    except Exception as error:  # whatever compilers raise
+    except Exception as error:  # compilers raise anything
         compiled, why_not = None, _reason(error)
     return Verdict(whole(False), compiled, why_not)
 

@@ -27,10 +27,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def use_device(name: str) -> torch.device:
-    """Let this process work on one device, and touch no other."""
+    """Restrict this process to one device."""
     device = torch.device(name)
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # or a little of all that is done is on the first, too
+        torch.cuda.set_device(device)  # otherwise some work is also done on the first
     return device
 
 
@@ -63,7 +63,7 @@ def _named(device: torch.device, on_a_cpu: str) -> str:
 
 
 def threads_title(number: int) -> str:
-    """Say how many threads: `1 thread`, `2 threads`."""
+    """Return the number of threads in words: `1 thread`, `2 threads`."""
     return f"{number} thread{'s' * (number != 1)}"
 
 

@@ -1,6 +1,6 @@
 """The engine: `train`, a generator of epochs.
 
-It knows no study and prints nothing. Whoever calls it prunes, prints, saves or stops, by not
+It knows no study and prints nothing. The caller prunes, prints, saves or stops, by not
 asking for the next epoch.
 """
 
@@ -58,14 +58,14 @@ class Epoch:
     _run: "_Run" = field(repr=False)
 
     def state(self) -> State:
-        """Take down all that is needed to continue after this epoch.
+        """Return all that is needed to continue after this epoch.
 
         To be called before the next epoch is asked for.
         """
         return self._run.state()
 
     def weights(self) -> State:
-        """Take down the weights that the recipe evaluates, as the model's `state_dict`.
+        """Return the weights that the recipe evaluates, as the model's `state_dict`.
 
         To be called before the next epoch is asked for.
         """
@@ -73,7 +73,7 @@ class Epoch:
 
 
 def recipe_statistics(recipe: Recipe, images: ImageSet) -> Statistics:
-    """Say what images are normalised by: what the recipe fixes, or measured on these images.
+    """Return what images are normalised by: fixed by the recipe, or measured on these images.
 
     Raises:
         InputError: If the recipe fixes it for another number of channels.
@@ -122,7 +122,7 @@ def train(
     Raises:
         Diverged: If the loss becomes NaN or infinite.
         OutOfMemory: If a step does not fit.
-        InputError: If the recipe's schedule can't run for so long, or the state is of another
+        InputError: If the recipe's schedule cannot run for that long, or the state is of another
             training.
     """
     with memory_guard("the network and its optimizer"):
@@ -260,7 +260,7 @@ class _Run:
 
 
 def check_schedule(recipe: Recipe, images: int) -> None:
-    """Refuse a schedule that can't run for the recipe's epochs over so many images."""
+    """Raise if the schedule cannot run for the recipe's epochs over N images."""
     schedule_table(recipe, recipe.epoch_steps(images))
 
 

@@ -7,10 +7,10 @@ import torch
 
 
 def search_kernels() -> None:
-    """Let cuDNN search for the fastest kernels from now on."""
+    """Make cuDNN search for the fastest kernels from now on."""
     torch.backends.cudnn.benchmark = True
     # After each search torch gives all memory that it keeps back to the driver, and asks for it
-    # again: tens of times a trial, for memory that the next search needs, too.
+    # again: tens of times a trial, for memory that the next search also needs.
     keep = getattr(torch._C, "_cudnn_set_conv_benchmark_empty_cache", None)
     if keep is not None:
         keep(False)
@@ -18,7 +18,7 @@ def search_kernels() -> None:
 
 @contextmanager
 def no_search() -> Iterator[None]:
-    """Take the kernels that cuDNN guesses to be fast: for what runs once an epoch.
+    """Use the kernels that cuDNN guesses to be fast, for work that runs once an epoch.
 
     Searching takes longer than so few runs could save.
     """

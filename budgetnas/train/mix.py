@@ -58,7 +58,7 @@ class Target:
 
 
 class Mixer:
-    """Mixes batches as a recipe says, or leaves them as they are."""
+    """Mixes batches as the recipe defines, or returns them unchanged."""
 
     def __init__(self, spec: Mix | None, device: torch.device) -> None:
         self._spec = spec
@@ -145,6 +145,6 @@ def _pasted(inputs: Tensor, share: Tensor, draws: Draws) -> tuple[Tensor, Tensor
 
 
 def _covered(centre: Tensor, side: Tensor, size: int) -> Tensor:
-    """Say which of `size` places a stretch of its own length [n] covers: bool [n, size]."""
+    """Return which of `size` positions a stretch of its own length [n] covers: bool [n, size]."""
     places = torch.arange(size, device=centre.device) - (centre - side // 2)[:, None]
     return (places >= 0) & (places < side[:, None])

@@ -20,7 +20,7 @@ from budgetnas.train.init import initial_model
 from budgetnas.train.place import place
 
 NET, IMAGES, SIZE = "modified-resnet-small", 32, 32
-"""What is timed: a network of 78,042 parameters, on so many images of so many pixels a side."""
+"""What is timed: a network of 78,042 parameters, images, and their side in pixels."""
 
 ROUNDS = 4
 """Steps of each candidate, in turn; the first warms up, the fastest of the others counts."""
@@ -34,7 +34,7 @@ def choose_numerics(
 ) -> Numerics:
     """Choose the arithmetic for a device: on a CPU by a short measurement, kept on this machine.
 
-    Whoever asks again on the same machine gets the same answer, so that the same command gives
+    The answer is the same each time on the same machine, so that the same command gives
     the same numbers. It is stored with the study or run that it is chosen for. Where measuring
     fails it is plain float32, and `tell` is told why, on a line.
     """
@@ -47,7 +47,7 @@ def choose_numerics(
             kept = measured_numerics(cpu_candidates())
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            tell(f"arithmetic: float32; what is fastest here can't be measured: {reason}")
+            tell(f"arithmetic: float32; the fastest cannot be measured here: {reason}")
             return _numerics("float32", channels_last=False)
         _write(kept)
     return kept
@@ -71,7 +71,7 @@ def _numerics(dtype: str, *, channels_last: bool = True, captured: bool = False)
 
 
 def cpu_has_bfloat16() -> bool:
-    """Say whether the processor multiplies bfloat16 natively; False where torch can't tell."""
+    """Return whether the processor multiplies bfloat16 natively; False where torch can't tell."""
     capabilities: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
@@ -113,7 +113,7 @@ def _key() -> str:
 
 
 def _read() -> Numerics | None:
-    """Look up what was measured here before; whatever is wrong with it, it is measured anew."""
+    """Read an earlier measurement; an invalid one is measured anew."""
     with suppress(ValueError, LookupError, TypeError):
         return Numerics.model_validate(_kept()[_key()])
     return None

@@ -21,7 +21,7 @@ def build_optimizer(
     """Build the optimizer over named parameters, as one or two groups.
 
     Weight decay applies to the weights of convolutions and linear layers; to norms and biases,
-    which are vectors, only if the recipe says so.
+    which are vectors, only if the recipe asks for it.
 
     Args:
         named: The parameters.

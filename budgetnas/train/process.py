@@ -10,7 +10,7 @@ import torch
 def unchanged_process() -> Iterator[None]:
     """Leave the process as it was: torch's threads, and cuDNN's search for the fastest kernels.
 
-    As a decorator, too. Random numbers need nothing here: global generators are only ever seeded
+    Also a decorator. Random numbers need nothing here: global generators are only ever seeded
     and drawn from inside a fork.
     """
     threads, benchmark = torch.get_num_threads(), torch.backends.cudnn.benchmark

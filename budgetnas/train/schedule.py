@@ -57,13 +57,13 @@ def schedule_table(recipe: Recipe, steps_per_epoch: int) -> ScheduleTable:
         steps_per_epoch: Optimizer steps in an epoch.
 
     Raises:
-        InputError: If the schedule can't run for so long, with the scheduler's own reason.
+        InputError: If the schedule cannot run for that long, with the scheduler's own reason.
     """
     schedule, steps = recipe.schedule, recipe.epochs * steps_per_epoch
     if steps > MOST_STEPS:
         raise InputError(
-            f"a training may have at most {MOST_STEPS:,} steps, {recipe.epochs:,} epochs of "
-            f"{steps_per_epoch:,} are {steps:,}"
+            f"a training can have at most {MOST_STEPS:,} steps, got {recipe.epochs:,} epochs of "
+            f"{steps_per_epoch:,}: {steps:,}"
         )
     if isinstance(schedule, Cosine):
         peak = recipe.optimizer.lr
@@ -116,7 +116,7 @@ def _run(recipe: Recipe, schedule: TorchSchedule, moves: int) -> tuple[list[floa
 def build_scheduler(
     schedule: TorchSchedule, optimizer: Optimizer, moves: int
 ) -> lr_scheduler.LRScheduler:
-    """Build torch's scheduler for a run of so many moves."""
+    """Build torch's scheduler for a run of N moves."""
     match schedule:
         case ConstantLR(factor=factor, total_iters=total):
             return lr_scheduler.ConstantLR(optimizer, factor, total)

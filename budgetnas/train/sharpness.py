@@ -12,7 +12,7 @@ RHO, ADAPTIVE_RHO = 0.05, 0.5
 """What the papers take for CIFAR-10."""
 
 LEAST = 0.01
-"""What ASAM adds to the size of a weight, so that one of 0 can move, too."""
+"""What ASAM adds to the size of a weight, so that a weight of 0 can also move."""
 
 _TINY = 1e-12
 """The least norm of a gradient that is divided by."""
@@ -26,7 +26,7 @@ class Sharpness:
     """
 
     def __init__(self, model: nn.Module, spec: SAM, steps: int) -> None:
-        """Prepare for a run of so many steps."""
+        """Prepare for a run of N steps."""
         named = list(model.named_parameters())
         self._parameters: list[Tensor] = [parameter for _, parameter in named]
         self._scaled = [
@@ -38,7 +38,7 @@ class Sharpness:
         self._first = steps - max(1, round(spec.last * steps))
 
     def due(self, step: int) -> bool:
-        """Say whether this step, counted from 0, is one of the last that are sharpness-aware."""
+        """Return whether this step, counted from 0, is one of the last, sharpness-aware ones."""
         return step >= self._first
 
     @contextmanager
@@ -56,7 +56,7 @@ class Sharpness:
             torch._foreach_copy_(self._live, kept)
 
     def _moves(self) -> list[Tensor]:
-        """Say how far each parameter climbs: together `rho`."""
+        """Return how far each parameter climbs: together `rho`."""
         gradients = [_gradient(parameter) for parameter in self._parameters]
         sizes = self._sizes() if self._adaptive else None
         if sizes:

@@ -119,7 +119,7 @@ class Steps:
             self.recorder.run(self._kind(step, size), lambda: self._step(step, size))
 
     def _kind(self, step: int, size: int) -> Hashable:
-        """Say which steps are the same work; None for one that a CUDA graph can't repeat."""
+        """Return a key of steps with the same work; None if no CUDA graph can repeat it."""
         if size != self.batch_size or self.rates.table.momentum:
             return None
         lookahead = self.lookahead is not None and self.lookahead.due(step + 1)
@@ -128,14 +128,14 @@ class Steps:
         return ("train", lookahead, average, sharp)
 
     def notices(self) -> tuple[str, ...]:
-        """Say what is not replayed, and why, where the rest is."""
+        """Return notices of what is not replayed, and why, where the rest is."""
         if not self.numerics.captured or self.device.type != "cuda":
             return ()
         why = []
         if self.recorder.refused:
             why.append(f"steps run without CUDA graphs: {self.recorder.refused}")
         elif self.rates.table.momentum:
-            why.append("steps run without CUDA graphs: the schedule moves the momentum, too")
+            why.append("steps run without CUDA graphs: the schedule also changes the momentum")
         elif len(self.bounds) > 1 and (last := self._last_size()) != self.batch_size:
             why.append(
                 f"the last batch of an epoch has {last} images of {self.batch_size}, and runs "

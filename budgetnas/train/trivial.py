@@ -1,8 +1,8 @@
 """TrivialAugment (Mueller and Hutter, 2021) of whole batches: an operation for each image.
 
 There are three stages: blends make colour, contrast, brightness and sharpness; a table of 256
-levels for each channel makes whatever depends on a level alone; one gathering makes whatever moves
-pixels. A stage leaves images with another operation as they are, so that all may pass through all
+levels for each channel does all that depends on a level alone; one gather does all that moves
+pixels. A stage leaves images with another operation unchanged, so that all can pass through all
 of them: to pick those that it concerns, the host would have to wait for the device.
 """
 
@@ -57,7 +57,7 @@ def trivial_augment(
 
 
 def _is(operation: Tensor, *names: str) -> Tensor:
-    """Say which images have one of these operations: bool [n]."""
+    """Return which images have one of these operations: bool [n]."""
     several = [operation == OPERATIONS.index(name) for name in names]
     return torch.stack(several).any(0) if len(several) > 1 else several[0]
 
@@ -76,7 +76,7 @@ def _blended(images: Tensor, operation: Tensor, strength: Tensor, _: Tensor) -> 
 
 
 def _grey(values: Tensor) -> Tensor:
-    """Say how bright pixels are, in whole levels: float32 [n, size, size, 1]."""
+    """Return the brightness of pixels, in whole levels: float32 [n, size, size, 1]."""
     if values.shape[3] != len(_GREY):
         return values.mean(3, keepdim=True).floor_()
     red, green, blue = values.unbind(3)
@@ -85,7 +85,7 @@ def _grey(values: Tensor) -> Tensor:
 
 
 def _smooth(values: Tensor, towards: Tensor) -> None:
-    """Let pixels go towards the mean of themselves, 5 times, and their 8 neighbours, in place.
+    """Blend pixels, in place, with the mean of themselves, 5 times, and their 8 neighbours.
 
     Those on the edge stay.
     """

@@ -353,8 +353,8 @@ BENCHES = [
     row("bench --images many", "got 'many'"),
     row("bench --images 100", "--images must be at least --batch, got 100 and 128"),
     row("bench --images 200 --engine-batch 256", "at least --engine-batch, got 200 and 256"),
-    row("bench --images 257", "must not leave one alone in the last --batch, where batch norm has "
-        "no variance, got 257 and 128"),
+    row("bench --images 257", "must not leave 1 image in the last --batch, since batch norm "
+        "needs 2, got 257 and 128"),
     row("bench --loader-workers -1", "'--loader-workers'"),
     row("bench --image-size 0", "got '0'"),
     row("bench --device tpu", "--device must be one of auto, cpu"),

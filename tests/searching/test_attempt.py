@@ -46,7 +46,7 @@ def test_a_search_goes_on_without(failure: Exception, monkeypatch: pytest.Monkey
     assert (trained, estimates) == (1, 0)
     assert [text for text in notices if text.endswith(f": {reason}")] == [
         f"workers: one; they can't be measured: {reason}",
-        f"arithmetic: float32; what is fastest here can't be measured: {reason}",
+        f"arithmetic: float32; the fastest cannot be measured here: {reason}",
         f"how long it will take is not known, a training can't be timed: {reason}",
     ]
 

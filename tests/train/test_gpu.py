@@ -106,7 +106,7 @@ def test_what_can_not_be_captured_says_so(digits: ImageSet) -> None:
     cycled = longer(schedule={"name": "OneCycleLR", "max_lr": 0.1})
     (first, *_) = trained(images, cycled, captured=True)
     assert first.notices == (
-        "steps run without CUDA graphs: the schedule moves the momentum, too",
+        "steps run without CUDA graphs: the schedule also changes the momentum",
     )
     (*_, last) = trained(digits.take(torch.arange(128)), longer(), captured=True)
     assert last.notices == ()
