@@ -345,7 +345,7 @@ BENCHES = [
     row("bench --net ''", "'--net': must not be empty, got ''"),
     row("bench --net resnet19", "unknown arch 'resnet19', known: an arch file (.json), efficient"),
     row("bench --net no.json", "no.json: can't be read: No such file"),
-    row("bench --net net.json", "in_channels must be 1 or 3, got 2",
+    row("bench --net net.json", "in_channels must be 1 (grey) or 3 (colour), got 2",
         net_json=json.dumps(NET | {"in_channels": 2})),
     row("bench --batch 1", "'--batch': Input should be greater"),
     row("bench --engine-batch 1", "'--engine-batch': Input should be greater"),
