@@ -33,6 +33,7 @@ SHRUNK = {
     "03-the-papers-figures": (
         f"STUDIES = ['er-07-lr-momentum', 'er-11-lookahead', 'mr-nets']; {QUICKER}"
     ),
+    "04-your-own-images": "TRIALS = 2; EPOCHS = 1; RETRAIN_EPOCHS = 1; EACH = 12",
 }
 PLOTLY = "application/vnd.plotly.v1+json"
 
