@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
+from inspect import Parameter, Signature, cleandoc
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar
@@ -38,12 +39,16 @@ from budgetnas.events import (
     SearchStarted,
     TestOpened,
     TrialEnded,
+    Watcher,
+    nobody,
 )
 from budgetnas.study.metric import beside_accuracy
+from budgetnas.study.options import Options
 from budgetnas.study.trials import Kind
 
 P = ParamSpec("P")
 R = TypeVar("R")
+O = TypeVar("O", bound=Options)  # noqa: E741
 Clock = Callable[[], float]
 """Seconds since some moment."""
 
@@ -81,8 +86,18 @@ class _TimeLeft(ProgressColumn):
 class ShownProgress(ABC):
     """A bar where there is a terminal, lines where there is none."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, clock: Clock = time.monotonic, *, quiet: bool = False, verbose: bool = False
+    ) -> None:
+        """Begin to show.
+
+        Args:
+            clock: Tells the time.
+            quiet: Show nothing but what an interruption leaves.
+            verbose: Show every epoch, and every draw that is not trained.
+        """
         self._clock = clock
+        self._quiet, self._verbose = quiet, verbose
         self._display: Any = None
         """The line that changes, in a notebook."""
         self.console = Console(stderr=True, highlight=False, markup=False)
@@ -95,7 +110,7 @@ class ShownProgress(ABC):
             TextColumn("{task.fields[note]}"),
             _TimeLeft(clock),
             console=self.console,
-            disable=not self.console.is_terminal,
+            disable=quiet or not self.console.is_terminal,
             transient=True,
         )
         self._task: TaskID = self._bar.add_task("starting", total=None, note="", end=None)
@@ -116,7 +131,12 @@ class ShownProgress(ABC):
     def interrupted(self, again: str) -> None:
         """Say what is kept and what goes on."""
         self._bar.stop()
+        self._quiet = False
         self.say(f"Interrupted. {self.kept()} To go on: {again}")
+
+    @abstractmethod
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
 
     @abstractmethod
     def kept(self) -> str:
@@ -127,6 +147,8 @@ class ShownProgress(ABC):
 
         Whoever was looking may be gone, and stderr with them: the work goes on.
         """
+        if self._quiet:
+            return
         with suppress(OSError, SystemExit):  # rich ends the program if a pipe is closed
             self.console.print(text, soft_wrap=True)
         self._last_line = self._clock()
@@ -147,7 +169,7 @@ class ShownProgress(ABC):
         self._bar.update(
             self._task, description=what, completed=done, total=total, note=note, end=end
         )
-        if self.console.is_terminal:
+        if self.console.is_terminal or self._quiet:
             return
         note += "" if left is None else f"{', ' if note else ''}{describe_duration(left)} left"
         line = f"{what}: {note}" if note else f"{what}: {done:,} of {total:,}"
@@ -210,8 +232,8 @@ def _mean(seconds: list[float]) -> float | None:
 class SearchProgress(ShownProgress):
     """Shows a search."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
-        super().__init__(clock)
+    def __init__(self, clock: Clock = time.monotonic, **amount: bool) -> None:
+        super().__init__(clock, **amount)
         self._trials = 1
         self._trained: int | None = None
         self._seconds: list[float] = []
@@ -240,6 +262,8 @@ class SearchProgress(ShownProgress):
                 self._estimated(event)
             case EpochEnded(trial=trial, epoch=epoch, epochs=epochs):
                 self._count(trial, epoch, epochs)
+                if self._verbose:
+                    self.say(f"trial {trial:>4}  epoch {epoch} of {epochs}: {event.value:.2%}")
                 self._show(f"trial {trial}, epoch {epoch} of {epochs}")
             case TrialEnded():
                 self._ended(event)
@@ -319,6 +343,8 @@ class SearchProgress(ShownProgress):
                 f"trial {event.number:>4}  {event.value:7.2%}  {event.params:>10,} params  "
                 f"{event.seconds:6.1f} s  {mark:7}  {event.title}"
             )
+        elif self._verbose and event.kind in (Kind.OVER_BUDGET, Kind.DUPLICATE):
+            self.say(f"trial {event.number:>4}  not trained: {event.kind.value}")
         self._show(f"trial {event.number}")
 
     @staticmethod
@@ -329,8 +355,8 @@ class SearchProgress(ShownProgress):
 class RetrainProgress(ShownProgress):
     """Shows a retraining."""
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
-        super().__init__(clock)
+    def __init__(self, clock: Clock = time.monotonic, **amount: bool) -> None:
+        super().__init__(clock, **amount)
         self.folder: Path | None = None
         self._done = 0
         self._here: list[float] = []
@@ -368,10 +394,11 @@ class RetrainProgress(ShownProgress):
         elif event.test_accuracy is not None:
             evaluated = [f"test {event.test_accuracy:.2%}{_balanced(event)} (test-selected)"]
         images = f"{event.train_accuracy:.2%} of augmented images right"
-        self.show(
-            f"epoch {event.epoch} of {event.epochs}", event.epoch, event.epochs,
-            ", ".join([f"loss {event.train_loss:.3f}", images, *evaluated]), left,
-        )  # fmt: skip
+        what = f"epoch {event.epoch} of {event.epochs}"
+        note = ", ".join([f"loss {event.train_loss:.3f}", images, *evaluated])
+        if self._verbose:
+            self.say(f"{what}: {note}")
+        self.show(what, event.epoch, event.epochs, note, left)
 
 
 def _balanced(event: RunEpochEnded) -> str:
@@ -397,3 +424,46 @@ def shows(kind: type[ShownProgress]) -> Callable[[Callable[P, R]], Callable[P, R
         return shown
 
     return decorated
+
+
+def verb(
+    kind: type[O], progress: type[ShownProgress]
+) -> Callable[[Callable[[O, Watcher], R]], Callable[..., R]]:
+    """Let a function of options be called with the options as keyword arguments, too.
+
+    It shows its progress unless its caller watches it (`watch`), or wants to see nothing
+    (`show_progress=False`).
+    """
+
+    def decorated(function: Callable[[O, Watcher], R]) -> Callable[..., R]:
+        asked = Signature(kind.parameters())
+
+        @wraps(function)
+        def called(
+            *given: Any, watch: Watcher | None = None, show_progress: bool = True, **named: Any
+        ) -> R:
+            if given and isinstance(given[0], kind):
+                options = given[0]
+            else:
+                options = kind.of(**asked.bind(*given, **named).arguments)
+            if watch is not None or not show_progress:
+                return function(options, watch or nobody)
+            with progress() as shown:
+                return function(options, shown)
+
+        more = {"watch": None, "show_progress": True}
+        shown_by = [Parameter(n, Parameter.KEYWORD_ONLY, default=d) for n, d in more.items()]
+        called.__signature__ = Signature([*kind.parameters(), *shown_by])  # type: ignore[attr-defined]
+        called.__doc__ = _with_arguments(function.__doc__ or "", kind)
+        return called
+
+    return decorated
+
+
+def _with_arguments(doc: str, kind: type[Options]) -> str:
+    """Write the options into a docstring, before what it raises."""
+    lines = [f"    {name}: {kind.help(name)}" for name in kind.panels()]
+    lines += ["    watch: Told what happens, instead of showing it."]
+    lines += ["    show_progress: Show on stderr how far it is; False to be silent."]
+    before, raises, after = cleandoc(doc).partition("Raises:")
+    return "\n".join([before.rstrip(), "", "Args:", *lines, "", raises + after]).rstrip()

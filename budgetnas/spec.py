@@ -34,7 +34,7 @@ class Spec(BaseModel):
         validate_default=True,
     )
 
-    also: ClassVar[tuple[str, ...]] = ()
+    more_keys: ClassVar[tuple[str, ...]] = ()
     """Keys that whoever reads a file takes out before: a `base`, say."""
 
     @classmethod
@@ -236,7 +236,10 @@ def _causes(error: ValidationError) -> list[Any]:
 
 RULES = {
     "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
     "float_type": "must be a number",
+    "float_parsing": "must be a number",
     "finite_number": "must be a finite number",
     "string_type": "must be text",
     "string_unicode": "must be valid text",
@@ -252,11 +255,13 @@ RULES = {
 def _describe(model: type[Spec], problem: Any, data: object) -> str:
     """Turn one pydantic problem into `key: rule, got value`."""
     key = _key(problem["loc"], data, absent=problem["type"] == "missing")
+    rule = rule_of(model, problem)
+    return f"{key}: {rule}" if key else rule
+
+
+def rule_of(model: type[Spec], problem: Any) -> str:
+    """Turn one pydantic problem into `rule, got value`."""
     given = shorten(problem["input"])
-    return f"{key}: {_rule(model, problem, given)}" if key else _rule(model, problem, given)
-
-
-def _rule(model: type[Spec], problem: Any, given: str) -> str:
     match problem["type"]:
         case "extra_forbidden":
             known = ", ".join(_known_keys(model, problem["loc"][:-1]))
@@ -306,7 +311,11 @@ def _dotted(place: tuple[int | str, ...]) -> str:
 def _known_keys(model: type[Spec], location: tuple[int | str, ...]) -> list[str]:
     """List the keys that exist where an unknown one was found."""
     return sorted(
-        {key for spec in _specs_at(model, location) for key in (*spec.model_fields, *spec.also)}
+        {
+            key
+            for spec in _specs_at(model, location)
+            for key in (*spec.model_fields, *spec.more_keys)
+        }
     )
 
 

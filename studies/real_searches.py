@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
+from budgetnas.searching.request import as_budget
 from optuna.trial import FrozenTrial
 from program import budgetnas, interval, provenance, train
 
@@ -27,7 +28,6 @@ from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
 from budgetnas.report.read import read_report
 from budgetnas.searching.plan import Plan, Settled
-from budgetnas.searching.request import as_budget
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.config import About, DataFacts
 

@@ -14,12 +14,12 @@ from budgetnas.arch.count import (
 )
 from budgetnas.arch.find import find_arch, fit_arch
 from budgetnas.arch.limits import (
-    as_also,
-    as_limits,
     describe_costs,
     describe_limits,
     fits,
     load,
+    other_limits,
+    smaller_budgets,
 )
 from budgetnas.arch.presets import PRESETS
 
@@ -34,8 +34,6 @@ __all__ = [
     "Budget",
     "Row",
     "Stage",
-    "as_also",
-    "as_limits",
     "count_macs",
     "count_params",
     "describe_costs",
@@ -46,4 +44,6 @@ __all__ = [
     "layer_table",
     "layers",
     "load",
+    "other_limits",
+    "smaller_budgets",
 ]

@@ -29,41 +29,29 @@ def describe_costs(limits: Sequence[Budget], arch: Arch, image_size: int) -> str
     )
 
 
-def as_limits(
-    max_macs: Budget | str | int | None, max_bytes: Budget | str | int | None, bits: int | None
-) -> tuple[Budget, ...] | None:
-    """Read what is limited beside the budget; None where nothing is."""
+def other_limits(
+    max_macs: Budget | None, max_bytes: Budget | None, bits: int | None
+) -> tuple[Budget, ...]:
+    """Return what is limited beside the budget."""
     if bits is not None and max_bytes is None:
         raise InputError(f"--bits says in what --max-bytes is counted, got --bits {bits} alone")
     if bits is not None and bits not in BITS:
         raise InputError(f"--bits: must be one of {', '.join(map(str, BITS))}, got {bits}")
     given = {"macs": max_macs, f"bytes-{bits or BITS[-1]}": max_bytes}
-    return (
-        tuple(
-            Budget.from_text(str(value), cost)
-            for cost, value in given.items()
-            if value is not None
-        )
-        or None
-    )
+    return tuple(each.changed(cost=cost) for cost, each in given.items() if each is not None)
 
 
-def as_also(
-    also: str | Sequence[str | int] | None, budget: Budget | None
-) -> tuple[Budget, ...] | None:
-    """Read smaller budgets, the largest first; None where none are asked for.
+def smaller_budgets(also: Sequence[Budget], budget: Budget | None) -> tuple[Budget, ...]:
+    """Order smaller budgets, the largest first.
 
     Raises:
         InputError: If one is not smaller than the budget, or is there twice.
     """
-    if also is None:
-        return None
-    listed = also.split(",") if isinstance(also, str) else [str(each) for each in also]
-    read = sorted(map(Budget.from_text, listed), key=lambda each: -each.limit)
-    for before, each in zip([budget, *read], read, strict=False):
+    ordered = sorted(also, key=lambda each: -each.limit)
+    for before, each in zip([budget, *ordered], ordered, strict=False):
         if before is not None and each.limit >= before.limit:
             raise InputError(
                 f"--also: budgets must be smaller than --budget and differ, got {each} "
                 f"beside {before}"
             )
-    return tuple(read)
+    return tuple(ordered)

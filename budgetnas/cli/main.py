@@ -4,6 +4,7 @@ import contextlib
 import errno
 import io
 import os
+import re
 import sys
 from typing import Annotated, Any
 
@@ -122,7 +123,7 @@ def _complain(message: str, status: int) -> int:
 
 def _usage_message(error: Any, arguments: list[str]) -> str:
     """Put a usage error on one line, with what is known where a name is not."""
-    message = str(error.format_message())
+    message = _as_options_say(str(error.format_message()))
     context = getattr(error, "ctx", None)
     if context is None:
         return message
@@ -135,6 +136,12 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
         return f"{_and(message)} known: {', '.join(context.command.commands)}"
     where = f"{context.info_name}: " if context.parent else ""
     return where + message.rstrip(".") + (f", got {given!r}" if given is not None else "")
+
+
+def _as_options_say(message: str) -> str:
+    """Write what typer finds wrong with a value as `budgetnas.study.options` does."""
+    value_of = r"Invalid value for '(--[a-z-]+)'[^:]*: "
+    return re.sub(value_of, r"\1: ", message).replace(": Input should be", ": must be")
 
 
 def _and(message: str) -> str:

@@ -29,7 +29,7 @@ def path(value: str) -> Path:
 def positive(seconds: float | None) -> float | None:
     """Refuse no time at all."""
     if seconds is not None and not seconds > 0:
-        raise typer.BadParameter("must be more than 0")
+        raise typer.BadParameter("must be greater than 0")
     return seconds
 
 

@@ -1,35 +1,13 @@
 """``budgetnas plan``: what a search would be, before any training."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from budgetnas.arch import COST_NAMES, Budget, as_also, as_limits, describe_limits
-from budgetnas.cli.options import (
-    BackgroundOption,
-    BitsOption,
-    DataDirOption,
-    DatasetOption,
-    DeviceOption,
-    EpochsOption,
-    FitOption,
-    ImageSizeOption,
-    JsonOption,
-    MaxBytesOption,
-    MaxMacsOption,
-    PresetsOption,
-    ProposalOption,
-    PrunerOption,
-    RecipeOption,
-    SeedOption,
-    SpaceOption,
-    TrainSamplesOption,
-    some,
-)
-from budgetnas.data import DataSource
-from budgetnas.recipe import load_recipe
-from budgetnas.space import DEFAULT_PROPOSAL, Space
+from budgetnas.arch import COST_NAMES, describe_limits
+from budgetnas.cli.command import Output, command
+from budgetnas.study.options import PlanOptions
 
 if TYPE_CHECKING:
     from budgetnas.planning.census import Census
@@ -37,35 +15,8 @@ if TYPE_CHECKING:
     from budgetnas.planning.outlook import Outlook
 
 
-def plan(
-    budget: Annotated[
-        str, typer.Option(parser=some, metavar="N", help="The most trainable parameters: 5M.")
-    ],
-    also: Annotated[
-        str | None, typer.Option(parser=some, metavar="N,N", help="Smaller budgets, too: 500k,1M.")
-    ] = None,
-    max_macs: MaxMacsOption = None,
-    max_bytes: MaxBytesOption = None,
-    bits: BitsOption = None,
-    trials: Annotated[
-        int, typer.Option(min=1, max=10**9, metavar="N", help="Trained trials of the search.")
-    ] = 100,
-    dataset: DatasetOption = None,
-    data_dir: DataDirOption = None,
-    image_size: ImageSizeOption = None,
-    fit: FitOption = None,
-    background: BackgroundOption = None,
-    train_samples: TrainSamplesOption = None,
-    epochs: EpochsOption = None,
-    space: SpaceOption = None,
-    recipe: RecipeOption = None,
-    proposal: ProposalOption = None,
-    presets: PresetsOption = None,
-    pruner: PrunerOption = None,
-    device: DeviceOption = "auto",
-    seed: SeedOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@command(PlanOptions, Output)
+def plan(options: PlanOptions, output: Output) -> None:
     """Say what a search would be: what it draws, how large that is, how long it takes.
 
     Some networks are drawn as the search will draw them, the same each time for the same --seed.
@@ -73,27 +24,12 @@ def plan(
     nearest change that makes it possible is named. Example:
     `budgetnas plan --budget 200k --dataset digits`
     """
-    limit = Budget.from_text(budget)
-    as_also(also, limit)
-    as_limits(max_macs, max_bytes, bits)
-    drawn_from = None if space is None else Space.from_file(space)
-    if recipe is not None:
-        load_recipe(recipe)
-    DataSource.choose(dataset or "cifar10", data_dir, image_size, fit, background)
     from budgetnas.planning.outlook import plan as look_ahead
-    from budgetnas.searching.pruners import DEFAULT_PRUNER
 
-    found = look_ahead(
-        limit, also=also, max_macs=max_macs, max_bytes=max_bytes, bits=bits, trials=trials,
-        dataset=dataset or "cifar10", data_dir=data_dir, image_size=image_size, fit=fit,
-        background=background,
-        train_samples=train_samples, epochs=epochs, space=drawn_from, recipe=recipe or "short",
-        proposal=proposal or DEFAULT_PROPOSAL, pruner=pruner or DEFAULT_PRUNER, device=device,
-        presets=presets is not False, seed=seed or 0,
-    )  # fmt: skip
+    found = look_ahead(options, show_progress=False)
     for text in found.notices:
         typer.echo(text, err=True)
-    if as_json:
+    if output.as_json:
         typer.echo(json.dumps(found.as_json()))
         return
     for line in _lines(found):

@@ -10,10 +10,10 @@ from budgetnas.recipe.recipe import MAX_EPOCHS
 from budgetnas.space import Space
 from budgetnas.space.grid import MAX_SEEDS
 from budgetnas.spec import shorten
-from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.calibration import LEAST_ARCHS
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.options import Training
 
 MOST_ARCHS = 1_000
 
@@ -77,7 +77,7 @@ class AskedCalibration:
     def full_recipe(self, config: StudyConfig) -> tuple[Recipe, list[str]]:
         """The recipe of a full training, a named one fitted to the study's images; notices."""
         facts = config.facts
-        return self._full().fitted(config.data, facts.channels, facts.train)
+        return self._full().fitted_recipe(config.data, facts.channels, facts.train)
 
     @property
     def recipe_name(self) -> str:
@@ -94,8 +94,8 @@ class AskedCalibration:
              *(["--data-dir", str(data_dir)] if data_dir else [])]
         )  # fmt: skip
 
-    def _full(self) -> AskedRecipe:
-        return AskedRecipe.of(self.recipe, "full", self.epochs)
+    def _full(self) -> Training:
+        return Training.of(recipe=self.recipe, epochs=self.epochs)
 
 
 def short_epochs(text: str) -> tuple[int, ...]:

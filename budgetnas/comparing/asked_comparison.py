@@ -9,9 +9,9 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
 from budgetnas.recipe.recipe import MAX_EPOCHS
 from budgetnas.space.grid import MAX_SEEDS
-from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.drawn import Drawn
+from budgetnas.study.options import Training
 
 SEEDS, EPOCHS, RECIPE = 3, 30, "full"
 """With how many seeds, for how long and how networks are trained, unless told."""
@@ -65,23 +65,24 @@ class AskedComparison:
         A recipe file is taken at its word.
         """
         facts = config.facts
-        return self._asked_recipe().fitted(config.data, facts.channels, facts.train, drawn)
+        return self._asked_recipe().fitted_recipe(config.data, facts.channels, facts.train, drawn)
 
     def published_for(self, config: StudyConfig) -> tuple[Recipe, list[str]]:
         """Fit the published recipe to a study's images, for as many epochs; notices."""
-        facts, epochs = config.facts, self._asked_recipe().recipe.epochs
-        published = AskedRecipe.of(PUBLISHED_RECIPE, PUBLISHED_RECIPE, epochs)
-        return published.fitted(config.data, facts.channels, facts.train)
+        facts, epochs = config.facts, self._asked_recipe().written_recipe().epochs
+        published = Training.of(recipe=PUBLISHED_RECIPE, epochs=epochs)
+        return published.fitted_recipe(config.data, facts.channels, facts.train)
 
     def command(self, study: str, random: int, data_dir: str | Path | None) -> str:
         """Write the command that asks for this, and for so many random networks."""
         named = [] if isinstance(self.recipe, Recipe) else ["--recipe", self.recipe_name]
+        epochs = self._asked_recipe().written_recipe().epochs
         return shlex.join(
             ["budgetnas", "compare", "--study", study, "--seeds", f"{self.seeds or SEEDS}",
-             "--epochs", f"{self._asked_recipe().recipe.epochs}", *named, "--random", f"{random}",
+             "--epochs", f"{epochs}", *named, "--random", f"{random}",
              *(["--data-dir", str(data_dir)] if data_dir else [])]
         )  # fmt: skip
 
-    def _asked_recipe(self) -> AskedRecipe:
+    def _asked_recipe(self) -> Training:
         epochs = EPOCHS if self.recipe is None else None
-        return AskedRecipe.of(self.recipe, RECIPE, self.epochs or epochs)
+        return Training.of(recipe=self.recipe or RECIPE, epochs=self.epochs or epochs)

@@ -14,14 +14,13 @@ from budgetnas.arch import Budget, count_params
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
 from budgetnas.recipe.recipe import MAX_EPOCHS
-from budgetnas.searching.request import as_budget
 from budgetnas.space import Axis, Cell, Grid, Race
 from budgetnas.space.grid import MARGIN, MAX_SEEDS
-from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig, require_same
 from budgetnas.study.drawn import Drawn, drawn_by, training_key
 from budgetnas.study.metric import Metric, as_metric
+from budgetnas.study.options import Training, as_budget
 from budgetnas.study.place import config_path
 
 TOP, SEEDS, EPOCHS = 5, 3, 30
@@ -86,7 +85,8 @@ class AskedFinalists:
         for name, value, least, most in limits:
             if value is not None and not least <= value <= most:
                 raise InputError(f"--{name} must be from {least} to {most:,}, got {value}")
-        asked = cls(top, seeds, margin, epochs, recipe, as_budget(budget), as_metric(metric))
+        largest = None if budget is None else as_budget(budget)
+        asked = cls(top, seeds, margin, epochs, recipe, largest, as_metric(metric))
         asked._asked_recipe()
         return asked
 
@@ -201,14 +201,14 @@ class AskedFinalists:
         """The margin that is asked for, in [0, 1]."""
         return MARGIN if self.margin is None else self.margin / 100
 
-    def _asked_recipe(self) -> AskedRecipe:
+    def _asked_recipe(self) -> Training:
         epochs = EPOCHS if self.recipe is None else None
-        return AskedRecipe.of(self.recipe, "full", self.epochs or epochs)
+        return Training.of(recipe=self.recipe or "full", epochs=self.epochs or epochs)
 
     def _fitted(self, config: StudyConfig, drawn: Drawn | None = None) -> tuple[Recipe, list[str]]:
         """Fit the recipe to a study's images, and lay over it what a trial had drawn; notices."""
         facts = config.facts
-        return self._asked_recipe().fitted(config.data, facts.channels, facts.train, drawn)
+        return self._asked_recipe().fitted_recipe(config.data, facts.channels, facts.train, drawn)
 
     def _about(self, base: BegunStudy, many: int) -> About:
         given = {

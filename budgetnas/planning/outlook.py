@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,8 +10,6 @@ import torch
 from budgetnas.arch import (
     Arch,
     Budget,
-    as_also,
-    as_limits,
     fits,
     load,
 )
@@ -20,9 +17,11 @@ from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.listing import Inventory
 from budgetnas.data.splits import SET_ASIDE_SHARE, VALIDATION_SHARE
+from budgetnas.events import Watcher
 from budgetnas.planning.census import Census, census, number_of_architectures
 from budgetnas.planning.drawn import Counted, Drawn, draw_some, least_limits
 from budgetnas.planning.saved import saved_epochs
+from budgetnas.progress import SearchProgress, verb
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.searching.busy import OtherWork, describe_busy
 from budgetnas.searching.drawing import networks_of
@@ -33,12 +32,10 @@ from budgetnas.searching.estimate import (
     training_seconds,
 )
 from budgetnas.searching.first import published
-from budgetnas.searching.pruners import DEFAULT_PRUNER, PRUNERS
-from budgetnas.searching.request import as_budget, at_least_one
-from budgetnas.searching.samplers import known
+from budgetnas.searching.pruners import PRUNERS
 from budgetnas.searching.task import Task
-from budgetnas.space import DEFAULT_PROPOSAL, PROPOSALS, Fill, Free, RandomSuggester, Space
-from budgetnas.study.asked_recipe import AskedRecipe
+from budgetnas.space import Fill, Free, RandomSuggester
+from budgetnas.study.options import PlanOptions
 from budgetnas.train.device import choose_device, device_title, use_threads
 from budgetnas.train.numerics import choose_numerics
 from budgetnas.train.process import unchanged_process
@@ -119,57 +116,28 @@ class Outlook:
         }
 
 
-def plan(
-    budget: Budget | str | int,
-    *,
-    also: str | None = None,
-    max_macs: str | int | None = None,
-    max_bytes: str | int | None = None,
-    bits: int | None = None,
-    trials: int = 100,
-    dataset: str = "cifar10",
-    data_dir: str | Path | None = None,
-    image_size: int | None = None,
-    fit: str | None = None,
-    background: str | None = None,
-    train_samples: int | None = None,
-    epochs: int | None = None,
-    space: Space | Path | str | dict[str, Any] | None = None,
-    recipe: Recipe | str | dict[str, Any] = "short",
-    proposal: str = DEFAULT_PROPOSAL,
-    presets: bool = True,
-    pruner: str = DEFAULT_PRUNER,
-    device: str = "auto",
-    seed: int = 0,
-) -> Outlook:
-    """Say what a search would be; no image is read, and nothing is trained.
+@verb(PlanOptions, SearchProgress)
+def plan(options: PlanOptions, watch: Watcher) -> Outlook:
+    """Return what a search would be; no image is read, and nothing is trained.
 
-    A few steps are timed on images of noise. Arguments are those of `search`; what is drawn to
-    see what the search will draw depends on `seed`, and is the same each time.
+    A few steps are timed on images of noise. What is drawn to see what the search will draw
+    depends on `seed`, and is the same each time.
 
     Raises:
         InputError: If what is asked can't be; that nothing fits is an answer.
     """
-    limit = as_budget(budget)
-    assert limit is not None, "there is a budget"
-    smaller = as_also(also, limit) or ()
-    limits = (limit, *(as_limits(max_macs, max_bytes, bits) or ()))
-    drawn_from = Space.of(space)
-    proposed = PROPOSALS[known("proposal", proposal, dict(PROPOSALS))](
-        space=drawn_from or Space(), presets=presets
-    )
-    judge = PRUNERS[known("pruner", pruner, dict(PRUNERS))]
-    at_least_one("trials", trials)
-    source = DataSource.choose(dataset, data_dir, image_size, fit, background)
-    facts = _facts(source, at_least_one("train_samples", train_samples))
-    how = AskedRecipe.of(recipe, "short", at_least_one("epochs", epochs))
-    trained, _ = how.fitted(source, facts.channels, facts.train)
+    limits = (options.budget, *options.limits)
+    proposed, source = options.proposed(), options.source()
+    judge = PRUNERS[options.pruner]
+    facts = _facts(source, options.train_samples)
+    trained, _ = options.fitted_recipe(source, facts.channels, facts.train)
+    smaller, trials, seed = options.smaller, options.trials, options.seed or 0
     steps = trained.epoch_steps(facts.train)
     asked = _Asked(limits, smaller, proposed, source.image_size, facts, seed)
     smallest = asked.smallest()
     needed = least_limits(smallest, asked.tightest, source.image_size)
     counted, drawn = (asked.census(), ()) if isinstance(proposed, Free) else (None, asked.drawn())
-    where = choose_device(device)
+    where = choose_device(options.device)
     with unchanged_process(), OtherWork() as others:
         numerics = choose_numerics(where)
         use_threads(numerics)

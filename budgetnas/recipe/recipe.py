@@ -40,7 +40,7 @@ LeftOutUnset = Field(exclude_if=lambda value: value is None)
 class Recipe(Spec):
     """How to train. Valid from birth, without torch; the engine matches on its parts."""
 
-    also = ("base",)
+    more_keys = ("base",)
 
     epochs: Epochs
     """Passes over the training images."""

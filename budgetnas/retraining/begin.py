@@ -23,11 +23,11 @@ from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.retraining.target import Target
 from budgetnas.searching.attempt import attempt
-from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import require_same
 from budgetnas.study.drawn import Drawn
 from budgetnas.study.metric import DEFAULT_METRIC, Metric
+from budgetnas.study.options import AskedRecipe, Training
 from budgetnas.study.place import STUDIES, config_path
 from budgetnas.train.compiled import worth_compiling
 from budgetnas.train.engine import check_schedule, recipe_statistics
@@ -48,7 +48,7 @@ class RetrainRequest:
     background: str | None
     skip_unreadable: bool | None
     epochs: int | None
-    recipe: AskedRecipe
+    recipe: AskedRecipe | None
     seed: int | None
     select: str | None
     test_curves: bool
@@ -89,13 +89,16 @@ class RetrainRequest:
         self, found: Target, source: DataSource, channels: int, images: int
     ) -> tuple[Recipe, list[str]]:
         """The recipe that is asked for, fitted to images and trial if it is a named one."""
-        asked, drawn = self.recipe, None
+        drawn = None
         if found.trial is not None:
             drawn = Drawn(found.trial, found.arch, found.overrides)
-        if found.recipe is None or asked.given:
-            return asked.fitted(source, channels, images, drawn)
-        own = AskedRecipe(found.recipe.changed(epochs=self.epochs or found.recipe.epochs), True)
-        return own.fitted(source, channels, None, drawn)  # its batch was settled by its study
+        if found.recipe is None or self.recipe is not None:
+            return self._training().fitted_recipe(source, channels, images, drawn)
+        own = Training.of(recipe=AskedRecipe(found.recipe, adapts=True), epochs=self.epochs)
+        return own.fitted_recipe(source, channels, None, drawn)  # its batch is its study's
+
+    def _training(self) -> Training:
+        return Training.of(recipe=self.recipe or "full", epochs=self.epochs)
 
     def require_same(self, began: RunConfig) -> None:
         """Refuse to resume a run with other options than it began with."""
@@ -120,10 +123,10 @@ class RetrainRequest:
 
     def _recipe_again(self, began: RunConfig) -> Recipe | None:
         """The recipe that is asked for, as it would be had the run begun with it."""
-        if not self.recipe.given:
+        if self.recipe is None:
             return None
         drawn = Drawn(began.trial or 0, began.arch, began.overrides)
-        return self.recipe.fitted(began.data, len(began.mean), began.images, drawn)[0]
+        return self._training().fitted_recipe(began.data, len(began.mean), began.images, drawn)[0]
 
 
 def begin(

@@ -27,9 +27,9 @@ from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.retraining.selection import UPPER_BOUND, selection_problem
 from budgetnas.retraining.target import find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
-from budgetnas.study.asked_recipe import AskedRecipe
 from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.metric import WEIGHTED, as_metric, largest_notices, unequal_share
+from budgetnas.study.options import AskedRecipe
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
 from budgetnas.train.device import choose_device
 from budgetnas.train.process import unchanged_process
@@ -121,7 +121,7 @@ def retrain(
         None if background is None else check_background(background),
         skip_unreadable,
         epochs,
-        AskedRecipe.of(recipe, "full", epochs),
+        None if recipe is None else AskedRecipe.of(recipe),
         seed,
         select,
         test_curves,

@@ -22,7 +22,7 @@ from budgetnas.spec import Maybe, Spec, overlay, shorten
 class Network(Spec):
     """A residual network: one entry of each list is of one stage."""
 
-    also = ("base",)
+    more_keys = ("base",)
 
     block: BlockName = "basic"
     """The kind of block."""

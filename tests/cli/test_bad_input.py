@@ -84,7 +84,7 @@ BUDGETS = [
     row(f"{BEGIN} --proposal all", "unknown proposal 'all', known: fill, free"),
     row("plan", "Missing option '--budget'"),
     row("plan --budget 0", "a budget is a whole number such as 5e6"),
-    row("plan --budget 5M --trials 0", "Invalid value for '--trials'"),
+    row("plan --budget 5M --trials 0", "--trials: must be greater than or equal to 1, got '0'"),
     row("plan --budget 5M --proposal all", "unknown proposal 'all', known: fill, free"),
     row("plan --budget 5M --pruner all", "unknown pruner 'all', known: halving, median, none"),
     row("plan --budget 5M --dataset folder", "the data set folder needs --data-dir"),
@@ -96,7 +96,7 @@ BUDGETS = [
 ]  # fmt: skip
 
 EMPTY = [
-    row(f"{command} {option} ''", f"'{option}': must not be empty, got ''")
+    row(f"{command} {option} ''", f"{option}: must not be empty, got ''")
     for command, options in {
         "search --budget 5M": ("--storage", "--dataset", "--data-dir", "--recipe", "--space"),
         "retrain resnet18": ("--storage", "--dataset", "--data-dir", "--recipe", "--out"),
@@ -105,18 +105,18 @@ EMPTY = [
     }.items()
     for option in options
 ] + [
-    row("search --budget 5M --study ''", "'--study' / '--study-name': must not be empty, got ''"),
-    row("dashboard --study-name=", "'--study' / '--study-name': must not be empty, got ''"),
+    row("search --budget 5M --study ''", "--study: must not be empty, got ''"),
+    row("dashboard --study-name=", "--study: must not be empty, got ''"),
     row("count ''", "unknown arch '', known: an arch file (.json), - for stdin, efficient-resnet"),
     row(f"{BEGIN} --sampler ''", "'', known: tpe, random"),
 ]
 
 OPTIONS = [
-    row("search --budget 5M --trials 0", "'--trials': Input should be greater"),
+    row("search --budget 5M --trials 0", "--trials: must be greater"),
     row("search --budget 5M --trials=x", "got 'x'"),
     row("search --trials 3 --trials many", "got 'many'"),
     row("search --trials many --trials 0 --budget 5M", "got '0'"),
-    row("search --budget 5M --epochs 10001", "'--epochs': Input should be less than or equal to"),
+    row("search --budget 5M --epochs 10001", "--epochs: must be less than or equal to"),
     row("retrain resnet18 --epochs 1000000", "got '1000000'"),
     row("search --budget 5M --epochs 1.5", "got '1.5'"),
     row("retrain resnet18 --select best", "'best', known: last, best-val, best-test"),
@@ -126,13 +126,13 @@ OPTIONS = [
         "it needs --select last or best-test, got best-val",
     ),
     row("search --budget 5M --seed -1", "got '-1'"),
-    row("search --budget 5M --seed 9223372036854775808", "'--seed'"),
-    row("search --budget 5M --train-samples 0", "'--train-samples'"),
-    row("search --budget 5M --image-size 4097", "'--image-size'"),
+    row("search --budget 5M --seed 9223372036854775808", "--seed: must be less"),
+    row("search --budget 5M --train-samples 0", "--train-samples: must be greater"),
+    row("search --budget 5M --image-size 4097", "--image-size: must be less"),
     row("count resnet18 --image-size 0", "got '0'"),
-    row("search --budget 5M --timeout soon", "'--timeout'"),
-    row(f"{BEGIN} --timeout 0", "'--timeout': must be more than 0, got '0'"),
-    row(f"{BEGIN} --timeout nan", "'--timeout': must be more than 0, got 'nan'"),
+    row("search --budget 5M --timeout soon", "--timeout: must be a number, got 'soon'"),
+    row(f"{BEGIN} --timeout 0", "--timeout: must be greater than 0, got '0'"),
+    row(f"{BEGIN} --timeout nan", "--timeout: must be a finite number, got 'nan'"),
     *(
         row(
             f"{BEGIN} --workers '{value}'",
@@ -144,7 +144,7 @@ OPTIONS = [
     row(f"{BEGIN} --sampler best", "'best', known: tpe, random, gp, nsga2"),
     row(f"{BEGIN} --pruner best", "'best', known: halving, median, none"),
     row(f"{BEGIN} --device cuda:99", "--device must be one of auto, cpu"),
-    row("dashboard --port 99999", "'--port'"),
+    row("dashboard --port 99999", "--port: must be less"),
     row("dashboard --port http", "got 'http'"),
 ]
 
@@ -323,7 +323,7 @@ RUNS = [
     asks("unknown data set 'cifar', known: cifar10, cifar100", "run s --dataset cifar"),
     asks("unknown data set 'digit', known: cifar10", old='"digits"', new='"digit"'),
     asks("the data set folder needs --data-dir", "run s --dataset folder"),
-    asks("'--timeout': must be more than 0, got '0'", "run s --timeout 0"),
+    asks("--timeout: must be greater than 0, got '0'", "run s --timeout 0"),
     asks("--device must be one of auto, cpu, got 'tpu'", "run s --device tpu"),
     asks("No such option: --trials; known: --quick, --dataset", "run s --trials 3"),
     asks(
@@ -342,20 +342,20 @@ RUNS = [
 
 BENCHES = [
     row("bench resnet18", "Got unexpected extra argument(s) (resnet18)"),
-    row("bench --net ''", "'--net': must not be empty, got ''"),
+    row("bench --net ''", "--net: must not be empty, got ''"),
     row("bench --net resnet19", "unknown arch 'resnet19', known: an arch file (.json), efficient"),
     row("bench --net no.json", "no.json: can't be read: No such file"),
     row("bench --net net.json", "in_channels must be 1 (grey) or 3 (colour), got 2",
         net_json=json.dumps(NET | {"in_channels": 2})),
-    row("bench --batch 1", "'--batch': Input should be greater"),
-    row("bench --engine-batch 1", "'--engine-batch': Input should be greater"),
-    row("bench --runs 0", "'--runs': Input should be greater"),
+    row("bench --batch 1", "--batch: must be greater"),
+    row("bench --engine-batch 1", "--engine-batch: must be greater"),
+    row("bench --runs 0", "--runs: must be greater"),
     row("bench --images many", "got 'many'"),
     row("bench --images 100", "--images must be at least --batch, got 100 and 128"),
     row("bench --images 200 --engine-batch 256", "at least --engine-batch, got 200 and 256"),
     row("bench --images 257", "must not leave 1 image in the last --batch, since batch norm "
         "needs 2, got 257 and 128"),
-    row("bench --loader-workers -1", "'--loader-workers'"),
+    row("bench --loader-workers -1", "--loader-workers: must be greater"),
     row("bench --image-size 0", "got '0'"),
     row("bench --device tpu", "--device must be one of auto, cpu"),
     row("bench --device cuda:99", "got 'cuda:99'"),
@@ -380,7 +380,7 @@ CALIBRATIONS = [
     row(f"{CALIBRATE} --epochs 10001", "--epochs must be from 1 to 10,000, got 10001"),
     row(f"{CALIBRATE} --seeds 0", "--seeds must be from 1 to 10,000, got 0"),
     row(f"{CALIBRATE} --recipe best", "unknown recipe 'best', known: short, full"),
-    row(f"{CALIBRATE} --recipe ''", "'--recipe': must not be empty"),
+    row(f"{CALIBRATE} --recipe ''", "--recipe: must not be empty"),
     row(CALIBRATE, "no study 's' in ./studies; budgetnas search begins one"),
     row("calibrate", "no study in ./studies; budgetnas search begins one"),
     row(CALIBRATE, "--study must be a search, which has a space to draw from, got 's', a grid",
@@ -391,11 +391,11 @@ FINALISTS = [
     row("finalists", "no study in ./studies; budgetnas search begins one"),
     row("finalists 3", "Got unexpected extra argument(s) (3)"),
     row("finalists --study no", "no study 'no' in ./studies; budgetnas search begins one"),
-    row("finalists --study ''", "'--study' / '--study-name': must not be empty, got ''"),
-    row("finalists --top 0", "'--top': Input should be greater than or equal to 2, got '0'"),
+    row("finalists --study ''", "--study: must not be empty, got ''"),
+    row("finalists --top 0", "--top: must be greater than or equal to 2, got '0'"),
     row("finalists --top all", "got 'all'"),
-    row("finalists --seeds 1", "'--seeds': Input should be greater than or equal to 2, got '1'"),
-    row("finalists --epochs 0", "'--epochs': Input should be greater"),
+    row("finalists --seeds 1", "--seeds: must be greater than or equal to 2, got '1'"),
+    row("finalists --epochs 0", "--epochs: must be greater"),
     row("finalists --recipe fast", "unknown recipe 'fast', known: short, full"),
     row("finalists --budget much", "5e6, 5M, 500k or 5_000_000, got 'much'"),
     row("finalists --workers x", "--workers must be auto or a whole number from 1 to 64"),
@@ -403,19 +403,19 @@ FINALISTS = [
     row("finalists --study s", "studies/s/study.toml: not valid", studies__s__study_toml="["),
     row("finalists --study s", "the best trials of a search, study 's' is a grid",
         studies__s__study_toml=A_GRID),
-    row("retrain resnet18 --seeds 0", "'--seeds': Input should be greater"),
+    row("retrain resnet18 --seeds 0", "--seeds: must be greater"),
     row("retrain resnet18 --seeds many", "got 'many'"),
 ]  # fmt: skip
 
 COMPARISONS = [
     row("compare", "no study in ./studies; budgetnas search begins one"),
     row("compare --study no", "no study 'no' in ./studies; budgetnas search begins one"),
-    row("compare --study ''", "'--study' / '--study-name': must not be empty, got ''"),
+    row("compare --study ''", "--study: must not be empty, got ''"),
     row("compare --seeds 0", "--seeds must be from 1 to 10,000, got 0"),
     row("compare --seeds many", "got 'many'"),
     row("compare --random -1", "--random must be from 0 to 100,000, got -1"),
     row("compare --random all", "got 'all'"),
-    row("compare --epochs 0", "'--epochs': Input should be greater"),
+    row("compare --epochs 0", "--epochs: must be greater"),
     row("compare --recipe fast", "unknown recipe 'fast', known: short, full"),
     row("compare --workers x", "--workers must be auto or a whole number from 1 to 64"),
     row("compare --top 3", "No such option: --top; known: --study"),

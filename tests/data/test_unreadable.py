@@ -117,7 +117,7 @@ def test_a_study_and_its_runs_leave_them_out_and_list_them() -> None:
             notices.append(event.text)
 
     options = {"dataset": "folder", "data_dir": "images", "image_size": 8, "epochs": 1}
-    found = search("100k", trials=1, skip_unreadable=True, watch=watch, **options)  # type: ignore[arg-type]
+    found = search("100k", trials=1, skip_unreadable=True, watch=watch, **options)
     folder = Path("studies") / found.study
     (line,) = (folder / "unreadable.txt").read_text().splitlines()
     assert line.startswith("images/train/a/000.png: not a readable image: ")

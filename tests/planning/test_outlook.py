@@ -141,7 +141,7 @@ def test_images_in_a_folder_are_counted_by_name(tmp_path: Path) -> None:
 def test_what_can_not_be() -> None:
     with pytest.raises(InputError, match="unknown proposal 'x', known: fill, free"):
         plan("12k", dataset="digits", proposal="x")
-    with pytest.raises(InputError, match="trials >= 1 must hold, got 0"):
+    with pytest.raises(InputError, match="--trials: must be greater than or equal to 1, got 0"):
         plan("12k", dataset="digits", trials=0)
 
 

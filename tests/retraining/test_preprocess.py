@@ -187,7 +187,7 @@ def test_a_run_keeps_how_its_pictures_were_read() -> None:
         path.unlink()
         save(Image.fromarray(grey), str(path.with_suffix(".tif")))
     data = {"dataset": "folder", "data_dir": "images", "image_size": 8}
-    found = search("10k", trials=1, epochs=1, fit="squash", background="#FFFFFF", **data)  # type: ignore[arg-type]
+    found = search("10k", trials=1, epochs=1, fit="squash", background="#FFFFFF", **data)
     begun = StudyConfig.read(Path("studies") / found.study)
     assert (begun.data.fit, begun.data.background) == ("squash", "white")
     assert begun.facts.depth == Depth(kind="integer", white=4095)

@@ -128,10 +128,10 @@ def test_a_search_by_fill_goes_on_as_it_would_have(options: dict[str, str]) -> N
 def test_other_limits_do_not_continue_a_study() -> None:
     run(trials=1, proposal="fill", max_macs="1M")
     for option, value, says in (
-        ("max_macs", "2M", "--max-macs, --max-bytes 0 limit was 1000000, now 2000000"),
+        ("max_macs", "2M", "--max-macs was 1000000, now 2000000"),
         ("also", "6k", "--also"),
         ("proposal", "free", "--proposal was fill, now free"),
         ("presets", True, "--presets was False, now True"),
     ):
         with pytest.raises(InputError, match=says):
-            search(study="digits-12k", trials=1, **{option: value})  # type: ignore[arg-type]
+            search(study="digits-12k", trials=1, **{option: value})

@@ -168,7 +168,7 @@ def test_an_unknown_error_stops_the_study_and_is_written_down(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"budget": "13k", "study": "digits-12k"}, "--budget limit was 12000, now 13000"),
+        ({"budget": "13k", "study": "digits-12k"}, "--budget was 12000, now 13000"),
         ({"epochs": 3}, "--epochs was 2, now 3"),
         ({"seed": 1}, "--seed was 0, now 1"),
         ({"sampler": "random"}, "--sampler was tpe, now random"),
@@ -219,9 +219,9 @@ def test_study_toml_defines_the_study() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"trials": 0}, "trials >= 1 must hold, got 0"),
-        ({"timeout": 0}, "timeout > 0 must hold, got 0"),
-        ({"epochs": 0}, "epochs >= 1 must hold, got 0"),
+        ({"trials": 0}, "--trials: must be greater than or equal to 1, got 0"),
+        ({"timeout": 0}, "--timeout: must be greater than 0, got 0"),
+        ({"epochs": 0}, "--epochs: must be greater than or equal to 1, got 0"),
         ({"train_samples": 5000}, "--train-samples may be at most 1298"),
         ({"train_samples": 9}, "--train-samples must be at least the 10 classes, got 9"),
         ({"sampler": "best"}, "unknown sampler 'best', known: tpe, random, gp, nsga2"),

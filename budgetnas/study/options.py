@@ -1,0 +1,469 @@
+"""What may be asked: one class a verb, which the command line, TOML and Python read.
+
+A field is an option: its docstring is the option's help, its type is what may be asked, and
+`model_fields_set` is what was asked. The classes that verbs are made of are the panels of help.
+No torch and no Optuna here: help and what is wrong with an option need neither.
+"""
+
+import math
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from inspect import Parameter, get_annotations
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from budgetnas.arch import Budget, other_limits, smaller_budgets
+from budgetnas.data import DATASETS, DataSource
+from budgetnas.data.view import Side, check_background, check_fit
+from budgetnas.errors import InputError
+from budgetnas.recipe import RECIPES, Recipe, as_recipe
+from budgetnas.recipe.recipe import Epochs
+from budgetnas.space import (
+    DEFAULT_PROPOSAL,
+    DEFAULT_SAMPLER,
+    PROPOSALS,
+    Fill,
+    Free,
+    Overrides,
+    Space,
+)
+from budgetnas.spec import Spec, rule_of, shorten
+from budgetnas.study.metric import DEFAULT_METRIC, METRICS, Metric
+from budgetnas.study.place import budget_needed, default_name
+
+if TYPE_CHECKING:
+    from budgetnas.study.drawn import Drawn  # which imports Optuna
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How the command line shows a field."""
+
+    metavar: str = ""
+    """What stands for its value in help."""
+    flags: tuple[str, ...] = ()
+    """Its names, where they are not made from the field's."""
+    argument: bool = False
+    """Whether it has a place instead of a name."""
+
+
+class Options(Spec, validate_default=False):
+    """What may be asked of a verb."""
+
+    panel: ClassVar[str]
+    """The heading of the class's own fields in help."""
+
+    @classmethod
+    def of(cls, **asked: Any) -> Self:
+        """Validate what is asked; None is not asked.
+
+        Raises:
+            InputError: On one line, with every option that can't be, its rule and its value.
+        """
+        given = {name: value for name, value in asked.items() if value is not None}
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            found = sorted(error.errors(include_url=False), key=cls._place)
+            raise InputError("; ".join(map(cls._describe, found))) from None
+
+    @classmethod
+    def _place(cls, problem: Any) -> int:
+        return [*cls.panels(), *problem["loc"]].index(problem["loc"][0]) if problem["loc"] else 0
+
+    @classmethod
+    def _describe(cls, problem: Any) -> str:
+        name = problem["loc"][0] if problem["loc"] else ""
+        text = rule_of(cls, problem).removeprefix(f"{name}: ")
+        return f"{cls.flag(name)}: {text}" if name and not text.startswith("--") else text
+
+    @classmethod
+    def panels(cls) -> dict[str, str]:
+        """Return the fields with their panels: those of this class first, then of each base."""
+        classes = [each for each in cls.__mro__ if issubclass(each, Options) and each != Options]
+        own = {name: each for each in classes for name in get_annotations(each)}
+        return {name: each.panel for name, each in own.items() if name in cls.model_fields}
+
+    @classmethod
+    def shown(cls, name: str) -> Shown:
+        """Return how a field is shown."""
+        found = (each for each in cls.model_fields[name].metadata if isinstance(each, Shown))
+        return next(found, Shown())
+
+    @classmethod
+    def flags(cls, name: str) -> tuple[str, ...]:
+        """Return the names of a field on the command line."""
+        shown = cls.shown(name)
+        if shown.argument:
+            return (shown.metavar,)
+        return shown.flags or (f"--{name.replace('_', '-')}",)
+
+    @classmethod
+    def flag(cls, name: str) -> str:
+        """Return what errors call a field."""
+        return cls.flags(name)[0].partition("/")[0]
+
+    @classmethod
+    def parameters(cls) -> list[Parameter]:
+        """Return the fields as parameters of a function, of which the first needs no name."""
+        fields = [(name, cls.model_fields[name]) for name in cls.panels()]
+        kinds = [Parameter.POSITIONAL_OR_KEYWORD, *[Parameter.KEYWORD_ONLY] * len(fields)]
+        return [
+            Parameter(name, kind, default=_default(field), annotation=field.annotation)
+            for (name, field), kind in zip(fields, kinds, strict=False)
+        ]
+
+    @classmethod
+    def help(cls, name: str) -> str:
+        """Return what a field says of itself."""
+        return " ".join((cls.model_fields[name].description or "").split())
+
+
+def _default(field: FieldInfo) -> Any:
+    return Parameter.empty if field.is_required() else field.default
+
+
+def reads(function: Callable[[Any], Any]) -> BeforeValidator:
+    """Let a field read what a user writes, by a function that raises `InputError`."""
+
+    def read(value: Any) -> Any:
+        with as_value_error():
+            return function(value)
+
+    return BeforeValidator(read)
+
+
+@contextmanager
+def as_value_error() -> Iterator[None]:
+    """Let pydantic collect what is wrong with several options together."""
+    try:
+        yield
+    except InputError as error:
+        raise ValueError(str(error)) from None
+
+
+def one_of(kind: str, names: Iterable[str]) -> BeforeValidator:
+    """Let a field be one of some names; an error lists them."""
+    known = tuple(names)
+
+    def check(name: Any) -> Any:
+        if name not in known:
+            raise ValueError(f"unknown {kind} {shorten(name)}, known: {', '.join(known)}")
+        return name
+
+    return BeforeValidator(check)
+
+
+def _not_empty(value: Any) -> Any:
+    """Check what a script writes for a variable that it forgot to set; no path is this folder."""
+    if value == "":
+        raise ValueError("must not be empty, got ''")
+    return value
+
+
+def as_budget(budget: Budget | str | int) -> Budget:
+    """Read a budget in any of its forms."""
+    return budget if isinstance(budget, Budget) else Budget.from_text(str(budget))
+
+
+def _listed(also: str | Sequence[Any]) -> tuple[Budget, ...]:
+    listed = also.split(",") if isinstance(also, str) else also
+    return tuple(map(as_budget, listed))
+
+
+AskedWorkers: TypeAlias = int | Literal["auto"]
+"""How many trials are to be trained at once; auto: as many as are fastest."""
+
+MOST_WORKERS = 64
+
+
+def check_workers(asked: int | str) -> AskedWorkers:
+    """Read how many workers are asked for.
+
+    Raises:
+        InputError: If it is neither `auto` nor a number of them.
+    """
+    if asked == "auto":
+        return "auto"
+    number = int(asked) if re.fullmatch("[0-9]{1,4}", str(asked)) else 0
+    if not 1 <= number <= MOST_WORKERS:
+        raise InputError(
+            f"--workers must be auto or a whole number from 1 to {MOST_WORKERS}, got {asked!r}"
+        )
+    return number
+
+
+@dataclass(frozen=True)
+class AskedRecipe:
+    """A recipe, for no images yet. A named one adapts to them; any other is taken at its word."""
+
+    recipe: Recipe
+    """As it is written."""
+    name: str | None = None
+    """Its name, or the path of its file."""
+    adapts: bool = False
+    """Whether it adapts."""
+
+    @classmethod
+    def of(cls, asked: "AskedRecipe | Recipe | str | dict[str, Any]") -> "AskedRecipe":
+        """Look up a recipe's name, or read a recipe file, a dict like one, or a recipe."""
+        if isinstance(asked, AskedRecipe):
+            return asked
+        name = asked if isinstance(asked, str) else None
+        return cls(as_recipe(asked), name, name in RECIPES)
+
+    def __str__(self) -> str:
+        return self.name or "a recipe of its own"
+
+
+Text = Annotated[str, BeforeValidator(_not_empty)]
+Place = Annotated[Path, BeforeValidator(_not_empty)]
+Positive = Annotated[int, Field(ge=1)]
+Limit = Annotated[Budget, reads(as_budget)]
+Smaller = Annotated[tuple[Budget, ...], reads(_listed)]
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+WhichDataset = Annotated[str, one_of("data set", DATASETS), BeforeValidator(_not_empty)]
+WhichRecipe = Annotated[AskedRecipe, reads(AskedRecipe.of), BeforeValidator(_not_empty)]
+
+# the names in budgetnas.searching, which imports Optuna; a test says that they are the same
+SAMPLER_NAMES = ("tpe", "random", "gp", "nsga2")
+PRUNER_NAMES = ("halving", "median", "none")
+
+
+class Costs(Options):
+    """What networks may cost."""
+
+    panel = "What to search"
+
+    budget: Annotated[Limit | None, Shown("N")] = None
+    """The most trainable parameters: 5e6, 5M, 500k. Needed to begin a study."""
+    also: Annotated[Smaller | None, Shown("N,N")] = None
+    """Smaller budgets to search for in the same study: 500k,1M,2M."""
+    max_macs: Annotated[Limit | None, Shown("N")] = None
+    """The most multiply-adds for one image, too: 100M."""
+    max_bytes: Annotated[Limit | None, Shown("N")] = None
+    """The most bytes of stored weights, too: 1M."""
+    bits: Annotated[int | None, Shown("8|16|32")] = None
+    """In how many bits --max-bytes stores each weight (32)."""
+
+    @property
+    def smaller(self) -> tuple[Budget, ...]:
+        """The smaller budgets, the largest first."""
+        return smaller_budgets(self.also or (), self.budget)
+
+    @property
+    def limits(self) -> tuple[Budget, ...]:
+        """What is limited beside the budget."""
+        return other_limits(self.max_macs, self.max_bytes, self.bits)
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> Self:
+        with as_value_error():
+            _ = self.smaller, self.limits
+        return self
+
+
+class Drawing(Options):
+    """How many networks are drawn, and how: a study file's table `search`, too."""
+
+    panel = "What to search"
+
+    trials: Annotated[int, Field(ge=1, le=10**9), Shown("N")] = 100
+    """Trained trials that the study shall have."""
+    space: Annotated[Space, reads(Space.of), BeforeValidator(_not_empty), Shown("FILE")] = Space()
+    """A TOML file that narrows the default space."""
+    proposal: Annotated[str, one_of("proposal", PROPOSALS), Shown("NAME")] = DEFAULT_PROPOSAL
+    """fill draws a shape and widens it until it fills the budget; free draws whatever the space
+    holds, and puts aside what is over."""
+    presets: Annotated[bool, Shown(flags=("--presets/--no-presets",))] = True
+    """Begin with the published networks that fit (default), or without."""
+    pruner: Annotated[str, one_of("pruner", PRUNER_NAMES), Shown("NAME")] = "halving"
+    """Which pruner stops hopeless trials: halving, median or none."""
+
+    def proposed(self) -> Free | Fill:
+        """Return where networks come from."""
+        kind = PROPOSALS[self.proposal]
+        return kind(**{name: value for name, value in self if name in kind.model_fields})
+
+
+class Sampling(Options):
+    """Which of Optuna's samplers draws."""
+
+    panel = "What to search"
+
+    sampler: Annotated[str, one_of("sampler", SAMPLER_NAMES), Shown("NAME")] = DEFAULT_SAMPLER
+    """Which of Optuna's samplers draws: random, tpe, gp or nsga2."""
+
+
+class Comparing(Options):
+    """By what networks are compared."""
+
+    panel = "What to search"
+
+    metric: Annotated[Metric, one_of("metric", METRICS), Shown("NAME")] = DEFAULT_METRIC
+    """What networks are compared by: accuracy is the share of the validation images that is
+    right; balanced is the mean over classes of that share, so that a small class counts as much
+    as a large one."""
+
+
+class Data(Options):
+    """Which images."""
+
+    panel = "Data"
+
+    dataset: Annotated[WhichDataset | None, Shown("NAME")] = None
+    """cifar10, cifar100, svhn, fashion-mnist, digits (embedded), or folder (your images in
+    --data-dir: train/<class>/*, optionally test/<class>/*)."""
+    data_dir: Annotated[Place | None, Shown("DIR")] = None
+    """Where data sets are kept (./data); for folder, the folder itself."""
+    image_size: Annotated[Side | None, Shown("PIXELS")] = None
+    """Side of an image. The data set's own unless given; 32 for folder."""
+    fit: Annotated[Annotated[str, reads(check_fit)] | None, Shown("NAME")] = None
+    """How pictures that are not square become so: crop (default: the short side resized, the
+    centre kept), pad (the long side resized, the rest background) or squash (both sides resized).
+    What lies at an edge is seen only with pad or squash."""
+    background: Annotated[Annotated[str, reads(check_background)] | None, Shown("COLOUR")] = None
+    """What is behind transparent pixels, and around padded pictures: white (default), black, grey
+    or #rrggbb."""
+
+    def source(self) -> DataSource:
+        """Return the images that are asked for, cifar10 where none are."""
+        given = {name: value for name, value in self if name in DataSource.model_fields}
+        return DataSource.choose(**given | {"dataset": self.dataset or "cifar10"})
+
+
+class Unreadable(Options):
+    """What is done with files that are no images."""
+
+    panel = "Data"
+
+    skip_unreadable: Annotated[bool | None, Shown(flags=("--skip-unreadable",))] = None
+    """Leave out files of --dataset folder that can't be read, instead of refusing them; they are
+    counted, and listed in unreadable.txt."""
+
+
+class Training(Options):
+    """How one network is trained."""
+
+    panel = "Training"
+
+    epochs: Annotated[Epochs | None, Shown("N")] = None
+    """Epochs, instead of the recipe's."""
+    recipe: Annotated[WhichRecipe, Shown("NAME|FILE")] = AskedRecipe.of("short")
+    """A named recipe (budgetnas presets lists them) or a TOML file that changes one."""
+
+    def written_recipe(self) -> Recipe:
+        """Return the recipe for no images yet, with the epochs that are asked for."""
+        recipe = self.recipe.recipe
+        return recipe if self.epochs is None else recipe.changed(epochs=self.epochs)
+
+    def fitted_recipe(
+        self, source: DataSource, channels: int, images: int | None, drawn: "Drawn | None" = None
+    ) -> tuple[Recipe, list[str]]:
+        """Fit a named recipe to images, and lay over it what a trial has drawn; with notices.
+
+        Args:
+            source: The images.
+            channels: Their channels.
+            images: How many are trained on; None where the batch is settled.
+            drawn: What the trial drew that is trained again.
+        """
+        written = self.written_recipe()
+        if not self.recipe.adapts:
+            return written, []
+        recipe, notices = written.adapted(channels, source.info.mirror, source.image_size, images)
+        overrides = drawn.overrides if drawn else Overrides()
+        fields = overrides.model_dump(exclude_none=True)
+        if drawn and fields:
+            listed = ", ".join(f"{name} {value}" for name, value in fields.items())
+            notices.append(f"as drawn by trial {drawn.trial}: {listed}")
+        return overrides.apply(recipe), notices
+
+
+class Beginning(Options):
+    """What a study begins with."""
+
+    panel = "Training"
+
+    train_samples: Annotated[Positive | None, Shown("N")] = None
+    """Train on so many images only, stratified; validation stays whole."""
+    seed: Annotated[Seed | None, Shown("N")] = None
+    """What every random choice is derived from."""
+
+
+class WhichStudy(Options):
+    """Which study."""
+
+    panel = "Where"
+
+    study: Annotated[Text | None, Shown("NAME", ("--study", "--study-name"))] = None
+    """The study, in ./studies/NAME."""
+    storage: Annotated[Text | None, Shown("URL")] = None
+    """SQLAlchemy URL of the study's storage; study.db in its folder unless given."""
+
+
+class Device(Options):
+    """On which device."""
+
+    panel = "Where"
+
+    device: Annotated[str, Shown("NAME")] = "auto"
+    """auto, cpu, cuda or cuda:N."""
+
+
+class Resources(Device):
+    """With what, and for how long."""
+
+    panel = "Where"
+
+    timeout: Annotated[Annotated[float, Field(gt=0)] | None, Shown("SECONDS")] = None
+    """Stop at the next epoch once so long has passed."""
+    workers: Annotated[Annotated[AskedWorkers, reads(check_workers)], Shown("N|auto")] = 1
+    """Trials that are trained at once, each in a process of its own; auto measures for a few
+    seconds how many are fastest together. With more than one, what is drawn depends on which
+    trials had ended; each training can be replayed all the same."""
+
+    def deadline(self) -> float:
+        """Return when it must stop, by `time.monotonic`."""
+        return math.inf if self.timeout is None else time.monotonic() + self.timeout
+
+
+class SearchOptions(
+    Costs, Drawing, Sampling, Comparing, Data, Unreadable, Training, Beginning, WhichStudy,
+    Resources,
+):  # fmt: skip
+    """What may be asked of a search; what it becomes is a `StudyConfig`."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        with as_value_error():
+            if self.study is None:  # else the study may say which data
+                self.source()
+        return self
+
+    def name(self) -> str:
+        """Return the study's name, made from its data and budget unless given."""
+        if self.study is not None:
+            return self.study
+        if self.budget is None:
+            raise budget_needed(None)
+        return default_name(self.source(), self.budget)
+
+
+class PlanOptions(Costs, Drawing, Data, Training, Beginning, Device):
+    """What may be asked of a look ahead at a search."""
+
+    budget: Annotated[Limit, Shown("N")]
+    """The most trainable parameters: 5e6, 5M, 500k."""
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        with as_value_error():
+            self.source()
+        return self
