@@ -77,7 +77,7 @@ class StridedConv(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve every so many pixels."""
+        """Convolve every N-th pixel."""
         down, right = self.stride
         if x.is_cuda:  # no oneDNN
             return super().forward(x)

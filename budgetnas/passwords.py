@@ -9,7 +9,7 @@ _NAMES = "pass|pwd|secret|token|key|credential|odbc_connect"
 
 
 def is_secret(name: str) -> bool:
-    """Say whether an option in a URL's query holds a password, by its name."""
+    """Return whether an option in a URL's query holds a password, by its name."""
     return re.search(_NAMES, name, re.IGNORECASE) is not None
 
 

@@ -2,8 +2,8 @@
 
 A row is found by a digest of a file's content, the view and the decoder. No row can be out of
 date: a changed file has another key, and a renamed, moved or copied one the same. The cache only
-ever saves time: a damaged row is decoded anew, and whatever is wrong with the file (no room, no
-permission, locked, no database), the job goes on without it. It may be deleted at any time.
+ever saves time: a damaged row is decoded anew, and if the file fails (no room, no permission,
+locked, no database), the job continues without it. It can be deleted at any time.
 """
 
 import hashlib
@@ -68,7 +68,7 @@ class Decoded:
 
 
 def cache_path() -> Path:
-    """Say where the cache is: `$XDG_CACHE_HOME/budgetnas/images.db`, by default in `~/.cache`."""
+    """Return the path of the cache: `$XDG_CACHE_HOME/budgetnas/images.db`, or in `~/.cache`."""
     return cache_folder() / "images.db"
 
 
@@ -119,7 +119,7 @@ class ImageCache:
         return found
 
     def add(self, images: Mapping[bytes, Decoded]) -> None:
-        """Keep images under their keys: all of them, or none."""
+        """Store images under their keys: all of them, or none."""
         if not images or not self._has_room() or self._connection is None:
             return
         try:
@@ -184,7 +184,7 @@ class ImageCache:
             self._begin_anew()
 
     def _begin_anew(self) -> None:
-        """Replace the database. Whoever has the old one open can read it, and add nothing."""
+        """Replace the database. A process that has the old one open can read it, not add to it."""
         self._close()
         self._begun_anew = True
         path = cache_path()

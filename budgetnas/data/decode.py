@@ -32,10 +32,10 @@ _LOSSY = ("jpg", "jpg_2000", "libtiff", "webp", "avif")
 """Codecs whose next version may round differently."""
 
 TIMES = 4
-"""A JPEG decoded at reduced scale still has so many times the side that is wanted."""
+"""A JPEG decoded at reduced scale has at least N times the trained side."""
 
 LEAST = 512
-"""Pixels that its short side keeps, whatever is wanted: the scale that digests are made at."""
+"""Pixels that its short side keeps in any case: the scale that digests are made at."""
 
 REDUCED = 8
 """Times that a side can be made smaller in decoding."""
@@ -52,7 +52,7 @@ def formats() -> tuple[str, ...]:
 
 
 def readable_suffixes() -> set[str]:
-    """Suffixes of the formats that are read; none at all is tried, too."""
+    """Suffixes of the formats that are read; a file without one is also tried."""
     known = Image.registered_extensions()
     return {"", *(suffix for suffix, kind in known.items() if kind in formats())}
 
@@ -66,7 +66,7 @@ def decoder() -> str:
 
 @contextmanager
 def bombs_refused() -> Iterator[None]:
-    """Make Pillow refuse what it only warns of: a picture above its limit. Warn of nothing else.
+    """Make Pillow raise where it only warns: for an image above its limit. Warn of nothing else.
 
     Warnings belong to the process, so it is to be entered before the threads that decode.
     """

@@ -25,7 +25,7 @@ from budgetnas.data.view import ImageFormat
 from budgetnas.errors import InputError
 
 TO_SPLIT = 2
-"""Beside its set-aside images a class needs so many: one to train on, and one to validate."""
+"""Minimum of a class beside its set-aside images: one to train on, and one to validate."""
 
 
 def read_folder(
@@ -122,7 +122,7 @@ def _gathered(
 
 
 def _check_left(found: Inventory, read: _Read) -> None:
-    """Refuse a training part of which, without unreadable files, too little is left."""
+    """Raise if, without unreadable files, too little of the training part is left."""
     total = len(found.train.images)
     _require_left(found.layout.train, found.train, read.readable[:total], TO_TRAIN)
     if found.val and found.layout.val:
@@ -130,7 +130,7 @@ def _check_left(found: Inventory, read: _Read) -> None:
 
 
 def _require_left(folder: Path, files: Files, readable: Tensor, at_least: int) -> None:
-    """Refuse a class of which, without unreadable files, too little is left."""
+    """Raise if, without unreadable files, too little of a class is left."""
     labels = torch.tensor(files.labels)[readable]
     counts = labels.bincount(minlength=len(files.classes)).tolist()
     for name, number in zip(files.classes, counts, strict=True):
@@ -142,7 +142,7 @@ def _require_left(folder: Path, files: Files, readable: Tensor, at_least: int) -
 
 
 def _check_set_aside(found: Inventory, read: _Read, part: Part) -> None:
-    """Refuse a set of which a part, or a class of the training part, would be empty."""
+    """Raise if a part, or a class of the training part, would be empty."""
     here = torch.zeros(len(found.images), dtype=torch.bool)
     here[read.places] = True
     left = here if part == "train" else read.readable & ~here
@@ -172,7 +172,7 @@ def _check_set_aside(found: Inventory, read: _Read, part: Part) -> None:
 
 
 def check_folder_test(source: DataSource, classes: tuple[str, ...]) -> str | None:
-    """Refuse a test part whose classes are not those of the training part; no image is opened.
+    """Raise if the test part's classes are not those of the training part; no image is opened.
 
     Returns:
         What is in the test part, in one line; None where it is set aside of the training part.
@@ -191,7 +191,7 @@ def check_folder_test(source: DataSource, classes: tuple[str, ...]) -> str | Non
 
 
 def _no_files(files: Files) -> Iterator[str]:
-    """Say of each image that is no file what it is."""
+    """Return, for each image that is no file, what it is."""
     for path, _ in files.images:
         try:
             with access(path):

@@ -25,7 +25,7 @@ from budgetnas.files import write_atomic
 from budgetnas.spec import printable
 
 CHUNK = 250
-"""So many images at once, fewer if they are large."""
+"""Images at once; fewer if they are large."""
 CHUNK_BYTES = 2**26
 BATCH = 25
 
@@ -51,7 +51,7 @@ class Gathered:
     notices: tuple[str, ...]
     """What became of transparent pictures, and of those of more than 8 bits."""
     unreadable: dict[int, str]
-    """Where in the list files are that can't be read, and what is wrong with each."""
+    """Unreadable files: their indices in the list, and what is wrong with each."""
 
 
 def gather(
@@ -68,9 +68,9 @@ def gather(
         paths: The files.
         view: How pictures are brought to their images.
         wanted: Which images to return.
-        like: What they shall be like; None to find out: grey only if every wanted image is.
+        like: Their format; None to detect it: grey only if every wanted image is.
         progress: Told of images read, and how many of them were in the cache.
-        skip_unreadable: Whether to go on without the files that can't be read.
+        skip_unreadable: Whether to continue without unreadable files.
 
     Raises:
         InputError: With all files that can't be read.
@@ -109,7 +109,7 @@ def _decide(paths: Sequence[Path], places: list[int], facts: list[Decoded]) -> D
 
 
 def _notices(facts: list[Decoded], depth: Depth | None, view: View) -> Iterator[str]:
-    """Say what happened to pictures that are not plain colour of 8 bits."""
+    """Return notices of images that are not plain colour of 8 bits."""
     deep = [image for image in facts if image.kind is not None]
     if deep and depth:
         peak = max(image.peak for image in deep)
@@ -188,7 +188,7 @@ class _Reader:
     def _read_chunk(
         self, paths: Sequence[Path], depth: Depth | None
     ) -> tuple[list[Decoded | InputError], int]:
-        """Read some files, in order; return how many of them had to be decoded, too."""
+        """Read some files, in order; also return how many of them had to be decoded."""
         # a thread hashes many: most files are read in less time than a thread takes to be given
         # one
         batches = (paths[start : start + BATCH] for start in range(0, len(paths), BATCH))
@@ -238,7 +238,7 @@ def _content(path: Path) -> bytes | InputError:
 
 
 def _decode(path: Path, view: View, depth: Depth | None) -> tuple[bytes, Decoded] | InputError:
-    """Decode an image, and fit it to a size; return the digest of its file, too.
+    """Decode an image and fit it to a size; also return the digest of its file.
 
     What is wrong with a file is returned, not raised: there may be more of them.
     """
@@ -287,7 +287,7 @@ def _reason(error: Exception) -> str:
 
 
 def refuse_unreadable(problems: Sequence[str]) -> None:
-    """Refuse files that can't be read, if there are any: all of them at once.
+    """Raise if there are unreadable files: one error for all of them.
 
     Args:
         problems: Of each of them its path, and what is wrong.
@@ -296,10 +296,10 @@ def refuse_unreadable(problems: Sequence[str]) -> None:
         InputError: On one line: how many they are, and the first of them.
     """
     if len(problems) == 1:
-        raise InputError(f"{problems[0]} (--skip-unreadable goes on without it)")
+        raise InputError(f"{problems[0]} (--skip-unreadable leaves it out)")
     if problems:
         raise InputError(
-            f"{len(problems):,} images can't be read (--skip-unreadable goes on without them): "
+            f"{len(problems):,} images can't be read (--skip-unreadable leaves them out): "
             f"{'; '.join(_first(problems))}"
         )
 

@@ -34,7 +34,7 @@ def open_test(
     *,
     every_epoch: bool = False,
 ) -> ImageSet:
-    """Open the test part, and say so in the log first.
+    """Write the access to the log, then open the test part.
 
     Args:
         source: Which data.
@@ -43,7 +43,7 @@ def open_test(
         run: Which run opens it.
         fingerprint: The training part's.
         progress: Told of images read.
-        every_epoch: Whether it is looked at after every epoch; then the log says so.
+        every_epoch: Whether it is evaluated after every epoch, which the log then records.
     """
     record_opening(log, run, source, fingerprint, every_epoch=every_epoch)
     return READERS[source.dataset].read(source, "test", like, progress)

@@ -15,7 +15,7 @@ from torch import Tensor
 from budgetnas.data.view import Depth, ImageFormat
 
 VALUES_AT_ONCE = 2**24
-"""So many pixels of a channel are counted at once."""
+"""Pixels of a channel that are counted at once."""
 
 
 def digests_of(images: Tensor) -> list[bytes]:
@@ -31,7 +31,7 @@ def groups_of(digests: Sequence[bytes]) -> Tensor:
 
 
 def count_common(digests: Iterable[bytes], others: Set[bytes]) -> int:
-    """Count the images that are among the others, too."""
+    """Count the images that are also among the others."""
     return sum(digest in others for digest in digests)
 
 
@@ -134,14 +134,14 @@ class ImageSet:
         return (*self.notices, *filter(None, found))
 
     def _in_both_notice(self) -> str | None:
-        """Say how many images its owner has put on both sides; None if none."""
+        """Return a notice of the images that are in both parts; None if there are none."""
         if self.validation is None:
             return None
         number = int(torch.isin(self.groups, self.groups[self.validation]).sum())
         if number == len(self.validation):
             return None
         return (
-            f"{number - len(self.validation):,} training images are in the validation part, too: "
+            f"{number - len(self.validation):,} training images are also in the validation part: "
             "where that is used, they are not trained on"
         )
 
@@ -185,7 +185,7 @@ class ImageSet:
 def packed_pixels(images: Tensor) -> Tensor:
     """Put images uint8 [n, h, w, c] into one row of pixels, [1 + n * h * w + 1, c].
 
-    Before them is a black pixel, behind them one for whoever gathers to write to.
+    Before them is a black pixel, behind them one that a gather can write to.
     """
     edge = images.new_zeros(1, images.shape[3])
     return torch.cat([edge, images.reshape(-1, images.shape[3]), edge])

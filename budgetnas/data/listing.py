@@ -3,7 +3,7 @@
 `Layout` finds its parts, `Files` lists the images of one, `Inventory` sums up the training part.
 Images of a class are in its folder and, as torchvision's `ImageFolder` has it, in all folders
 below it, links followed. Hidden files and what by its suffix is no image are left out and counted;
-what has the name of an image and can't be one is for whoever reads it to refuse.
+a file with an image's name that is no image is an error of its reader.
 """
 
 import os
@@ -20,7 +20,7 @@ from budgetnas.errors import InputError
 from budgetnas.spec import printable
 
 TO_TRAIN = 3
-"""A class of the training part needs so many images: to train, to validate, and to test on."""
+"""Minimum of images of a class of the training part: to train, to validate, and to test on."""
 
 MOST_NAMES = 5
 """Folders and classes that a line names."""
@@ -97,12 +97,12 @@ def list_files(folder: Path, at_least: int) -> Files:
 
 
 def count(images: list[Path]) -> str:
-    """Say how many images there are."""
+    """Return the number of images in words."""
     return "1 image" if len(images) == 1 else f"{len(images) or 'no'} image{'s' * bool(images)}"
 
 
 def by_kind(left_out: Counter[str]) -> str:
-    """Say what was left out, most of it first: `50 .HEIC, 3 .jpg_large, 2 hidden`."""
+    """Return what was left out, the most frequent first: `50 .HEIC, 3 .jpg_large, 2 hidden`."""
     shown = left_out.most_common(MOST_KINDS)
     words = [f"{number:,} {kind}" for kind, number in shown]
     others = left_out.total() - sum(number for _, number in shown)
@@ -114,7 +114,7 @@ def access(path: Path) -> Iterator[None]:
     """Name the path that the system gives no access to.
 
     Raises:
-        InputError: For whatever the system refuses.
+        InputError: For any error of the system.
     """
     try:
         yield
@@ -125,7 +125,7 @@ def access(path: Path) -> Iterator[None]:
 
 
 def require_file(path: Path) -> None:
-    """Refuse what is named like an image and is none.
+    """Raise for a path that is named like an image and is none.
 
     Raises:
         InputError: Naming what it is.
@@ -136,7 +136,7 @@ def require_file(path: Path) -> None:
 
 
 def kind_of_path(path: Path) -> str:
-    """Say what is at a path."""
+    """Return what is at a path."""
     if path.is_dir():
         return "a folder"
     if path.is_symlink() and not path.exists():
@@ -164,7 +164,7 @@ def _class_names(folder: Path, left_out: Counter[str]) -> tuple[str, ...]:
 
 
 def _is_class(entry: "os.DirEntry[str]") -> bool:
-    """Say whether it is a folder; a class must not get lost with the disk that it links to."""
+    """Return whether it is a folder; a class must not get lost with the disk that it links to."""
     path = Path(entry.path)
     if entry.is_symlink() and not path.exists():
         raise InputError(f"{printable(path)} must be a folder, it is {kind_of_path(path)}")
@@ -185,7 +185,7 @@ class _Class:
         return self.left_out.total() - self.left_out[HIDDEN]
 
     def why(self) -> str:
-        """Say what of a class with too few images was left out."""
+        """Return what of a class with too few images was left out."""
         return f" (left out: {by_kind(self.left_out)})" if self.left_out else ""
 
     def walk(self, folder: Path, above: tuple[tuple[int, int], ...] = ()) -> None:
@@ -393,7 +393,7 @@ def describe_test(files: Files) -> str:
 
 
 def require_same_classes(folder: Path, found: tuple[str, ...], classes: tuple[str, ...]) -> None:
-    """Refuse a part whose classes are not those of the training part.
+    """Raise if a part's classes are not those of the training part.
 
     Raises:
         InputError: With the class that is in one part only.

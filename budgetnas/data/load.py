@@ -58,7 +58,7 @@ def load_train(source: DataSource, progress: Progress = silent) -> ImageSet:
 
 
 def _refuse_identical(images: ImageSet, source: DataSource) -> None:
-    """Refuse a set without anything to tell apart: one picture in all of it, or in classes.
+    """Raise if there is nothing to distinguish: one image in all of the set, or in classes.
 
     One class may be of one picture: all others can still be told from it, and from each other.
     """

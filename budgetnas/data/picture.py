@@ -34,7 +34,7 @@ class Picture:
     """uint8 [h, w]; None if every pixel is opaque."""
 
     def __post_init__(self) -> None:
-        """Refuse values of which no white level makes sense."""
+        """Raise for values of which no white level makes sense."""
         if self.kind is None:
             return
         values, most = self.values, 2**BITS - 1
@@ -58,7 +58,7 @@ class Picture:
         return float(self.values.max())
 
     def digest(self) -> bytes:
-        """Identify the content, in whatever lossless format, whatever it is made into."""
+        """Return a digest of the content, the same in every lossless format and at every size."""
         values = self.values
         if self.kind == "integer" and self.peak <= 255:
             values = values.astype(np.uint8)  # bytes in a wider file
@@ -119,7 +119,7 @@ def read_picture(content: bytes, size: int) -> Picture:
 
 
 def read_digested(content: bytes, size: int) -> tuple[Picture, bytes]:
-    """Decode the content of a picture's file; return its digest, too, which no size changes."""
+    """Decode the content of an image file; also return its digest, which no size changes."""
     picture = read_picture(content, size)
     if TIMES * size > LEAST:
         with open_picture(content, size) as image, open_picture(content, 0) as standard:
@@ -129,7 +129,7 @@ def read_digested(content: bytes, size: int) -> tuple[Picture, bytes]:
 
 
 def picture_of(image: Image.Image) -> Picture:
-    """Take the values of a Pillow image of any mode."""
+    """Return the values of a Pillow image of any mode."""
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I") or upright.mode == "F":
         kind = np.float32 if upright.mode == "F" else np.int32
@@ -172,7 +172,7 @@ def to_channels(images: Pixels, channels: int) -> Pixels:
 
 
 def is_grey(pixels: Values) -> bool:
-    """Say whether every pixel [..., 3] is grey."""
+    """Return whether every pixel [..., 3] is grey."""
     return bool((pixels == pixels[..., :1]).all())
 
 
@@ -189,7 +189,7 @@ def _unread(image: Image.Image) -> bytes | None:
 
 
 def _refuse_planes(image: Image.Image) -> None:
-    """Refuse 16 bits of colour in a TIFF that keeps its channels apart: Pillow misreads them."""
+    """Raise for 16 bits of colour in a TIFF with planar channels: Pillow misreads them."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return
     bits = image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))

@@ -71,7 +71,7 @@ def _public(name: str) -> _Public:
         return _Public(
             _open_fashion_mnist,
             tv.FashionMNIST.mirrors[0] + tv.FashionMNIST.resources[0][0],
-            {"train": (), "test": ()},  # which are read as they are
+            {"train": (), "test": ()},  # which are read unchanged
         )
     cifar = {"cifar10": tv.CIFAR10, "cifar100": tv.CIFAR100}[name]
     return _Public(
@@ -197,7 +197,7 @@ def _quietly() -> Iterator[None]:
 
 
 def _answers(url: str) -> bool:
-    """Say whether the server answers in time; name look-ups, which have no timeout, included."""
+    """Return whether the server answers in time: name look-ups have no timeout of their own."""
     answered = threading.Event()
 
     def ask() -> None:

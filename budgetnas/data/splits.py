@@ -15,10 +15,10 @@ from budgetnas.errors import InputError
 from budgetnas.seeds import derive_seed
 
 VALIDATION_SHARE = 10
-"""One in so many images of each class validates."""
+"""One in N images of each class validates."""
 
 SET_ASIDE_SHARE = 5
-"""One in so many images is the test part, where the data has none of its own."""
+"""One in N images is the test part, where the data has none of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ def split(
     Args:
         labels: int64 [n].
         seed: The study's.
-        train_samples: Keep only so many of train, stratified too; val is never made smaller.
+        train_samples: Keep only N of train, stratified too; val is never made smaller.
         groups: For each image the index of the first identical one, int64 [n]; None: all differ.
         validation: Which images its owner has put aside to validate on, int64 [k].
     """
@@ -74,7 +74,7 @@ def split_images(images: ImageSet, seed: int, train_samples: int | None = None) 
     for name, number in zip(images.classes, trained.tolist(), strict=True):
         if images.validation is not None and not number:
             raise InputError(
-                f"class {name!r}: all of its training images are in the validation part, too, "
+                f"class {name!r}: all of its training images are also in the validation part, "
                 "remove them from one of the parts"
             )
     return parts
@@ -138,7 +138,7 @@ class _Groups:
         return chosen
 
     def _take(self, members: list[int]) -> bool:
-        """Take a group away from training, unless one of its classes would have nothing left."""
+        """Remove a group from training, unless one of its classes would have nothing left."""
         counts = Counter(self._labels[image] for image in members)
         if any(self._left[label] <= count for label, count in counts.items()):
             return False
@@ -176,7 +176,7 @@ def content_digest(image: npt.NDArray[np.uint8]) -> bytes:
 
 
 def is_set_aside(digest: bytes) -> bool:
-    """Say whether the image with this content digest belongs to the test part.
+    """Return whether the image with this content digest belongs to the test part.
 
     What it returns is cached: raise `budgetnas.data.decode._VERSION` with any change. It depends
     on the image alone, so copies stay on one side, renaming changes nothing and added

@@ -438,7 +438,7 @@ IMAGES = [
     ),
     row(
         FOLDER,
-        "6 images can't be read (--skip-unreadable goes on without them): images/train/a/"
+        "6 images can't be read (--skip-unreadable leaves them out): images/train/a/"
         "0.png: not a readable image: ",
         **{f"images__train__{c}__{n}_png": b"" for c in "ab" for n in range(3)},
     ),

@@ -34,7 +34,7 @@ def save(image: Image.Image, path: str, **options: object) -> None:
     image.save(path, **options)  # type: ignore[arg-type]
 
 
-GO_ON = " (--skip-unreadable goes on without it)"
+GO_ON = " (--skip-unreadable leaves it out)"
 """How it ends that one single file can't be read."""
 
 

@@ -233,7 +233,7 @@ def test_a_later_picture_of_another_depth_is_refused_by_name(
     with pytest.raises(InputError) as caught:
         held_out(1, depth=depth)
     message = str(caught.value)
-    assert message.startswith("2 images can't be read (--skip-unreadable goes on without them): ")
+    assert message.startswith("2 images can't be read (--skip-unreadable leaves them out): ")
     assert message.count("/0.") == message.count(f"8 bits, the training images {had}") == 2
 
 

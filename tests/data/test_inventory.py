@@ -178,12 +178,12 @@ def test_what_is_in_train_and_val_is_validated_on_only() -> None:
     parts = split_images(images, 0)
     assert (len(parts.train), len(parts.val)) == (34, 10)
     assert any(
-        text.startswith("6 training images are in the validation part, too")
+        text.startswith("6 training images are also in the validation part")
         for text in images.all_notices
     )
     shutil.rmtree("images/val/b")
     shutil.copytree("images/train/b", "images/val/b")
-    with pytest.raises(InputError, match="class 'b': all of its training images are in the val"):
+    with pytest.raises(InputError, match=r"class 'b': all of its .* are also in the val"):
         split_images(train(), 0)
 
 

@@ -29,7 +29,7 @@ def test_all_damaged_files_are_in_one_message() -> None:
         train()
     message = str(caught.value)
     assert message.startswith(
-        "8 images can't be read (--skip-unreadable goes on without them): images/train/a/link.png:"
+        "8 images can't be read (--skip-unreadable leaves them out): images/train/a/link.png:"
         " an image must be a file, it is a link that leads nowhere; images/train/b/000.png: not a "
     )
     assert message.count("images/train/b/") == 4
