@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-from budgetnas.searching.request import as_budget
 from optuna.trial import FrozenTrial
 from program import budgetnas, interval, provenance, train
 
@@ -30,6 +29,7 @@ from budgetnas.report.read import read_report
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.config import About, DataFacts
+from budgetnas.study.options import as_budget
 
 NAME = "real-searches"
 RESULTS = Path("studies") / NAME / "results"
