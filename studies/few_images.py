@@ -25,9 +25,9 @@ from budgetnas.arch import Arch, Budget, count_macs, fits
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
+from budgetnas.executors import TrialData
 from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.searching.drawing import networks_of
-from budgetnas.searching.task import Task
 from budgetnas.space import Fill, RandomSuggester, Space
 
 SIZE, VAL = 16, 1_000
@@ -65,7 +65,7 @@ def images_of(name: str, folder: Path) -> ImageSet:
     return ImageSet(torch.from_numpy(np.stack(pixels)), torch.tensor(labels), tuple(names))
 
 
-def task_of(name: str, folder: Path, n: int, seed: int) -> Task:
+def data_of(name: str, folder: Path, n: int, seed: int) -> TrialData:
     """Take so many images to train on, equally of each class, and others to validate on."""
     every = images_of(name, folder)
     generator = torch.Generator().manual_seed(seed)
@@ -75,14 +75,14 @@ def task_of(name: str, folder: Path, n: int, seed: int) -> Task:
     left = torch.cat([some[each:] for some in classes])
     val = left[torch.randperm(len(left), generator=generator)][:VAL]
     train = every.take(torch.cat([some[:each] for some in classes]))
-    return Task(train.packed(), every.take(val), Numerics(threads=1))
+    return TrialData(train.packed(), every.take(val), Numerics(threads=1))
 
 
-def trained(task: Task, name: str, arch: Arch, recipe: Recipe, seed: int) -> list[float]:
+def trained(data: TrialData, name: str, arch: Arch, recipe: Recipe, seed: int) -> list[float]:
     """Return the validation accuracy after each epoch."""
     mirror = name != "digits"
-    how, _ = recipe.adapted(task.images.channels, mirror, task.images.size)
-    epochs = task.train(arch, how, seed)
+    how, _ = recipe.adapted(data.images.channels, mirror, data.images.size)
+    epochs = data.train(arch, how, seed)
     return [epoch.val_accuracy for epoch in epochs if epoch.val_accuracy is not None]
 
 
@@ -90,8 +90,8 @@ def batches(folder: Path, seeds: int) -> Iterator[dict[str, object]]:
     """Train with every batch: a trial's training everywhere, the winner's on some."""
     for seed in range(seeds):
         for name, n in (*SMALL, *LARGE):
-            task = task_of(name, folder, n, seed)
-            facts = {"in_channels": task.images.channels, "num_classes": len(task.images.classes)}
+            data = data_of(name, folder, n, seed)
+            facts = {"in_channels": data.images.channels, "num_classes": len(data.images.classes)}
             for place, network in enumerate(NETWORKS[: 1 if (name, n) in LARGE else 2]):
                 arch = Arch.parse({"stem_width": 16, **facts, **network}, "network")
                 for base, epochs in (("short", 9), ("full", 60 if n <= 300 else 30)):
@@ -99,7 +99,7 @@ def batches(folder: Path, seeds: int) -> Iterator[dict[str, object]]:
                         continue
                     for batch in BATCHES:
                         recipe = RECIPES[base].changed(epochs=epochs, batch_size=batch)
-                        accuracy = trained(task, name, arch, recipe, seed)[-1]
+                        accuracy = trained(data, name, arch, recipe, seed)[-1]
                         yield {
                             "set": name, "n": n, "network": place, "recipe": base,
                             "epochs": epochs, "batch": batch, "seed": seed, "accuracy": accuracy,
@@ -109,16 +109,16 @@ def batches(folder: Path, seeds: int) -> Iterator[dict[str, object]]:
 def ranks(folder: Path, networks: int) -> Iterator[dict[str, object]]:
     """Train different networks as trials are; keep every epoch of each."""
     for name, n, batch in RANKED:
-        task = task_of(name, folder, n, 0)
+        data = data_of(name, folder, n, 0)
         recipe = RECIPES["short"].changed(batch_size=batch)
-        for seed, arch in enumerate(_drawn(task, networks)):
-            curve = trained(task, name, arch, recipe, seed)
+        for seed, arch in enumerate(_drawn(data, networks)):
+            curve = trained(data, name, arch, recipe, seed)
             yield {"set": name, "n": n, "batch": batch, "network": str(arch), "accuracy": curve}
 
 
-def _drawn(task: Task, networks: int) -> list[Arch]:
+def _drawn(data: TrialData, networks: int) -> list[Arch]:
     """Draw different networks that fit the limit, none too slow for a CPU."""
-    images, found = task.images, list[Arch]()
+    images, found = data.images, list[Arch]()
     drawn = networks_of(
         Fill(space=Space()), RandomSuggester(1), LIMIT, (), images.size, images.channels,
         len(images.classes),

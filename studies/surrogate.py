@@ -2,7 +2,7 @@
 
 `fitted()` reads studies/small-networks/results/networks.csv and learns the accuracy after every
 epoch from what a network is. `search_on` runs the program's own loop, with its samplers,
-proposals, pruners and rules, on a crew that trains nothing and reports what the surrogate says.
+proposals, pruners and rules, on an executor that trains nothing and reports the predictions.
 """
 
 import math
@@ -30,10 +30,10 @@ from budgetnas.analysis import best_trial
 from budgetnas.arch import Arch, Budget, count_macs, count_params
 from budgetnas.data import DataSource
 from budgetnas.events import nobody
+from budgetnas.executors import Decision, EpochResult, TrialEvent, TrialJob
 from budgetnas.recipe import Numerics, load_recipe
 from budgetnas.searching.loop import Loop
 from budgetnas.searching.record import Record
-from budgetnas.searching.training import Answer, Assignment, Said, Trained
 from budgetnas.space import Proposal
 from budgetnas.study.config import DataFacts, StudyConfig
 from budgetnas.study.trials import Kind, kind_of
@@ -174,45 +174,45 @@ def _without(covariance: Floats, part: Floats) -> Floats:
     return rest
 
 
-class SurrogateCrew:
-    """Trains nothing: says what the surrogate says, an epoch at a time."""
+class SurrogateExecutor:
+    """Trains nothing: reports what the surrogate predicts, an epoch at a time."""
 
     def __init__(self, surrogate: Surrogate) -> None:
         self._surrogate = surrogate
         self._trial = 0
-        self._epochs: Iterator[Trained] | None = None
+        self._epochs: Iterator[EpochResult] | None = None
 
     @property
-    def free(self) -> int:
+    def slots(self) -> int:
         """One, or none."""
         return int(self._epochs is None)
 
     @property
-    def speaks(self) -> bool:
-        """It only says what it is asked."""
+    def has_event(self) -> bool:
+        """Never: events are made within `next_event`."""
         return False
 
-    def begin(self, assignment: Assignment) -> None:
+    def submit(self, job: TrialJob) -> None:
         """Look up a trial's accuracies."""
-        self._trial = assignment.trial
-        values = self._surrogate.trained(assignment.arch, assignment.seed)
-        self._epochs = iter(_said(values[: assignment.recipe.epochs]))
+        self._trial = job.trial
+        values = self._surrogate.trained(job.arch, job.seed)
+        self._epochs = iter(_results(values[: job.recipe.epochs]))
 
-    def listen(self) -> tuple[int, Said]:
-        """Say the next epoch's."""
-        assert self._epochs is not None, "a trial has begun"
+    def next_event(self) -> tuple[int, TrialEvent]:
+        """Report the next epoch."""
+        assert self._epochs is not None, "a trial was submitted"
         return self._trial, next(self._epochs)
 
-    def answer(self, trial: int, answer: Answer) -> None:
-        """Go on, or let go of the trial."""
-        if answer is Answer.END:
+    def reply(self, trial: int, decision: Decision) -> None:
+        """Go on, or drop the trial."""
+        if decision is Decision.STOP:
             self._epochs = None
 
 
-def _said(values: Floats) -> Iterator[Trained]:
+def _results(values: Floats) -> Iterator[EpochResult]:
     for epoch, value in enumerate(map(float, values), start=1):
         attributes: dict[str, object] = {"val_accuracy": value, "epochs": epoch}
-        yield Trained(epoch, value, value, attributes, 0.0)
+        yield EpochResult(epoch, value, value, attributes, 0.0)
 
 
 @dataclass(frozen=True)
@@ -279,5 +279,5 @@ def search_on(
     study = optuna.create_study(direction="maximize")
     with TemporaryDirectory() as folder:
         record = Record(study, config, Path(folder))
-        Loop(record, SurrogateCrew(surrogate), nobody).run(trials, math.inf)
+        Loop(record, SurrogateExecutor(surrogate), nobody).run(trials, math.inf)
     return Searched(surrogate, study.get_trials(deepcopy=False))

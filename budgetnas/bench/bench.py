@@ -12,14 +12,13 @@ from budgetnas.bench.rounds import measure
 from budgetnas.bench.usual import Epochs, tuned_epochs, usual_epochs
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Loading, Notice, Watcher, nobody
+from budgetnas.executors import WorkersChoice, measure_workers
 from budgetnas.recipe.init import Default
-from budgetnas.searching.attempt import attempt
-from budgetnas.searching.workers_auto import WorkersChoice, choose_workers
 from budgetnas.seeds import derive_seed
 from budgetnas.train.device import hardware
 from budgetnas.train.engine import recipe_statistics, train
 from budgetnas.train.init import initial_model
-from budgetnas.train.memory import give_memory_back, memory_guard
+from budgetnas.train.memory import attempt, give_memory_back, memory_guard
 from budgetnas.train.process import unchanged_process
 
 PROFILED_STEPS = 100
@@ -60,9 +59,9 @@ def _chosen_workers(plan: Plan, images: ImageSet, watch: Watcher) -> WorkersChoi
     give_memory_back()  # of the loops: the workers share the device with this process
     numerics = plan.setups["engine"].numerics
     return attempt(
-        lambda: choose_workers(plan.arch, plan.recipe, images, numerics, plan.device),
+        lambda: measure_workers(plan.arch, plan.recipe, images, numerics, plan.device),
         "workers: cannot be measured",
-        watch,
+        lambda text: watch(Notice(text)),
     )
 
 

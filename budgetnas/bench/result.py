@@ -12,7 +12,7 @@ from budgetnas.bench.plan import WAYS, Plan, Way
 from budgetnas.bench.rounds import times_as_long
 
 if TYPE_CHECKING:
-    from budgetnas.searching.workers_auto import WorkersChoice
+    from budgetnas.executors import WorkersChoice
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from budgetnas.data.images import ImageSet
 from budgetnas.data.listing import Inventory
 from budgetnas.data.splits import SET_ASIDE_SHARE, VALIDATION_SHARE
 from budgetnas.events import Watcher
+from budgetnas.executors import TrialData
 from budgetnas.planning.census import Census, census, number_of_architectures
 from budgetnas.planning.drawn import Counted, Drawn, draw_some, least_limits
 from budgetnas.planning.saved import saved_epochs
@@ -33,7 +34,6 @@ from budgetnas.searching.estimate import (
 )
 from budgetnas.searching.first import published
 from budgetnas.searching.pruners import PRUNERS
-from budgetnas.searching.task import Task
 from budgetnas.space import Fill, Free, RandomSuggester
 from budgetnas.study.options import PlanOptions
 from budgetnas.train.device import choose_device, device_title, use_threads
@@ -289,5 +289,5 @@ def _seconds(
     pictures = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     classes = tuple(map(str, range(facts.classes)))
     noise = ImageSet(pictures, torch.arange(n) % facts.classes, classes)
-    task = Task(noise, noise, numerics)
-    return training_seconds(arch, recipe, task, (facts.train, facts.val), device)
+    data = TrialData(noise, noise, numerics)
+    return training_seconds(arch, recipe, data, (facts.train, facts.val), device)

@@ -22,7 +22,6 @@ from budgetnas.recipe import Recipe
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.retraining.target import Target
-from budgetnas.searching.attempt import attempt
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import require_same
 from budgetnas.study.drawn import Drawn
@@ -31,7 +30,7 @@ from budgetnas.study.options import AskedRecipe, Training
 from budgetnas.study.place import STUDIES, config_path
 from budgetnas.train.compiled import worth_compiling
 from budgetnas.train.engine import check_schedule, recipe_statistics
-from budgetnas.train.memory import memory_guard
+from budgetnas.train.memory import attempt, memory_guard
 from budgetnas.train.numerics import choose_numerics
 
 
@@ -157,7 +156,7 @@ def begin(
         verdict = attempt(
             lambda: worth_compiling(arch, trained_on, recipe, numerics, statistics, device),
             "torch.compile: not used, it can't be timed",
-            watch,
+            lambda text: watch(Notice(text)),
         )
         if verdict is not None:
             numerics = numerics.changed(compiled=verdict.pays)

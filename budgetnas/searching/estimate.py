@@ -5,9 +5,9 @@ from itertools import islice
 import torch
 
 from budgetnas.arch import Arch, count_macs, fits
+from budgetnas.executors import TrialData
 from budgetnas.recipe import Recipe
 from budgetnas.searching.drawing import networks_of
-from budgetnas.searching.task import Task
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Fill, Free, Grid, RandomSuggester
 from budgetnas.study.config import StudyConfig
@@ -23,7 +23,9 @@ TIMED_MACS = 8_000_000_000
 """A step on a CPU has at most so many multiply-adds forward: seconds even for large networks."""
 
 
-def estimate_seconds(config: StudyConfig, task: Task, trials: int, device: torch.device) -> float:
+def estimate_seconds(
+    config: StudyConfig, data: TrialData, trials: int, device: torch.device
+) -> float:
     """Estimate the seconds that so many trials take if none is stopped early.
 
     A network of middling cost for the space and budget is trained for a few steps; validation,
@@ -31,38 +33,38 @@ def estimate_seconds(config: StudyConfig, task: Task, trials: int, device: torch
 
     Args:
         config: What defines the study.
-        task: Its images, wherever they are.
+        data: Its images, wherever they are.
         trials: How many are to be trained, one after the other.
         device: On which they will be.
     """
     arch, recipe = middling(config)
-    images = len(task.images), len(task.val)
-    return training_seconds(arch, recipe, task, images, device) * trials
+    images = len(data.images), len(data.val)
+    return training_seconds(arch, recipe, data, images, device) * trials
 
 
 @memory_guard("timing a training")
 def training_seconds(
-    arch: Arch, recipe: Recipe, task: Task, images: tuple[int, int], device: torch.device
+    arch: Arch, recipe: Recipe, data: TrialData, images: tuple[int, int], device: torch.device
 ) -> float:
     """Estimate the seconds of one training from a few steps.
 
     Args:
         arch: What is trained.
         recipe: How.
-        task: Images to time steps on, wherever they are.
+        data: Images to time steps on, wherever they are.
         images: How many there are to train and to validate on.
         device: On which it will be.
     """
     batch = min(recipe.batch_size, images[0], LARGEST_BATCH)
     if device.type == "cpu":  # where an image takes as long in a small batch
-        batch = max(2, min(batch, TIMED_MACS // count_macs(arch, task.images.size)))
-    sample = task.images.take(torch.arange(min(batch * STEPS, len(task.images))))
+        batch = max(2, min(batch, TIMED_MACS // count_macs(arch, data.images.size)))
+    sample = data.images.take(torch.arange(min(batch * STEPS, len(data.images))))
     sample = sample.to(device)
     number = 4 if device.type == "cuda" else 2  # there the second captures what it does
     timed = recipe.for_timing(number, batch)
     model = initial_model(arch, recipe.init, 0)
     # the first of the epochs warms up
-    epochs = train(model, sample, timed, task.numerics, 0, statistics=task.statistics(recipe))
+    epochs = train(model, sample, timed, data.numerics, 0, statistics=data.statistics(recipe))
     seconds = min(epoch.seconds for epoch in epochs)
     return seconds / len(sample) * (images[0] + images[1] / 3) * recipe.epochs
 

@@ -1,6 +1,7 @@
 """The loop: draw, count, prune or train, until N trials are trained.
 
-It alone asks, counts, judges and tells; a crew trains for it, one trial at a time or several.
+Asks Optuna for trials, enforces the budget, prunes and stores results. Training is delegated to
+an `Executor`.
 """
 
 import time
@@ -16,23 +17,23 @@ from sqlalchemy.exc import SQLAlchemyError
 from budgetnas.analysis import lucky_guessing, round_size
 from budgetnas.errors import BudgetnasError, SearchFailed
 from budgetnas.events import EpochEnded, Notice, Once, TrialEnded, Watcher
-from budgetnas.searching.crew import Crew
+from budgetnas.executors import (
+    Broke,
+    CheckpointDamaged,
+    Decision,
+    EpochResult,
+    Executor,
+    Failed,
+    ProcessExited,
+    Suspended,
+    TrialJob,
+    describe_training,
+)
 from budgetnas.searching.enqueued import EnqueuedWrongly
-from budgetnas.searching.kin import AmongKin
+from budgetnas.searching.per_budget import PerBudgetPruner
 from budgetnas.searching.proposers import Proposed, proposer
 from budgetnas.searching.pruners import PRUNERS, Halving
 from budgetnas.searching.record import Record
-from budgetnas.searching.training import (
-    Answer,
-    Assignment,
-    Broke,
-    Damaged,
-    Died,
-    Failed,
-    Kept,
-    Trained,
-    describe_training,
-)
 from budgetnas.study.storage import one_transaction
 from budgetnas.study.trials import Kind, Turn, is_foreign
 
@@ -67,20 +68,20 @@ class _Running:
 
 
 class Loop:
-    """Work on one Optuna study: its proposal says what trials train, the crew trains it."""
+    """Runs one Optuna study: its proposal chooses what trials train, the executor trains it."""
 
     def __init__(
-        self, record: Record, crew: Crew, watch: Watcher, crash: str | None = None
+        self, record: Record, executor: Executor, watch: Watcher, crash: str | None = None
     ) -> None:
         """Prepare to work.
 
         Args:
             record: The study.
-            crew: Who trains.
+            executor: Trains the trials.
             watch: Told what happens.
             crash: The fault of which the process before this one died, if it did.
         """
-        self.record, self.crew, self.watch = record, crew, watch
+        self.record, self.executor, self.watch = record, executor, watch
         self.study, self.config = record.study, record.config
         self.proposer = proposer(self.config)
         self._running: dict[int, _Running] = {}
@@ -145,10 +146,10 @@ class Loop:
         ended = None
         while ended is None:
             may_begin = time.monotonic() < deadline and self._rejected < REJECTED_IN_A_ROW
-            may_begin = may_begin and self.crew.free > 0 and len(self._running) < missing
+            may_begin = may_begin and self.executor.slots > 0 and len(self._running) < missing
             may_begin = may_begin and self._is_in_turn()
-            if self._running and (self.crew.speaks or not may_begin):
-                ended = self._hear(deadline)  # first: a worker that is heard works on
+            if self._running and (self.executor.has_event or not may_begin):
+                ended = self._handle_event(deadline)  # first: a worker with a reply goes on
             elif may_begin:
                 ended = self._take_up()
             else:
@@ -188,7 +189,7 @@ class Loop:
         if isinstance(pruner, Halving):
             facts = self.config.facts
             pruner.guessing = lucky_guessing(facts.val_counts, self.config.metric)
-        self.study.pruner = AmongKin(pruner, self.config)
+        self.study.pruner = PerBudgetPruner(pruner, self.config)
         return self.study.ask()
 
     def _take_up(self) -> TrialEnded | None:
@@ -196,10 +197,9 @@ class Loop:
         turn = self.record.next_turn()
         trial = self._ask(turn)
         with self._blamed(trial):
-            again = "excess" in trial.user_attrs
             try:
                 with one_transaction(self.study):
-                    proposed = self.proposer.propose(trial, turn, self.study, again)
+                    proposed = self.proposer.propose(trial, turn)
                     rejected = self.record.reject(trial, proposed)
             except EnqueuedWrongly as error:
                 self.watch(self.record.fail(trial, str(error)))
@@ -211,45 +211,47 @@ class Loop:
             if trial.number == self._crashed:
                 assert self._crash is not None
                 self._crashed = None
-                return self._died(trial, proposed, self._crash)
+                return self._process_exited(trial, proposed, self._crash)
             self._begin(trial, proposed)
         return None
 
     def _begin(self, trial: optuna.Trial, proposed: Proposed) -> None:
-        """Let the crew train a trial."""
+        """Submit a trial to the executor."""
         number = trial.number
         self._running[number] = _Running(trial, proposed, self.record.reported(number))
-        self.crew.begin(Assignment(number, proposed.arch, proposed.recipe, proposed.seed))
+        self.executor.submit(TrialJob(number, proposed.arch, proposed.recipe, proposed.seed))
 
-    def _hear(self, deadline: float) -> TrialEnded | None:
-        """Wait for what is said of any trial, and do what follows from it."""
-        heard = self.crew.listen()
-        if heard is None:
+    def _handle_event(self, deadline: float) -> TrialEnded | None:
+        """Wait for the next event of any trial, and act on it."""
+        received = self.executor.next_event()
+        if received is None:
             return None
-        number, said = heard
+        number, event = received
         running = self._running[number]
         with self._blamed(running.trial):
-            match said:
-                case Trained():
-                    return self._judge(running, said, deadline)
-                case Damaged(text=text):
+            match event:
+                case EpochResult():
+                    return self._judge(running, event, deadline)
+                case CheckpointDamaged(text=text):
                     self.watch(Notice(text))
-                case Kept():
+                case Suspended():
                     del self._running[number]
                     self.record.queue(running.trial)
                 case Failed():
                     del self._running[number]
-                    return self._failed(running, said)
-                case Died(how=how):
+                    return self._failed(running, event)
+                case ProcessExited(reason=reason):
                     del self._running[number]
-                    return self._died(running.trial, running.proposed, how)
+                    return self._process_exited(running.trial, running.proposed, reason)
                 case Broke(error=error):
                     raise error
                 case _:
-                    assert_never(said)
+                    assert_never(event)
         return None
 
-    def _judge(self, running: _Running, trained: Trained, deadline: float) -> TrialEnded | None:
+    def _judge(
+        self, running: _Running, trained: EpochResult, deadline: float
+    ) -> TrialEnded | None:
         """Report an epoch; its trial ends where it is the last or the pruner says so."""
         trial, epochs = running.trial, running.proposed.recipe.epochs
         self._tell_once(trained.notices)
@@ -260,10 +262,11 @@ class Loop:
         pruned = not last and running.resumed_at <= trained.epoch and trial.should_prune()
         if pruned or last:
             del self._running[trial.number]
-            self.crew.answer(trial.number, Answer.END)
+            self.executor.reply(trial.number, Decision.STOP)
             return self.record.finish(trial, running.proposed, trained, pruned)
         in_time = time.monotonic() < deadline
-        self.crew.answer(trial.number, Answer.GO_ON if in_time else Answer.KEEP)
+        decision = Decision.CONTINUE if in_time else Decision.SUSPEND
+        self.executor.reply(trial.number, decision)
         return None
 
     def _failed(self, running: _Running, failed: Failed) -> TrialEnded | None:
@@ -290,16 +293,18 @@ class Loop:
             trial.set_user_attr("recipe", halved.model_dump_json(exclude_none=True))
         return replace(proposed, recipe=halved.apply(self.config.recipe))
 
-    def _died(self, trial: optuna.Trial, proposed: Proposed, how: str) -> TrialEnded | None:
-        """Queue a trial again whose process has died; fail it if that happens to it too often."""
+    def _process_exited(
+        self, trial: optuna.Trial, proposed: Proposed, reason: str
+    ) -> TrialEnded | None:
+        """Queue a trial again whose process has exited; fail it the third time."""
         facts, numerics = self.config.facts, self.config.numerics
         what = describe_training(proposed.arch, proposed.recipe, facts.train, numerics)
         deaths = int(trial.user_attrs.get(DIED, 0)) + 1
         if deaths >= DEATHS:
-            reason = f"its process died {DEATHS} times, the last time of {how} ({what})"
-            return self.record.fail(trial, reason, proposed)
+            failure = f"its process died {DEATHS} times, the last time of {reason} ({what})"
+            return self.record.fail(trial, failure, proposed)
         trial.set_user_attr(DIED, deaths)
-        died = f"the process of trial {trial.number} died of {how} ({what})"
+        died = f"the process of trial {trial.number} died of {reason} ({what})"
         self.watch(Notice(f"{died}: the trial is taken up again"))
         self.record.queue(trial)
         self._rejected = 0  # there is something left to train

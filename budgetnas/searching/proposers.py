@@ -14,8 +14,7 @@ from budgetnas.recipe import Recipe
 from budgetnas.searching.drawing import draw_filled
 from budgetnas.searching.enqueued import CheckedValues, EnqueuedWrongly
 from budgetnas.searching.first import first_networks, wanted
-from budgetnas.searching.kin import SamplerAmongKin
-from budgetnas.searching.redraw import Redraw
+from budgetnas.searching.per_budget import PerBudgetSampler
 from budgetnas.searching.samplers import SAMPLERS, Listed, Wanted
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Draw, Fill, Free, Grid, Overrides, Suggester
@@ -49,10 +48,8 @@ class Proposer(Protocol):
     def sampler(self, turn: Turn) -> BaseSampler:
         """Return the sampler for the trial of this turn."""
 
-    def propose(
-        self, trial: optuna.Trial, turn: Turn, study: optuna.Study, again: bool
-    ) -> Proposed:
-        """Let a trial draw; `again` says that all it draws is in the storage already."""
+    def propose(self, trial: optuna.Trial, turn: Turn) -> Proposed:
+        """Let a trial draw what it trains."""
 
 
 @contextmanager
@@ -86,17 +83,15 @@ class _Drawn(ABC):
         names = (turn.index,) if turn.enqueued is None else ("enqueued", turn.number)
         names = (variant, *names) if variant else names
         sampler = self._make(derive_seed(self._config.seed, "sampler", *names))
-        return SamplerAmongKin(sampler, self._config, self._limit(turn))
+        return PerBudgetSampler(sampler, self._config, self._limit(turn))
 
     def _is_first(self, turn: Turn) -> bool:
         """Return whether this turn is a published network's."""
         return turn.index < len(self._first) and turn.enqueued is None
 
-    def propose(
-        self, trial: optuna.Trial, turn: Turn, study: optuna.Study, again: bool
-    ) -> Proposed:
+    def propose(self, trial: optuna.Trial, turn: Turn) -> Proposed:
         """Draw an architecture, and recipe fields if any is open."""
-        with _checked(trial if again else Redraw(trial, study), turn) as suggester:
+        with _checked(trial, turn) as suggester:
             arch, drawn = self._draw(suggester, turn)
         seed = derive_seed(self._config.seed, "trial", trial.number)
         recipe = drawn.apply(self._config.recipe)
@@ -155,9 +150,7 @@ class _Grid:
         """A sampler that gives the trial its place in the grid."""
         return Listed(self._grid, turn.index)
 
-    def propose(
-        self, trial: optuna.Trial, turn: Turn, study: optuna.Study, again: bool
-    ) -> Proposed:
+    def propose(self, trial: optuna.Trial, turn: Turn) -> Proposed:
         """Take the trial's configuration; the seed is the same for all configurations."""
         if turn.enqueued is not None:
             raise EnqueuedWrongly(

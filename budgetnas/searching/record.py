@@ -10,9 +10,8 @@ from optuna.trial import FrozenTrial, TrialState
 from budgetnas.analysis import ELIMINATED, describe_best, why_eliminated
 from budgetnas.arch import count_macs, count_params
 from budgetnas.events import TrialEnded
-from budgetnas.searching.kept import forget_ended
+from budgetnas.executors import EpochResult, forget_ended
 from budgetnas.searching.proposers import Proposed
-from budgetnas.searching.training import Trained
 from budgetnas.space import Grid, Overrides
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.drawn import training_key
@@ -120,7 +119,7 @@ class Record:
         return why is not None
 
     def finish(
-        self, trial: optuna.Trial, proposed: Proposed, trained: Trained, pruned: bool
+        self, trial: optuna.Trial, proposed: Proposed, trained: EpochResult, pruned: bool
     ) -> TrialEnded:
         """Write down what a training measured, and end its trial."""
         with one_transaction(self.study):

@@ -12,24 +12,28 @@ import torch
 from budgetnas.analysis import Best, describe_best, epochs_in_full, guessing_of
 from budgetnas.data import DataSource
 from budgetnas.data.gather import write_unreadable
+from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher
+from budgetnas.executors import (
+    Executor,
+    InProcessExecutor,
+    TrialData,
+    TrialSettings,
+    Workers,
+    choose_workers,
+    devices_of,
+    process_pool,
+)
 from budgetnas.files import system_guard
 from budgetnas.searching.asked_workers import AskedWorkers
-from budgetnas.searching.attempt import attempt
 from budgetnas.searching.begin import begin, facts_of, split_images
 from budgetnas.searching.busy import OtherWork, describe_busy
-from budgetnas.searching.conditions import Conditions
 from budgetnas.searching.crash import crash_noted
-from budgetnas.searching.crew import Alone, Crew
-from budgetnas.searching.estimate import estimate_seconds
+from budgetnas.searching.estimate import estimate_seconds, middling
 from budgetnas.searching.loop import Loop, Stopped
 from budgetnas.searching.plan import Plan
 from budgetnas.searching.record import Record
-from budgetnas.searching.staff import Staff, employ
-from budgetnas.searching.task import Task
-from budgetnas.searching.workers import workers
-from budgetnas.searching.workers_auto import devices_of
 from budgetnas.space import Grid
 from budgetnas.study.command import write_files
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
@@ -38,7 +42,7 @@ from budgetnas.study.owned import owned_study
 from budgetnas.study.storage import default_url, redacted
 from budgetnas.study.trials import tally
 from budgetnas.train.device import device_title, hardware, use_threads
-from budgetnas.train.memory import give_memory_back, memory_guard
+from budgetnas.train.memory import attempt, give_memory_back, memory_guard
 from budgetnas.train.numerics import choose_numerics
 from budgetnas.train.process import unchanged_process
 
@@ -125,10 +129,11 @@ def work(job: Job, watch: Watcher) -> SearchResult:
     config, notices = _settled(job, facts_of(images, parts))
     with memory_guard("the images"):
         train, val = images.take(parts.train), images.take(parts.val)
-    staff = None
+    workers = None
     if job.began is None:  # now only: how many workers there are decides how many threads
-        config, staff = employ(job.workers, config, train, job.device, True, watch)
-    task = Task(train, val, config.numerics)
+        workers = _choose_workers(job, config, train, watch)
+        config = config.changed(numerics=workers.numerics)
+    data = TrialData(train, val, config.numerics)
     url = job.storage or default_url(job.folder)
     trials = config.proposal.size if isinstance(config.proposal, Grid) else job.trials
     with owned_study(config, job.folder, url, begun=job.began is not None) as study:
@@ -140,9 +145,9 @@ def work(job: Job, watch: Watcher) -> SearchResult:
         watch(SearchStarted(job.name, before, trials, config.metric, largest))
         record = Record(study, config, job.folder)
         missing = record.missing(trials)
-        if missing and staff is None:
-            _, staff = employ(job.workers, config, train, job.device, False, watch)
-        staff = staff or Staff()
+        if missing and workers is None:
+            workers = _choose_workers(job, config, train, watch)
+        workers = workers or Workers(1, config.numerics)
         use_threads(config.numerics)
         if missing:
             _take_down_hardware(study, hardware(job.device))
@@ -152,11 +157,11 @@ def work(job: Job, watch: Watcher) -> SearchResult:
         with system_guard(), crash_noted(job.folder) as crash:
             if missing:
                 if crash is None or record.running():
-                    _tell_estimate(config, task, missing, staff, job.device, watch)
+                    _tell_estimate(config, data, missing, workers, job.device, watch)
                 else:
                     watch(Notice(f"{UNKNOWN_TIME}: the process before died of {crash} at it"))
-            with _crew(config, job, task, min(staff.workers, missing)) as crew:
-                stopped = Loop(record, crew, watch, crash).run(trials, job.deadline)
+            with _executor(config, job, data, min(workers.count, missing)) as executor:
+                stopped = Loop(record, executor, watch, crash).run(trials, job.deadline)
         return _result(study, config, url, stopped)
 
 
@@ -169,15 +174,23 @@ def _unequal(config: StudyConfig) -> list[str]:
     return largest_notices("validation", config.facts.largest_share, advice)
 
 
-def _crew(config: StudyConfig, job: Job, task: Task, count: int) -> AbstractContextManager[Crew]:
-    """Say who trains: this process, or workers, no more than there are trials for."""
-    conditions = Conditions.of(config)
-    if count > 1:
+def _choose_workers(job: Job, config: StudyConfig, images: ImageSet, watch: Watcher) -> Workers:
+    return choose_workers(
+        job.workers, config.numerics, images, job.device, lambda: middling(config),
+        begins=job.began is None, notify=lambda text: watch(Notice(text)),
+    )  # fmt: skip
+
+
+def _executor(
+    config: StudyConfig, job: Job, data: TrialData, workers: int
+) -> AbstractContextManager[Executor]:
+    settings = TrialSettings.of(config)
+    if workers > 1:
         give_memory_back()  # of the estimate: here nothing is trained any more
-        return workers(conditions, job.folder, task, devices_of(job.device), count)
+        return process_pool(settings, job.folder, data, devices_of(job.device), workers)
     with memory_guard("the images"):
-        here = task.to(job.device)
-    return nullcontext(Alone(conditions, job.folder, here))
+        here = data.to(job.device)
+    return nullcontext(InProcessExecutor(settings, job.folder, here))
 
 
 def _data_of(job: Job) -> tuple[DataSource, int, int | None, bool]:
@@ -221,22 +234,24 @@ def _settled(job: Job, facts: DataFacts) -> tuple[StudyConfig, list[str]]:
 
 def _tell_estimate(
     config: StudyConfig,
-    task: Task,
+    data: TrialData,
     missing: int,
-    staff: Staff,
+    workers: Workers,
     device: torch.device,
     watch: Watcher,
 ) -> None:
     with OtherWork() as others:
         seconds = attempt(
-            lambda: estimate_seconds(config, task, missing, device) / min(staff.gain, missing),
+            lambda: (
+                estimate_seconds(config, data, missing, device) / min(workers.speedup, missing)
+            ),
             UNKNOWN_TIME,
-            watch,
+            lambda text: watch(Notice(text)),
         )
     if seconds is None:
         return
     slow = device.type == "cpu" and seconds > SLOW
-    at_once = min(staff.workers, missing)
+    at_once = min(workers.count, missing)
     busy = describe_busy(others.cores, config.numerics.threads) if device.type == "cpu" else ""
     watch(Estimated(seconds, missing, device_title(device), slow, at_once, busy))
 

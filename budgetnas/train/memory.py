@@ -2,12 +2,15 @@
 
 import ctypes
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
 from budgetnas.errors import OutOfMemory
+
+Measured = TypeVar("Measured")
 
 _DISGUISES = (
     "can't allocate memory",
@@ -52,3 +55,25 @@ def trim_heap() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+def attempt(
+    measure: Callable[[], Measured], fallback: str, notify: Callable[[str], None]
+) -> Measured | None:
+    """Return a measurement; where it raises, notify with the reason and return None.
+
+    A job of hours must not end because something that only speeds it up, or estimates how long it
+    takes, could not be measured. An interruption still interrupts.
+
+    Args:
+        measure: May raise anything.
+        fallback: What happens without it: how the notice begins.
+        notify: Receives the notice.
+    """
+    try:
+        return measure()
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    give_memory_back()  # not in that block: the exception holds what was measured
+    notify(f"{fallback}: {reason}")
+    return None

@@ -14,7 +14,7 @@ def workers_of(pid: int) -> list[int]:
 
 def is_worker(pid: str) -> bool:
     try:
-        return "budgetnas.searching.worker" in Path(f"/proc/{pid}/cmdline").read_text()
+        return "budgetnas.executors._process" in Path(f"/proc/{pid}/cmdline").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
 

@@ -7,7 +7,8 @@ import torch
 
 from budgetnas.errors import BudgetnasError, OutOfMemory
 from budgetnas.events import Estimated, Event, Notice
-from budgetnas.searching import staff, work
+from budgetnas.executors import _sizing
+from budgetnas.searching import work
 from budgetnas.train import numerics
 from tests.searching.small import run
 
@@ -37,7 +38,7 @@ def test_a_search_goes_on_without(failure: Exception, monkeypatch: pytest.Monkey
     def fail(*_: object, **__: object) -> None:
         raise failure
 
-    monkeypatch.setattr(staff, "choose_workers", fail)
+    monkeypatch.setattr(_sizing, "measure_workers", fail)
     monkeypatch.setattr(work, "estimate_seconds", fail)
     monkeypatch.setattr(numerics, "measured_numerics", fail)
     monkeypatch.setattr(numerics, "_read", lambda: None)
@@ -51,7 +52,7 @@ def test_a_search_goes_on_without(failure: Exception, monkeypatch: pytest.Monkey
     ]
 
 
-@pytest.mark.parametrize("place", [(staff, "choose_workers"), (work, "estimate_seconds")])
+@pytest.mark.parametrize("place", [(_sizing, "measure_workers"), (work, "estimate_seconds")])
 def test_an_interruption_still_interrupts(
     place: tuple[Any, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ from budgetnas.data.load import load_train
 from budgetnas.data.splits import split
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
+from budgetnas.executors import Course, TrialSettings
 from budgetnas.files import cache_folder
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.report.figures import report_figures
@@ -27,8 +28,6 @@ from budgetnas.report.page import write_report
 from budgetnas.report.read import read_report
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
-from budgetnas.searching.conditions import Conditions
-from budgetnas.searching.course import Course
 from budgetnas.searching.run_study import plan_of
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
@@ -283,7 +282,7 @@ def test_a_table_of_classes_is_scikit_learns() -> None:
 def test_the_best_epoch_of_a_trial_is_the_best_by_the_metric(
     digits: ImageSet, metric: Metric, selected: int
 ) -> None:
-    conditions = Conditions({}, metric, best=True, confusion=False, numerics=Numerics())
+    conditions = TrialSettings({}, metric, best=True, confusion=False, numerics=Numerics())
     val, few = digits.take(torch.arange(4)), torch.zeros(4).long()
     course = Course(conditions, val)
     measured = [(0.5, 0.3), (0.9, 0.4), (0.8, 0.6), (0.8, 0.6)]

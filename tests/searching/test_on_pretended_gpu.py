@@ -12,11 +12,10 @@ from budgetnas.bench.plan import Plan, Setup, Way
 from budgetnas.comparing.finalists import finalists
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Estimated, Event, Notice
+from budgetnas.executors import _sizing, measure_workers
 from budgetnas.planning.outlook import plan
 from budgetnas.recipe import RECIPES, Numerics
 from budgetnas.retraining.retrain import retrain
-from budgetnas.searching import workers_auto
-from budgetnas.searching.workers_auto import choose_workers
 from budgetnas.study.config import StudyConfig
 from tests.bench.small import TINY
 from tests.pretended_cuda.process import on_pretended_gpu
@@ -84,9 +83,9 @@ def test_a_search_with_workers() -> None:
 
 def test_how_many_workers_are_fastest_is_measured_on_it(digits: ImageSet) -> None:
     def check(images: ImageSet) -> None:
-        workers_auto.ON_A_GPU = (1, 2)  # type: ignore[assignment]
+        _sizing.ON_A_GPU = (1, 2)  # type: ignore[assignment]
         few, numerics = images.take(torch.arange(64)), Numerics(captured=True)
-        choice = choose_workers(ARCH, RECIPES["short"], few, numerics, ON, seconds=0.1)
+        choice = measure_workers(ARCH, RECIPES["short"], few, numerics, ON, seconds=0.1)
         assert set(choice.rates) == {1, 2}
 
     on_pretended_gpu(check, digits)

@@ -10,9 +10,9 @@ from budgetnas.analysis import best_trial, count_study
 from budgetnas.arch import Budget
 from budgetnas.errors import InputError
 from budgetnas.events import EpochEnded, Estimated, Event
+from budgetnas.executors import Course
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
-from budgetnas.searching.course import Course
 from budgetnas.searching.run_study import run_study
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult

@@ -12,12 +12,16 @@ from budgetnas.arch import PRESETS, Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import BudgetnasError
 from budgetnas.events import EpochEnded, Estimated, Event, Notice, TrialEnded
+from budgetnas.executors import (
+    TrialData,
+    WorkersChoice,
+    _process,
+    describe_training,
+    measure_workers,
+)
 from budgetnas.recipe import RECIPES, Numerics, Recipe
-from budgetnas.searching import loop, worker
+from budgetnas.searching import loop
 from budgetnas.searching.begin import split_images
-from budgetnas.searching.task import Task
-from budgetnas.searching.training import describe_training
-from budgetnas.searching.workers_auto import WorkersChoice, choose_workers
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig
@@ -61,10 +65,10 @@ def alone(trial: optuna.trial.FrozenTrial, digits: ImageSet) -> list[float | Non
     """What the trial's epochs measure if nothing else is trained, nor has been interrupted."""
     config = StudyConfig.read(Path("studies/digits-100k"))
     parts = split_images(digits, config.seed, config.train_samples)
-    task = Task(digits.take(parts.train), digits.take(parts.val), config.numerics)
+    data = TrialData(digits.take(parts.train), digits.take(parts.val), config.numerics)
     arch = Arch.from_json(trial.user_attrs["arch"])
     seed = derive_seed(config.seed, "trial", trial.number)
-    return [epoch.val_loss for epoch in task.train(arch, config.recipe, seed)]
+    return [epoch.val_loss for epoch in data.train(arch, config.recipe, seed)]
 
 
 def described(trial: optuna.trial.FrozenTrial) -> tuple[Arch, Recipe, int, Numerics]:
@@ -185,7 +189,7 @@ def test_a_grid_of_several_workers_is_the_grid_of_one(monkeypatch: pytest.Monkey
 def test_a_worker_that_can_not_start_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
     rule = "a worker process must get ready to train, it died of exit status 1: no such machine"
     with monkeypatch.context() as patched:
-        patched.setattr(worker, "_PROGRAM", "import sys; sys.exit('no such machine')")
+        patched.setattr(_process, "_PROGRAM", "import sys; sys.exit('no such machine')")
         with pytest.raises(BudgetnasError, match=rule):
             run(trials=2, workers=2)
     assert not workers_of(os.getpid())
@@ -193,7 +197,7 @@ def test_a_worker_that_can_not_start_ends_the_search(monkeypatch: pytest.MonkeyP
 
 
 def test_how_many_workers_are_fastest_is_measured(digits: ImageSet) -> None:
-    choice = choose_workers(
+    choice = measure_workers(
         PRESET, RECIPES["short"], digits, Numerics(threads=2), torch.device("cpu"), seconds=0.3
     )
     assert set(choice.rates) == {1, 2}

@@ -1,8 +1,8 @@
-"""A process that works for another one: started, given one job, and ended by it.
+"""A worker process: started with one task, and killed when it is no longer needed.
 
 It is a program of its own: nothing of the process that starts it is run again, and its imports
-are made once, whatever it is told later. It ends when nobody is at the other end of its line any
-more, however that came about.
+are made once, whatever it receives later. It exits when the other end of its channel closes, for
+whatever reason.
 """
 
 import os
@@ -20,61 +20,61 @@ from signal import Signals
 from typing import Any, Protocol
 
 _PROGRAM = (
-    "import sys; sys.path[:] = sys.argv[2:]; from budgetnas.searching.worker import main; main()"
+    "import sys; sys.path[:] = sys.argv[2:]; from budgetnas.executors._process import main; main()"
 )
 PATIENCE = 10.0
-"""Seconds that a process which was killed may take to be gone."""
+"""Seconds to wait for a killed process to exit."""
 
 
-class Line:
-    """A worker's end of the line: what it is told waits until it is asked for.
+class Channel:
+    """A worker's end of the connection: messages wait until they are received.
 
-    Somebody always listens, whatever the worker is doing, so that it ends when the line does.
+    A thread always listens, so that the process exits as soon as the connection closes.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._told: SimpleQueue[bytes] = SimpleQueue()
+        self._messages: SimpleQueue[bytes] = SimpleQueue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
         while True:
             try:
-                self._told.put(self._connection.recv_bytes())
+                self._messages.put(self._connection.recv_bytes())
             except (EOFError, OSError):
                 os._exit(0)  # in the middle of whatever this process is doing
 
-    def hear(self) -> Any:
-        """Wait for what is told next."""
-        # not where it is listened to: what is told first takes seconds to import
-        return pickle.loads(self._told.get())  # noqa: S301, it comes from whoever started this
+    def receive(self) -> Any:
+        """Wait for the next message."""
+        # not in the listening thread: unpickling the first one imports for seconds
+        return pickle.loads(self._messages.get())  # noqa: S301, it comes from whoever started this
 
-    def say(self, something: object) -> None:
-        """Say something; where nobody is left to hear it, this process ends."""
+    def send(self, message: object) -> None:
+        """Send a message; exit if the connection is closed."""
         try:
-            self._connection.send(something)
+            self._connection.send(message)
         except BrokenPipeError:
             os._exit(0)
 
 
-class Job(Protocol):
-    """What a worker does from its start to its end; it has to be picklable."""
+class WorkerTask(Protocol):
+    """What a worker process does from its start to its end; it has to be picklable."""
 
-    def work(self, line: Line) -> None:
-        """Do it."""
+    def run(self, channel: Channel) -> None:
+        """Run until the channel closes."""
 
 
 def main() -> None:
-    """Do the job that is told first."""
-    line = Line(Connection(int(sys.argv[1])))
+    """Run the task that is received first."""
+    channel = Channel(Connection(int(sys.argv[1])))
     try:
-        line.hear().work(line)
+        channel.receive().run(channel)
     except Exception as error:
-        line.say(portable(error))
+        channel.send(picklable(error))
 
 
-def portable(error: Exception) -> Exception:
-    """Make an exception fit to be raised in another process, with where it came from."""
+def picklable(error: Exception) -> Exception:
+    """Return an exception that can be raised in another process, with its traceback as a note."""
     error.add_note("".join(["In a worker process:\n", *traceback.format_exception(error)]))
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301
@@ -85,14 +85,14 @@ def portable(error: Exception) -> Exception:
     return error
 
 
-class Worker:
+class WorkerProcess:
     """A worker process, seen from the one that started it."""
 
-    def __init__(self, job: Job, descriptors: Sequence[int] = ()) -> None:
+    def __init__(self, task: WorkerTask, descriptors: Sequence[int] = ()) -> None:
         """Start it.
 
         Args:
-            job: What it is to do.
+            task: What it runs.
             descriptors: Open files that it inherits, under the same numbers.
         """
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115
@@ -110,39 +110,39 @@ class Worker:
             raise
         finally:
             theirs.close()
-        self.tell(job)
+        self.send(task)
 
-    def tell(self, something: object) -> None:
-        """Tell it something; that it is gone is noticed when it is listened to."""
+    def send(self, message: object) -> None:
+        """Send a message; that the process has exited is noticed by `receive`."""
         with suppress(BrokenPipeError, ConnectionResetError):
-            self.connection.send(something)
+            self.connection.send(message)
 
-    def hear(self) -> Any:
-        """Wait for what it says next.
+    def receive(self) -> Any:
+        """Wait for the next message.
 
         Raises:
-            EOFError: If it is gone.
+            EOFError: If the process has exited.
         """
         try:
             return self.connection.recv()
         except OSError:
             raise EOFError from None
 
-    def end(self) -> None:
-        """End it at once, whatever it is doing."""
+    def kill(self) -> None:
+        """Kill it and wait until it has exited."""
         self._process.kill()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(PATIENCE)
         self.connection.close()
         self._errors.close()
 
-    def last_words(self) -> str:
-        """Say of what it died; for one that is gone."""
+    def exit_reason(self) -> str:
+        """Return the signal or status of an exited process, and its last line on stderr."""
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(PATIENCE)
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").splitlines()
-        self.end()
+        self.kill()
         status = self._process.returncode
         how = Signals(-status).name if status and status < 0 else f"exit status {status}"
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")

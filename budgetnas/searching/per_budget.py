@@ -1,6 +1,5 @@
-"""Trials of one budget among themselves: a sampler and a pruner that see no others.
+"""A sampler and a pruner that see only trials of one budget, and none of other programs.
 
-Trials that other programs have added to the study they never see.
 Where a study searches for several budgets, larger networks are more accurate than smaller ones,
 whatever their shapes: compared with those, a good small network would look like a bad one.
 """
@@ -18,83 +17,80 @@ from budgetnas.study.config import StudyConfig
 from budgetnas.study.trials import is_foreign
 
 
-class _Kin(optuna.Study):
-    """A study as far as some of its trials go."""
+class _Filtered(optuna.Study):
+    """A view of a study with some of its trials."""
 
-    def __init__(self, study: optuna.Study, belongs: Callable[[FrozenTrial], bool]) -> None:
+    def __init__(self, study: optuna.Study, includes: Callable[[FrozenTrial], bool]) -> None:
         self.__dict__.update(study.__dict__)
-        self._belongs = belongs
+        self._includes = includes
 
     def get_trials(
         self, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
-        """Those that belong."""
-        return self._those(super().get_trials(deepcopy, states))
+        return self._filter(super().get_trials(deepcopy, states))
 
     def _get_trials(self, *arguments: Any, **options: Any) -> list[FrozenTrial]:
-        """Those that belong: what Optuna's own samplers and pruners ask for."""
-        return self._those(super()._get_trials(*arguments, **options))
+        # Optuna's own samplers and pruners call this one
+        return self._filter(super()._get_trials(*arguments, **options))
 
-    def _those(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
-        return [trial for trial in trials if self._belongs(trial)]
+    def _filter(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+        return [trial for trial in trials if self._includes(trial)]
 
 
-def kin(study: optuna.Study, config: StudyConfig, limit: int | None) -> optuna.Study:
-    """Return the study as far as its own trials of one budget go.
+def of_budget(study: optuna.Study, config: StudyConfig, limit: int | None) -> optuna.Study:
+    """Return a view of a study's own trials of one budget.
 
-    Those that are not counted yet are of every budget.
+    Trials that are not counted yet belong to every budget.
 
     Args:
-        study: All of it.
-        config: What defines it.
-        limit: The budget's; None: of all budgets.
+        study: With all trials.
+        config: Its configuration.
+        limit: The budget's; None: all budgets.
     """
-    if limit is None and not any(map(is_foreign, study.get_trials(deepcopy=False))):
-        return study
 
-    def belongs(trial: FrozenTrial) -> bool:
+    def includes(trial: FrozenTrial) -> bool:
         if is_foreign(trial):
             return False
         cost = trial.user_attrs.get(config.budget.cost)
         return limit is None or cost is None or config.budget_for(cost).limit == limit
 
-    return _Kin(study, belongs)
+    return _Filtered(study, includes)
 
 
-class AmongKin(BasePruner):
-    """Judges a trial among those of its budget."""
+class PerBudgetPruner(BasePruner):
+    """Compares a trial with those of its budget."""
 
     def __init__(self, pruner: BasePruner, config: StudyConfig) -> None:
         self._pruner, self._config = pruner, config
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Say whether the trial ends at the step it has reached."""
+        """Return whether the trial ends at the step it has reached."""
         config = self._config
         cost = trial.user_attrs[config.budget.cost]
         limit = config.budget_for(cost).limit if config.smaller else None
-        return self._pruner.prune(kin(study, config, limit), trial)
+        return self._pruner.prune(of_budget(study, config, limit), trial)
 
 
-class SamplerAmongKin(BaseSampler):
-    """Lets a sampler learn from the trials of one budget."""
+class PerBudgetSampler(BaseSampler):
+    """Lets a sampler learn from the trials of one budget only."""
 
     def __init__(self, sampler: BaseSampler, config: StudyConfig, limit: int | None) -> None:
         self._sampler, self._config, self._limit = sampler, config, limit
 
-    def _kin(self, study: optuna.Study) -> optuna.Study:
-        return kin(study, self._config, self._limit)
+    def _view(self, study: optuna.Study) -> optuna.Study:
+        return of_budget(study, self._config, self._limit)
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Say what is drawn together."""
-        return self._sampler.infer_relative_search_space(self._kin(study), trial)
+        """Return the parameters that are sampled together."""
+        return self._sampler.infer_relative_search_space(self._view(study), trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Draw it."""
-        return self._sampler.sample_relative(self._kin(study), trial, search_space)
+        """Sample them."""
+        return self._sampler.sample_relative(self._view(study), trial, search_space)
 
     def sample_independent(
         self,
@@ -103,14 +99,14 @@ class SamplerAmongKin(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Draw one value."""
+        """Sample one parameter."""
         return self._sampler.sample_independent(
-            self._kin(study), trial, param_name, param_distribution
+            self._view(study), trial, param_name, param_distribution
         )
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Let it get ready."""
-        self._sampler.before_trial(self._kin(study), trial)
+        """Forward to the sampler."""
+        self._sampler.before_trial(self._view(study), trial)
 
     def after_trial(
         self,
@@ -119,5 +115,5 @@ class SamplerAmongKin(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Let it take notice."""
-        self._sampler.after_trial(self._kin(study), trial, state, values)
+        """Forward to the sampler."""
+        self._sampler.after_trial(self._view(study), trial, state, values)

@@ -14,9 +14,9 @@ import torch
 
 from budgetnas.arch import Arch
 from budgetnas.errors import InputError
+from budgetnas.executors._course import Course
+from budgetnas.executors._shared import TrialSettings
 from budgetnas.recipe import Recipe
-from budgetnas.searching.conditions import Conditions
-from budgetnas.searching.course import Course
 from budgetnas.train.checkpoint import epochs_done, read_tensors, write_tensors
 from budgetnas.train.engine import State
 
@@ -33,10 +33,10 @@ class KeptTrial:
     """
 
     def __init__(
-        self, folder: Path, number: int, conditions: Conditions, arch: Arch, recipe: Recipe
+        self, folder: Path, number: int, settings: TrialSettings, arch: Arch, recipe: Recipe
     ) -> None:
         # the same trial with half the batch is another training, as is another study's
-        training = (number, conditions.definition, arch.to_json(), recipe.model_dump_json())
+        training = (number, settings.definition, arch.to_json(), recipe.model_dump_json())
         digest = hashlib.sha256(repr(training).encode())
         self.path = folder / f"trial-{number}-{digest.hexdigest()[:8]}.safetensors"
         self._training = torch.tensor(list(digest.digest()), dtype=torch.uint8)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
-from budgetnas.searching.conditions import Conditions
+from budgetnas.executors._shared import TrialSettings
 from budgetnas.study.measurements import CORRECT, CURVES, KEPT, pack
 from budgetnas.study.metric import attribute_of
 from budgetnas.train.engine import Epoch
@@ -21,10 +21,10 @@ Tensors: TypeAlias = dict[str, Tensor]
 class Course:
     """The epochs of a trial so far."""
 
-    def __init__(self, conditions: Conditions, val: ImageSet) -> None:
-        self._best, self._measure = conditions.best, attribute_of(conditions.metric)
+    def __init__(self, settings: TrialSettings, val: ImageSet) -> None:
+        self._best, self._measure = settings.best, attribute_of(settings.metric)
         self._val = val
-        self._keeps_confusion = conditions.confusion
+        self._keeps_confusion = settings.confusion
         self._rows: list[Row] = []
         self._selected = 0
         self._confusion = torch.empty(0, dtype=torch.int64)

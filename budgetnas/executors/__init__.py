@@ -1,0 +1,50 @@
+"""Who trains the trials: this process or a pool of processes, and how many of them."""
+
+from budgetnas.executors._course import Course
+from budgetnas.executors._executor import Executor, InProcessExecutor, process_pool
+from budgetnas.executors._kept import forget_ended
+from budgetnas.executors._shared import TrialData, TrialSettings
+from budgetnas.executors._sizing import (
+    Workers,
+    WorkersChoice,
+    choose_workers,
+    devices_of,
+    measure_workers,
+)
+from budgetnas.executors._trial import (
+    Broke,
+    CheckpointDamaged,
+    Decision,
+    EpochResult,
+    Failed,
+    ProcessExited,
+    Suspended,
+    TrialEvent,
+    TrialJob,
+    describe_training,
+)
+
+__all__ = [
+    "Broke",
+    "CheckpointDamaged",
+    "Course",
+    "Decision",
+    "EpochResult",
+    "Executor",
+    "Failed",
+    "InProcessExecutor",
+    "ProcessExited",
+    "Suspended",
+    "TrialData",
+    "TrialEvent",
+    "TrialJob",
+    "TrialSettings",
+    "Workers",
+    "WorkersChoice",
+    "choose_workers",
+    "describe_training",
+    "devices_of",
+    "forget_ended",
+    "measure_workers",
+    "process_pool",
+]
