@@ -1,5 +1,6 @@
 """The program: ``budgetnas``, and ``python -m budgetnas``."""
 
+import gc
 import sys
 
 from budgetnas.cli import signals
@@ -22,6 +23,7 @@ def main() -> int:
 
     status = run(words)
     signals.end_is_near()
+    gc.freeze()  # or Python looks for garbage in all modules before it exits: half a second
     # Python ends by SIGINT, not with this status, if the last string that was executed (libraries
     # do that) was interrupted, even where that was handled
     exec("")  # noqa: S102
