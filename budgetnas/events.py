@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 from budgetnas.analysis import Best
 from budgetnas.study.metric import DEFAULT_METRIC, Metric
-from budgetnas.study.trials import Kind, Tally
+from budgetnas.study.trial_record import Kind
+from budgetnas.study.trials import Tally
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,7 @@ from budgetnas.events import (
 )
 from budgetnas.study.metric import beside_accuracy
 from budgetnas.study.options import Options
-from budgetnas.study.trials import Kind
+from budgetnas.study.trial_record import Kind
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -120,7 +120,7 @@ def describe(size: Size, until: float) -> str:
         return unfinished(lines, "its finalists")
     base = find_begun(size.study)
     winner = chosen(base, base.trials(), None, "to compare")
-    plan = judged(size, Arch.from_json(winner.trial.user_attrs["arch"]))
+    plan = judged(size, winner.trial.arch)
     done = train(plan, dict(zip(words[::2], words[1::2], strict=True)).get("--data-dir"), 1, until)
     report = read_report(plan.name)
     lines += [

@@ -29,7 +29,7 @@ from budgetnas.bench.usual import Pictures
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Event, TrialEnded
 from budgetnas.recipe.optimizer import Average, Lookahead
-from budgetnas.study.trials import Kind
+from budgetnas.study.trial_record import Kind
 from budgetnas.train.augment import Draws, augment
 from budgetnas.train.device import hardware
 from budgetnas.train.engine import recipe_statistics

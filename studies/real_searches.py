@@ -132,8 +132,7 @@ def taken(run: Run, trials: list[FrozenTrial], most: float) -> Found:
         within.append(trial)
     best = best_trial(within)
     assert best is not None, "something was completed"
-    arch = Arch.from_json(best.user_attrs["arch"])
-    return Found(run, False, len(within), epochs_of(within), float(best.value or 0), arch)
+    return Found(run, False, len(within), epochs_of(within), float(best.value or 0), best.arch)
 
 
 def retrained(found: list[Found], data_dir: str, workers: int) -> pd.DataFrame:

@@ -36,7 +36,8 @@ from budgetnas.searching.loop import Loop
 from budgetnas.searching.record import Record
 from budgetnas.space import Proposal
 from budgetnas.study.config import DataFacts, StudyConfig
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.measurements import Measurements
+from budgetnas.study.trial_record import Kind, TrialRecord
 
 TABLE = Path("studies/small-networks/results/networks.csv")
 EPOCHS, BATCH, SIZE = 9, 64, 12
@@ -211,7 +212,7 @@ class SurrogateExecutor:
 
 def _results(values: Floats) -> Iterator[EpochResult]:
     for epoch, value in enumerate(map(float, values), start=1):
-        attributes: dict[str, object] = {"val_accuracy": value, "epochs": epoch}
+        attributes: Measurements = {"val_accuracy": value, "epochs": epoch}
         yield EpochResult(epoch, value, value, attributes, 0.0)
 
 
@@ -225,12 +226,12 @@ class Searched:
     @cached_property
     def trained(self) -> list[optuna.trial.FrozenTrial]:
         """Its trained trials, in order."""
-        return [trial for trial in self.trials if kind_of(trial) is Kind.TRAINED]
+        return [trial for trial in self.trials if TrialRecord(trial).kind is Kind.TRAINED]
 
     @property
     def feasible_share(self) -> float:
         """Which of its draws fit."""
-        over = sum(kind_of(trial) is Kind.OVER_BUDGET for trial in self.trials)
+        over = sum(TrialRecord(trial).kind is Kind.OVER_BUDGET for trial in self.trials)
         return 1 - over / len(self.trials)
 
     @property
@@ -246,14 +247,13 @@ class Searched:
         """
         within, spent = [], 0
         for trial in self.trained:
-            spent += trial.user_attrs["epochs"]
+            spent += TrialRecord(trial).epochs
             if spent > epochs:
                 break
             within.append(trial)
         best = best_trial(within)
         assert best is not None, "something was completed"
-        arch = Arch.from_json(best.user_attrs["arch"])
-        return float(self.surrogate.mean(arch)[-1])
+        return float(self.surrogate.mean(best.arch)[-1])
 
 
 def search_on(

@@ -19,7 +19,8 @@ from budgetnas.events import (
 )
 from budgetnas.progress import RetrainProgress, SearchProgress, describe_duration
 from budgetnas.searching.run_study import run_study
-from budgetnas.study.trials import Kind, Tally
+from budgetnas.study.trial_record import Kind
+from budgetnas.study.trials import Tally
 from tests.searching.small import run
 
 

@@ -10,7 +10,6 @@ from budgetnas.analysis._best import (
     front,
     guessing_of,
     lucky_guessing,
-    measured,
 )
 from budgetnas.analysis._confusion import (
     Counts,
@@ -44,7 +43,6 @@ from budgetnas.analysis._finalists import (
 )
 from budgetnas.analysis._noise import Floats, Measurement, Noise, Repeats, pooled, weights_of
 from budgetnas.analysis._race import (
-    ELIMINATED,
     Elimination,
     eliminated,
     round_size,
@@ -96,7 +94,6 @@ __all__ = [
     "ALPHA",
     "BEST_RANDOM",
     "CRITERIA",
-    "ELIMINATED",
     "FILLED",
     "FULL",
     "NETWORK",
@@ -154,7 +151,6 @@ __all__ = [
     "lucky_guessing",
     "margin_of",
     "measure_noise",
-    "measured",
     "measured_repeats",
     "per_class_table",
     "points_of",

@@ -1,6 +1,5 @@
 """Which trials of a study are best: of all, for each budget, and better than guessing."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,42 +8,21 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtri
 
-from budgetnas.errors import InputError
 from budgetnas.space.grid import SEED, Grid
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.metric import Metric, attribute_of, majority_share
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.metric import Metric, majority_share
+from budgetnas.study.trial_record import TrialRecord
+from budgetnas.study.trials import tally
 
 
-def measured(trial: FrozenTrial, metric: Metric | None = None) -> float | None:
-    """Return what a completed trial measured; None of one that was not completed.
-
-    Args:
-        trial: Any of a study's.
-        metric: By which number; the study's own, which is the trial's value, by default.
-
-    Raises:
-        InputError: If that is not known of the trial.
-    """
-    if trial.state is not TrialState.COMPLETE or metric is None:
-        return trial.value
-    found = trial.user_attrs.get(attribute_of(metric))
-    if not isinstance(found, float | int):
-        raise InputError(
-            f"every completed trial must have {attribute_of(metric)} to be compared by "
-            f"{metric}, trial {trial.number} has none"
-        )
-    return float(found)
-
-
-def best_trial(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> FrozenTrial | None:
+def best_trial(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> TrialRecord | None:
     """Find the completed trial of the highest metric; of equals, the smallest."""
     return next(iter(best_trials(trials, metric=metric)), None)
 
 
 def best_trials(
     trials: Iterable[FrozenTrial], most: int | None = None, metric: Metric | None = None
-) -> list[FrozenTrial]:
+) -> list[TrialRecord]:
     """List completed trials, the best first: by their metric; of equals, the smallest.
 
     Where configurations are trained with several seeds, it is the first trial of the one that is
@@ -56,15 +34,15 @@ def best_trials(
         most: How many at most; None: all.
         metric: By which number; the study's own by default.
     """
-    repeats: dict[object, list[FrozenTrial]] = {}
-    for trial in trials:
-        if kind_of(trial) is Kind.TRAINED and trial.state is TrialState.COMPLETE:
-            repeats.setdefault(_configuration(trial), []).append(trial)
+    repeats: dict[object, list[TrialRecord]] = {}
+    for record in map(TrialRecord, trials):
+        if record.is_completed:
+            repeats.setdefault(_configuration(record.trial), []).append(record)
     seeds = max(map(len, repeats.values()), default=0)
 
-    def order(several: list[FrozenTrial]) -> tuple[float, int, int]:
-        mean = sum(measured(trial, metric) or 0 for trial in several) / len(several)
-        return -mean, several[0].user_attrs["params"], several[0].number
+    def order(several: list[TrialRecord]) -> tuple[float, int, int]:
+        mean = sum(record.measured(metric) or 0 for record in several) / len(several)
+        return -mean, several[0].params, several[0].number
 
     complete = (several for several in repeats.values() if len(several) == seeds)
     return [several[0] for several in sorted(complete, key=order)[:most]]
@@ -79,9 +57,9 @@ def _configuration(trial: FrozenTrial) -> object:
 
 def best_within(
     trials: Iterable[FrozenTrial], params: int, metric: Metric | None = None
-) -> FrozenTrial | None:
+) -> TrialRecord | None:
     """Find the best completed trial of at most so many parameters; of equals, the smallest."""
-    within = (trial for trial in trials if trial.user_attrs.get("params", 0) <= params)
+    within = (trial for trial in trials if (TrialRecord(trial).cost("params") or 0) <= params)
     return best_trial(within, metric)
 
 
@@ -104,8 +82,7 @@ def describe_best(trials: Sequence[FrozenTrial]) -> Best | None:
     best = best_trial(trials)
     if best is None or best.value is None:
         return None
-    attributes = best.user_attrs
-    return Best(best.number, best.value, attributes["params"], json.loads(attributes["arch"]))
+    return Best(best.number, best.value, best.params, best.arch_fields)
 
 
 @dataclass(frozen=True)
@@ -127,15 +104,15 @@ class FrontStep:
 
 def front(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> Sequence[FrontStep]:
     """List the completed trials that are better than every one of as few parameters or fewer."""
-    known = [(measured(t, metric) or 0.0, t) for t in best_trials(trials, metric=metric)]
+    records = best_trials(trials, metric=metric)
+    known = [(record.params, record.measured(metric) or 0.0, record.number) for record in records]
     steps: list[FrontStep] = []
-    for value, trial in sorted(known, key=lambda pair: (pair[1].user_attrs["params"], -pair[0])):
-        params = trial.user_attrs["params"]
+    for params, value, number in sorted(known, key=lambda each: (each[0], -each[1])):
         if not steps:
-            steps.append(FrontStep(trial.number, params, value, None, None))
+            steps.append(FrontStep(number, params, value, None, None))
         elif value > (before := steps[-1]).value:
             gain, added = value - before.value, params - before.params
-            steps.append(FrontStep(trial.number, params, value, gain, added))
+            steps.append(FrontStep(number, params, value, gain, added))
     return steps
 
 
@@ -161,10 +138,10 @@ def lucky_guessing(counts: Sequence[int], metric: Metric, trials: int = 1) -> fl
 
 def epochs_in_full(config: StudyConfig, trials: Sequence[FrozenTrial]) -> int:
     """Count the epochs that trained trials would have had, had none been stopped early."""
-    trained = [trial for trial in trials if kind_of(trial) is Kind.TRAINED]
+    found = tally(trials)
     if isinstance(config.proposal, Grid):  # nothing is stopped there
-        return sum(trial.user_attrs["epochs"] for trial in trained)
-    return len(trained) * config.recipe.epochs
+        return found.epochs
+    return found.trained * config.recipe.epochs
 
 
 def guessing_of(config: StudyConfig, trials: Sequence[FrozenTrial]) -> float:

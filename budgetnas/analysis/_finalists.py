@@ -35,6 +35,7 @@ from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.metric import Metric, title_of
 from budgetnas.study.place import config_path, study_folder
+from budgetnas.study.trial_record import TrialRecord
 from budgetnas.study.trials import trainings_left
 
 VARIANT = "finalists"
@@ -240,7 +241,7 @@ def read_finalists(config: StudyConfig, storage: str | None) -> FinalistStudy | 
 class Chosen:
     """What is the best of a study, and by which rule."""
 
-    trial: FrozenTrial
+    trial: TrialRecord
     """The trial."""
     rule: str
     """Why it is the best."""
@@ -282,7 +283,7 @@ def chosen(
     if finalists is not None and metric not in (None, finalists.config.metric):
         why = f"its finalists are compared by {finalists.config.metric}"
     elif finalists is not None and (found := finalists.winner_within(params)):
-        return Chosen(trials[found.trial], f"the finalists' winner, {found.rule}")
+        return Chosen(TrialRecord(trials[found.trial]), f"the finalists' winner, {found.rule}")
     else:
         why = _no_winner(finalists)
     return Chosen(best, f"best {title_of(by)} of the search ({why})")

@@ -11,11 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.analysis._noise import Measurement, Repeats, pooled
 from budgetnas.space import Grid, Proposal, Race
-from budgetnas.study.measurements import CORRECT, unpack
-from budgetnas.study.trials import is_enqueued, is_foreign, turn_of
-
-ELIMINATED = "out_of_race"
-"""The attribute of a trial whose configuration was out before its turn came."""
+from budgetnas.study.trial_record import TrialRecord
+from budgetnas.study.trials import turn_of
 
 
 @dataclass(frozen=True)
@@ -113,16 +110,16 @@ def why_eliminated(
         return None
     size = len(proposal.cells)
     complete, place = divmod(turn_of(trials, number).index, size)
-    proposed = (t for t in trials if not (is_foreign(t) or is_enqueued(t)))
-    ended = [_measured(trial, images) for trial in islice(proposed, complete * size)]
+    proposed = (record for record in map(TrialRecord, trials) if record.is_proposed)
+    ended = [_measured(record, images) for record in islice(proposed, complete * size)]
     rounds = [ended[first : first + size] for first in range(0, len(ended), size)]
     return eliminated(proposal.race, rounds, images, counts).get(place)
 
 
-def _measured(trial: FrozenTrial, images: int) -> Measurement | None:
-    if trial.state is not TrialState.COMPLETE or trial.value is None:
+def _measured(record: TrialRecord, images: int) -> Measurement | None:
+    if record.trial.state is not TrialState.COMPLETE or record.value is None:
         return None
-    return Measurement(trial.value, unpack(trial.user_attrs.get(CORRECT), images))
+    return Measurement(record.value, record.correct(images))
 
 
 def round_size(proposal: Proposal) -> int | None:

@@ -5,6 +5,7 @@ once is a row of ones; `resample` draws the others, with replacement. So one for
 statistic of thousands of samples at once.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeAlias
@@ -16,6 +17,7 @@ from optuna.trial import FrozenTrial
 from budgetnas.analysis._noise import Floats
 from budgetnas.study.calibration import LEAST_ARCHS, SEARCHES_BY, Estimate, Row
 from budgetnas.study.metric import Metric, title_of
+from budgetnas.study.trial_record import TrialRecord
 
 Statistic: TypeAlias = Callable[[Floats, Floats], Floats]
 """From one training's scores [n] and counts [samples, n] to values [samples], NaN: not known."""
@@ -128,12 +130,14 @@ class Outcome:
     """Of each epoch, on augmented images."""
 
     @classmethod
-    def of(cls, trial: FrozenTrial) -> Self:
-        """Read it from a completed trial."""
-        attributes = trial.user_attrs
-        assert trial.value is not None, "it was completed"
-        losses = tuple(attributes["curves"]["train_loss"])
-        return cls(trial.value, attributes["val_loss"], losses)
+    def of(cls, trial: FrozenTrial) -> Self | None:
+        """Read it from a trial; None if it measured nothing, or nothing that can be ranked."""
+        record = TrialRecord(trial)
+        value, loss, curves = record.value, record.val_loss, record.curves
+        if value is None or loss is None or curves is None:
+            return None
+        found = cls(value, loss, tuple(curves["train_loss"]))
+        return found if all(map(math.isfinite, (value, loss, *found.train_losses))) else None
 
 
 @dataclass(frozen=True)

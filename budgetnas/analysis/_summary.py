@@ -16,7 +16,7 @@ from budgetnas.space.grid import MARGIN, Grid
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.measurements import CORRECT, unpack
 from budgetnas.study.metric import METRICS, attribute_of
-from budgetnas.study.trials import Kind
+from budgetnas.study.trial_record import Kind
 
 OUT = "out"
 VERDICTS: dict[str, str] = {

@@ -1,25 +1,17 @@
 """The trials of a study as tables: a row a trial, and a row an epoch."""
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
-from budgetnas.analysis._race import ELIMINATED
-from budgetnas.arch import Arch
 from budgetnas.space.grid import SEED, Grid
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.measurements import CORRECT, CURVES
 from budgetnas.study.metric import attribute_of
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.trial_record import NUMBERS, Kind, TrialRecord
 
-COSTS = (
-    "params", "macs", "val_accuracy", "val_balanced_accuracy", "val_loss", "epochs", "seconds",
-    "selected_epoch",
-)  # fmt: skip
-"""Attributes of a trial that are numbers, and columns under the same names."""
 NETWORK = "network"
 """The axis of a grid that chooses the network."""
 LAST = ("stopped_early", "out_after", "failure", "arch", CORRECT)
@@ -66,52 +58,49 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
     found = _Found(config, trials)
     rows = [
         {
-            "number": trial.number,
-            "kind": str(kind_of(trial)),
-            **found.configuration(trial),
-            "measured": found.measured(trial).number,
-            **{name: found.measured(trial).user_attrs.get(name) for name in COSTS},
-            "stopped_early": _is_stopped(trial),
-            "out_after": trial.user_attrs.get(ELIMINATED, {}).get("after"),
-            "failure": trial.user_attrs.get("failure"),
-            "arch": trial.user_attrs.get("arch"),
-            CORRECT: found.measured(trial).user_attrs.get(CORRECT),
+            "number": record.number,
+            "kind": str(record.kind),
+            **found.configuration(record),
+            "measured": measured.number,
+            **measured.numbers,
+            "stopped_early": record.is_stopped,
+            "out_after": record.eliminated_after,
+            "failure": record.failure,
+            "arch": record.arch_json,
+            CORRECT: measured.correct_bits,
         }
-        for trial in found.trials
+        for record in found.records
+        for measured in [found.measured(record)]
     ]
     axes = [axis_column(name) for name in axis_names(config)]
-    columns = ["number", "kind", "cell", "configuration", *axes, "seed", "measured", *COSTS]
+    columns = ["number", "kind", "cell", "configuration", *axes, "seed", "measured", *NUMBERS]
     table = pd.DataFrame(rows, columns=[*columns, *LAST])
-    for name in (*COSTS, "out_after"):
+    for name in (*NUMBERS, "out_after"):
         table[name] = pd.to_numeric(table[name])
     return table
-
-
-def _is_stopped(trial: FrozenTrial) -> bool:
-    return trial.state is TrialState.PRUNED and kind_of(trial) is Kind.TRAINED
 
 
 class _Found:
     """The trials of a study, and whatever is looked up for each, found once."""
 
     def __init__(self, config: StudyConfig, trials: Iterable[FrozenTrial]) -> None:
-        self.trials = list(trials)
-        self._numbered = {trial.number: trial for trial in self.trials}
+        self.records = [TrialRecord(trial) for trial in trials]
+        self._numbered = {record.number: record for record in self.records}
         self._grid = config.proposal if isinstance(config.proposal, Grid) else None
         cells = self._grid.cells if self._grid else ()
         self._places = {frozenset(cell.values.items()): at for at, cell in enumerate(cells)}
         self._labels = cell_labels(self._grid) if self._grid else []
 
-    def measured(self, trial: FrozenTrial) -> FrozenTrial:
+    def measured(self, record: TrialRecord) -> TrialRecord:
         """Return what was trained for a trial: itself, but of a duplicate in a grid its twin."""
-        twin = trial.user_attrs.get("duplicate_of") if self._grid else None
-        return self._numbered.get(trial.number if twin is None else twin, trial)
+        twin = record.duplicate_of if self._grid else None
+        return self._numbered.get(record.number if twin is None else twin, record)
 
-    def configuration(self, trial: FrozenTrial) -> dict[str, Any]:
+    def configuration(self, record: TrialRecord) -> dict[str, Any]:
         """Say which one a trial has: `cell`, `configuration`, `seed` and the axes."""
         if self._grid is None:
-            return {"cell": trial.number, "configuration": _drawn(trial), "seed": 0}
-        cell, seed = self._place(self._grid, trial)
+            return {"cell": record.number, "configuration": _title(record), "seed": 0}
+        cell, seed = self._place(self._grid, record.trial)
         values = self._grid.cells[cell].values
         return {
             "cell": cell,
@@ -129,16 +118,16 @@ class _Found:
         return place, seed
 
 
-def _drawn(trial: FrozenTrial) -> str:
+def _title(record: TrialRecord) -> str:
     """Name what a search has drawn: the network, and the fields of the recipe if there are any."""
-    if "arch" not in trial.user_attrs:
-        return f"trial {trial.number}"
-    fields = json.loads(trial.user_attrs.get("recipe", "{}"))
+    if not record.is_drawn:
+        return f"trial {record.number}"
+    fields = record.overrides.model_dump(exclude_none=True)
     words = [
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in fields.items()
     ]
-    return ", ".join([str(Arch.from_json(trial.user_attrs["arch"])), *words])
+    return ", ".join([str(record.arch), *words])
 
 
 def curve_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFrame:
@@ -153,10 +142,10 @@ def curve_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
     """
     found = _Found(config, trials)
     rows = [
-        {**known, "trial": trial.number, "epoch": number, **epoch}
-        for trial in found.trials
-        if kind_of(measured := found.measured(trial)) is Kind.TRAINED
-        for known in [found.configuration(trial)]
+        {**known, "trial": record.number, "epoch": number, **epoch}
+        for record in found.records
+        if (measured := found.measured(record)).kind is Kind.TRAINED
+        for known in [found.configuration(record)]
         for number, epoch in _epochs(measured, attribute_of(config.metric))
     ]
     columns = ["cell", "configuration", "seed", "trial", "epoch", *CURVES]
@@ -166,10 +155,10 @@ def curve_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
     return table
 
 
-def _epochs(trial: FrozenTrial, reported_as: str) -> list[tuple[int, dict[str, float]]]:
-    curves: dict[str, Sequence[float]] | None = trial.user_attrs.get("curves")
+def _epochs(record: TrialRecord, reported_as: str) -> list[tuple[int, dict[str, float]]]:
+    curves = record.curves
     if not curves:
-        reported = sorted(trial.intermediate_values.items())
+        reported = sorted(record.trial.intermediate_values.items())
         return [(number, {reported_as: value}) for number, value in reported]
     lists = [curves[name] for name in CURVES]
     return [

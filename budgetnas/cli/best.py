@@ -11,7 +11,7 @@ from budgetnas.cli.options import JsonOption, MetricOption, StorageOption, Study
 from budgetnas.study.metric import Metric, as_metric, beside_accuracy, title_of
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial
+    from budgetnas.study.trial_record import TrialRecord
 
 
 def best(
@@ -35,7 +35,7 @@ def best(
     Example: `budgetnas best --budget 1M`
     """
     limit = None if budget is None else Budget.from_text(budget)
-    from budgetnas.analysis import chosen, front, measured
+    from budgetnas.analysis import chosen, front
     from budgetnas.study.begun import find_begun
 
     begun = find_begun(study)
@@ -51,13 +51,10 @@ def best(
         best = _json(found, by) | {"rule": winner.rule}
         typer.echo(json.dumps({"study": begun.name, "metric": by, "best": best, "front": listed}))
         return
-    from budgetnas.arch import Arch
-
-    arch = Arch.from_json(found.user_attrs["arch"])
     typer.echo(
-        f"Best of at most {most:,} parameters: trial {found.number}, {measured(found, by):.2%} "
+        f"Best of at most {most:,} parameters: trial {found.number}, {found.measured(by):.2%} "
         f"{title_of(by)}{beside_accuracy(begun.config.facts.largest_share, by)}, "
-        f"{found.user_attrs['params']:,} parameters: {arch}"
+        f"{found.params:,} parameters: {found.arch}"
     )
     typer.echo(f"Rule: {winner.rule}")
     print_table(
@@ -74,14 +71,11 @@ def best(
     typer.echo(f"Next: budgetnas retrain {found.number} --study {begun.name}")
 
 
-def _json(trial: "FrozenTrial", metric: Metric) -> dict[str, Any]:
-    from budgetnas.analysis import measured
-
-    attributes = trial.user_attrs
+def _json(record: "TrialRecord", metric: Metric) -> dict[str, Any]:
     return {
-        "number": trial.number,
-        "value": measured(trial, metric),
-        "params": attributes["params"],
-        "macs": attributes["macs"],
-        "arch": json.loads(attributes["arch"]),
+        "number": record.number,
+        "value": record.measured(metric),
+        "params": record.params,
+        "macs": record.cost("macs"),
+        "arch": record.arch_fields,
     }

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from optuna.trial import FrozenTrial
-
 from budgetnas.analysis import NETWORK, VARIANT, best_trials, finalist_name, points_of
 from budgetnas.arch import Budget, count_params
 from budgetnas.errors import InputError
@@ -18,10 +16,11 @@ from budgetnas.space import Axis, Cell, Grid, Race
 from budgetnas.space.grid import MARGIN, MAX_SEEDS
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig, require_same
-from budgetnas.study.drawn import Drawn, drawn_by, training_key
+from budgetnas.study.drawn import Drawn, training_key
 from budgetnas.study.metric import Metric, as_metric
 from budgetnas.study.options import Training, as_budget
 from budgetnas.study.place import config_path
+from budgetnas.study.trial_record import TrialRecord
 
 TOP, SEEDS, EPOCHS = 5, 3, 30
 """How many finalists there are, with how many seeds, trained for how long, unless told."""
@@ -104,7 +103,7 @@ class AskedFinalists:
         return self._chosen(base, best_trials(trials, metric=self._metric(base.config)))
 
     def _again(
-        self, began: StudyConfig, folder: Path, ranked: Sequence[FrozenTrial], config: StudyConfig
+        self, began: StudyConfig, folder: Path, ranked: Sequence[TrialRecord], config: StudyConfig
     ) -> Settled:
         """Go on with the finalists that there are, with more seeds if that is asked for."""
         grid = began.proposal
@@ -145,12 +144,12 @@ class AskedFinalists:
                 f"of study {config.name!r}, got {self.budget} ({way_out})"
             )
 
-    def _chosen(self, base: BegunStudy, ranked: Sequence[FrozenTrial]) -> Settled:
+    def _chosen(self, base: BegunStudy, ranked: Sequence[TrialRecord]) -> Settled:
         """Take the best trials whose trainings differ, up to as many as are asked for."""
         recipe, adapted = self._fitted(base.config)
         cells, told, trained = list[Cell](), list[str](), set[str]()
-        for trial in self._within(ranked):
-            cell, notices = self._cell(trial, base.config)
+        for record in self._within(ranked):
+            cell, notices = self._cell(record, base.config)
             key = training_key(cell.arch, cell.recipe, base.config.facts.train)
             if key not in trained and len(cells) < (self.top or TOP):
                 trained.add(key)
@@ -171,17 +170,16 @@ class AskedFinalists:
         """What finalists are chosen and compared by."""
         return self.metric or config.metric
 
-    def _within(self, ranked: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    def _within(self, ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Leave out what is larger than asked for."""
         most = self.budget
-        return [t for t in ranked if most is None or t.user_attrs["params"] <= most.limit]
+        return [record for record in ranked if most is None or record.params <= most.limit]
 
-    def _cell(self, trial: FrozenTrial, config: StudyConfig) -> tuple[Cell, list[str]]:
+    def _cell(self, record: TrialRecord, config: StudyConfig) -> tuple[Cell, list[str]]:
         """Train a trial's network; a recipe that adapts takes what the trial had drawn, too."""
-        drawn = drawn_by(trial)
-        recipe, notices = self._fitted(config, drawn)
-        values = {NETWORK: finalist_name(drawn.trial)}
-        return Cell(values=values, arch=drawn.arch, recipe=recipe), notices
+        recipe, notices = self._fitted(config, record.drawn)
+        values = {NETWORK: finalist_name(record.number)}
+        return Cell(values=values, arch=record.arch, recipe=recipe), notices
 
     def _fewer(self, base: BegunStudy, found: int) -> list[str]:
         """Say that there are fewer than asked for; refuse too few for a race."""

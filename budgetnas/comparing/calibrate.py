@@ -1,10 +1,7 @@
 """`calibrate`: how far short trainings of a study foretell full ones."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-
-from optuna.trial import FrozenTrial
 
 from budgetnas._version import __version__
 from budgetnas.analysis import (
@@ -209,14 +206,5 @@ def _measured(trained: BegunStudy, storage: str | None) -> Outcomes:
     return {
         (row[axis_column(NETWORK)], row[axis_column(TRAINING)], row["seed"]): measured
         for row in trial_table(config, trials).to_dict("records")
-        if (measured := _finite(trials[row["measured"]])) is not None
+        if (measured := Outcome.of(trials[row["measured"]])) is not None
     }
-
-
-def _finite(trial: FrozenTrial) -> Outcome | None:
-    """Read what a trial measured; None where it measured nothing that can be rankings."""
-    if "val_accuracy" not in trial.user_attrs or trial.value is None:
-        return None
-    measured = Outcome.of(trial)
-    numbers = (measured.value, measured.val_loss, *measured.train_losses)
-    return measured if all(map(math.isfinite, numbers)) else None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from budgetnas._version import __version__
 from budgetnas.analysis import WINNER, chosen, decompose, trial_table
@@ -22,6 +22,7 @@ from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import About, StudyConfig, require_same
 from budgetnas.study.place import config_path, study_folder
+from budgetnas.study.trial_record import TrialRecord
 from budgetnas.study.trials import tally
 
 VARIANT = "comparison"
@@ -107,7 +108,7 @@ def _began(base: BegunStudy) -> tuple[StudyConfig, Comparison] | None:
 
 
 def _anew(
-    base: BegunStudy, asked: AskedComparison, winner: FrozenTrial, means: Callable[[], Means]
+    base: BegunStudy, asked: AskedComparison, winner: TrialRecord, means: Callable[[], Means]
 ) -> Comparison:
     """Train random networks, settle who takes part, and compare."""
     now = means()
@@ -140,7 +141,7 @@ def _again(
     asked: AskedComparison,
     began: StudyConfig,
     kept: Comparison,
-    winner: FrozenTrial,
+    winner: TrialRecord,
     means: Means,
 ) -> Comparison:
     """Go on with the networks that it began with, with more seeds if that is asked for."""

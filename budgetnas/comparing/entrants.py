@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from optuna.trial import FrozenTrial
-
 from budgetnas.analysis import BEST_RANDOM, FILLED, NETWORK, PUBLISHED, RECIPE, WINNER, best_trial
 from budgetnas.arch import Arch
 from budgetnas.comparing.asked_comparison import SEEDS, AskedComparison
@@ -14,7 +12,7 @@ from budgetnas.recipe import Recipe
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig
-from budgetnas.study.drawn import drawn_by
+from budgetnas.study.trial_record import TrialRecord
 
 RANDOM = "random"
 """What a search's random networks are called, and their folder in the search's."""
@@ -37,7 +35,7 @@ class Entrants:
 class RandomNetworks:
     """Random networks of a search's space, trained as its trials are."""
 
-    best: FrozenTrial | None = None
+    best: TrialRecord | None = None
     """The best that was trained to its end."""
     finished: bool = True
     """Whether there are as many as there should be, or as the space has."""
@@ -76,7 +74,7 @@ def train_random(base: BegunStudy, count: int, command: str, means: Means) -> Ra
 
 
 def entrants(
-    base: BegunStudy, asked: AskedComparison, winner: FrozenTrial, random: RandomNetworks
+    base: BegunStudy, asked: AskedComparison, winner: TrialRecord, random: RandomNetworks
 ) -> Entrants:
     """List who is compared, and by which recipe each is trained."""
     config = base.config
@@ -101,16 +99,15 @@ def entrants(
 
 def _of_trial(
     name: str,
-    trial: FrozenTrial,
+    record: TrialRecord,
     asked: AskedComparison,
     config: StudyConfig,
     adapted: list[str],
 ) -> tuple[Cell, list[str]]:
     """Train a trial's network; a recipe that adapts takes what the trial had drawn, too."""
-    drawn = drawn_by(trial)
-    recipe, notices = asked.recipe_for(config, drawn)
+    recipe, notices = asked.recipe_for(config, record.drawn)
     notes = [f"{name} is trained {notice}" for notice in notices if notice not in adapted]
-    return _cell(name, drawn.arch, asked.recipe_name, recipe), notes
+    return _cell(name, record.arch, asked.recipe_name, recipe), notes
 
 
 def _cell(name: str, arch: Arch, recipe_name: str, recipe: Recipe) -> Cell:

@@ -8,7 +8,7 @@ from torch import Tensor
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.executors._shared import TrialSettings
-from budgetnas.study.measurements import CORRECT, CURVES, KEPT, pack
+from budgetnas.study.measurements import CURVES, Measurements, pack
 from budgetnas.study.metric import attribute_of
 from budgetnas.train.engine import Epoch
 
@@ -59,16 +59,18 @@ class Course:
         """The study's metric after the epoch that counts, in [0, 1]."""
         return self._rows[self._selected - 1][self._measure]
 
-    def attributes(self) -> dict[str, object]:
+    def attributes(self) -> Measurements:
         """Return what the trial's storage shall say, the selected epoch's accuracy among it."""
         selected = self._rows[self._selected - 1]
-        attributes: dict[str, object] = {
-            **{name: selected[name] for name in KEPT},
+        attributes: Measurements = {
+            "val_accuracy": selected["val_accuracy"],
+            "val_balanced_accuracy": selected["val_balanced_accuracy"],
+            "val_loss": selected["val_loss"],
             "epochs": len(self._rows),
             "selected_epoch": self._selected,
             "curves": {name: [row[name] for row in self._rows] for name in CURVES},
             # by class, so that the classes' sizes tell which class each image is of
-            CORRECT: pack(self._correct[self._val.labels.cpu().argsort(stable=True)].numpy()),
+            "right": pack(self._correct[self._val.labels.cpu().argsort(stable=True)].numpy()),
         }
         if self._keeps_confusion:
             attributes["confusion"] = self._confusion.tolist()

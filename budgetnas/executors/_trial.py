@@ -16,6 +16,7 @@ from budgetnas.executors._course import Course
 from budgetnas.executors._kept import KeptTrial
 from budgetnas.executors._shared import TrialData, TrialSettings
 from budgetnas.recipe import Numerics, Recipe
+from budgetnas.study.measurements import Measurements
 from budgetnas.train.engine import Epoch
 from budgetnas.train.memory import give_memory_back
 from budgetnas.train.step import batch_bounds
@@ -43,7 +44,7 @@ class EpochResult:
     """The study's metric on the validation images after this epoch, in [0, 1]."""
     value: float
     """The trial's value if it ends here, in [0, 1]."""
-    attributes: dict[str, object]
+    attributes: Measurements
     """The trial's user attributes if it ends here."""
     seconds: float
     """Wall-clock time of all its epochs, in earlier processes too."""

@@ -20,7 +20,7 @@ from budgetnas.analysis import (
 from budgetnas.arch import COST_NAMES
 from budgetnas.report.read import Report
 from budgetnas.study.metric import DEFAULT_METRIC, beside_accuracy, title_of
-from budgetnas.study.trials import Kind
+from budgetnas.study.trial_record import Kind
 
 MOST_NAMED = 6
 """Configurations that a sentence names, before it counts the rest."""

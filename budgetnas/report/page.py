@@ -27,7 +27,7 @@ from budgetnas.report.style import Drawn
 from budgetnas.spec import printable
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.metric import Metric
-from budgetnas.study.trials import Kind
+from budgetnas.study.trial_record import Kind
 
 DOCTYPE = b"<!doctype html>"
 """How a page begins."""

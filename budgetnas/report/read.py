@@ -34,6 +34,7 @@ from budgetnas.study.config import StudyConfig, storage_url
 from budgetnas.study.owned import require_unchanged
 from budgetnas.study.place import find_study, study_folder
 from budgetnas.study.storage import existing_study
+from budgetnas.study.trial_record import TrialRecord
 from budgetnas.study.trials import Tally, own_trials, tally, trainings_left
 
 
@@ -164,11 +165,11 @@ class Report:
         """Return the network of a configuration."""
         if self.grid is not None:
             return self.grid.cells[cell].arch
-        return Arch.from_json(self._numbered[cell].user_attrs["arch"], f"trial {cell}")
+        return self._numbered[cell].arch
 
     @cached_property
-    def _numbered(self) -> dict[int, FrozenTrial]:
-        return {trial.number: trial for trial in self.trials}
+    def _numbered(self) -> dict[int, TrialRecord]:
+        return {trial.number: TrialRecord(trial) for trial in self.trials}
 
     def confusion_of(self, cell: int) -> Counts | None:
         """Add up a configuration's confusion matrices over its seeds.
@@ -178,7 +179,7 @@ class Report:
             none was kept.
         """
         numbers = self.table.loc[self.table["cell"] == cell, "measured"]
-        kept = [self._numbered[number].user_attrs.get("confusion") for number in numbers]
+        kept = [self._numbered[number].confusion for number in numbers]
         matrices = [np.asarray(matrix, dtype=np.int64) for matrix in kept if matrix]
         return np.sum(matrices, axis=0) if matrices else None
 

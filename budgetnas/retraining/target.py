@@ -1,8 +1,7 @@
 """What to retrain: `best`, a trial's number, a preset, or an arch file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from optuna.trial import FrozenTrial
 
@@ -12,8 +11,7 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
 from budgetnas.space import Grid, Overrides, Proposal
 from budgetnas.study.begun import BegunStudy
-from budgetnas.study.drawn import drawn_by
-from budgetnas.study.trials import excess_of
+from budgetnas.study.trial_record import TrialRecord
 
 
 @dataclass(frozen=True)
@@ -45,14 +43,14 @@ def find_target(target: str, study: BegunStudy | None, storage: str | None) -> T
     """
     if is_of_a_study(target):
         assert study is not None, "a trial is looked up in a study"
-        trial, rule = _find_trial(target, study, storage)
-        return _from_trial(trial, study.config.proposal, rule)
+        record, rule = _find_trial(target, study, storage)
+        return _from_trial(record, study.config.proposal, rule)
     return Target(find_arch(target, also="best, a trial's number"))
 
 
 def _find_trial(
     target: str, study: BegunStudy, storage: str | None
-) -> tuple[FrozenTrial, str | None]:
+) -> tuple[TrialRecord, str | None]:
     """Find a trial; of the best, say by which rule it is that."""
     trials = study.trials(storage)
     if target != "best":
@@ -61,7 +59,7 @@ def _find_trial(
     return best.trial, f"best: trial {best.trial.number}, {best.rule}"
 
 
-def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> FrozenTrial:
+def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> TrialRecord:
     if not trials:
         raise InputError(f"study {study.name!r} has no trials yet, got {number}")
     trial = next((trial for trial in trials if trial.number == number), None)
@@ -72,31 +70,31 @@ def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> 
         )
     if trial is None:
         raise InputError(f"study {study.name!r} has trials 0 to {trials[-1].number}, got {number}")
-    if "arch" not in trial.user_attrs:
+    record = TrialRecord(trial)
+    if not record.is_drawn:
         raise InputError(f"trial {number} of study {study.name!r} has drawn no architecture yet")
-    if over := exceeded(trial.user_attrs, study.config.all_limits):
+    if over := _exceeded(record, study.config.all_limits):
         raise InputError(f"trial {number} of study {study.name!r} is {over}")
-    return trial
+    return record
 
 
-def exceeded(attributes: Mapping[str, Any], limits: Sequence[Budget]) -> str:
+def _exceeded(record: TrialRecord, limits: Sequence[Budget]) -> str:
     """Say which limits a trial exceeds, and by how much; nothing if none."""
-    names = ["excess", *(excess_of(limit.cost) for limit in limits[1:])]
     words = [
-        f"over the {'limit' if place else 'budget'} {limit} by {attributes[name]:,} "
-        f"{COST_NAMES[limit.cost]}"
-        for place, (limit, name) in enumerate(zip(limits, names, strict=True))
-        if attributes.get(name, 0) > 0
+        f"over the {'limit' if place else 'budget'} {limit} by {excess:,} {COST_NAMES[limit.cost]}"
+        for place, limit in enumerate(limits)
+        if (excess := record.excess(limit.cost if place else None)) > 0
     ]
     return " and ".join(words)
 
 
-def _from_trial(trial: FrozenTrial, proposal: Proposal, rule: str | None) -> Target:
-    drawn = drawn_by(trial)
+def _from_trial(record: TrialRecord, proposal: Proposal, rule: str | None) -> Target:
     return Target(
-        drawn.arch,
-        trial=drawn.trial,
-        overrides=drawn.overrides,
-        recipe=proposal.cell_of(trial.params).recipe if isinstance(proposal, Grid) else None,
+        record.arch,
+        trial=record.number,
+        overrides=record.overrides,
+        recipe=proposal.cell_of(record.trial.params).recipe
+        if isinstance(proposal, Grid)
+        else None,
         rule=rule,
     )

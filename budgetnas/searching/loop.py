@@ -35,16 +35,11 @@ from budgetnas.searching.proposers import Proposed, proposer
 from budgetnas.searching.pruners import PRUNERS, Halving
 from budgetnas.searching.record import Record
 from budgetnas.study.storage import one_transaction
-from budgetnas.study.trials import Kind, Turn, is_foreign
+from budgetnas.study.trial_record import Kind, TrialRecord, TrialWriter
+from budgetnas.study.trials import Turn
 
 Stopped: TypeAlias = Literal["trials", "timeout", "exhausted"]
 """Why a search ended: N trials are trained, time is up, nothing new can be drawn."""
-
-HALVED = "halved_batch"
-"""The attribute of a trial that is trained with half the batch: the whole did not fit."""
-
-DIED = "deaths"
-"""The attribute of a trial that counts the processes that died while they trained it."""
 
 FAILURES_IN_A_ROW = 5
 REJECTED_IN_A_ROW = 1_000
@@ -122,7 +117,7 @@ class Loop:
 
     def _tell_foreign(self) -> None:
         """Name the trials that other programs have added to the study."""
-        numbers = [t.number for t in self.record.trials() if is_foreign(t)]
+        numbers = [t.number for t in self.record.trials() if TrialRecord(t).is_foreign]
         if numbers:
             listed = ", ".join(map(str, numbers))
             self.watch(
@@ -206,7 +201,9 @@ class Loop:
                 return None  # no failure of the search's own: it goes on
             if rejected is not None:
                 return self.record.ended(trial, rejected, proposed)
-            if HALVED in trial.user_attrs:  # taken up again, it stays the training that it was
+            if TrialRecord.of(
+                trial
+            ).is_halved:  # taken up again, it stays the training that it was
                 proposed = self._halved(trial, proposed)
             if trial.number == self._crashed:
                 assert self._crash is not None
@@ -274,7 +271,7 @@ class Loop:
         trial, proposed = running.trial, running.proposed
         if (
             not failed.memory
-            or HALVED in trial.user_attrs
+            or TrialRecord.of(trial).is_halved
             # another training must not add to its epochs, nor stand for what was asked
             or proposed.overrides is None
             or self.record.reported(trial.number)
@@ -289,8 +286,7 @@ class Loop:
         batch = min(proposed.recipe.batch_size, self.config.facts.train)
         halved = proposed.overrides.changed(batch_size=max(2, batch // 2))
         with one_transaction(self.study):  # a half recipe is never taken for a whole one
-            trial.set_user_attr(HALVED, True)
-            trial.set_user_attr("recipe", halved.model_dump_json(exclude_none=True))
+            TrialWriter(trial).halved(halved)
         return replace(proposed, recipe=halved.apply(self.config.recipe))
 
     def _process_exited(
@@ -299,11 +295,11 @@ class Loop:
         """Queue a trial again whose process has exited; fail it the third time."""
         facts, numerics = self.config.facts, self.config.numerics
         what = describe_training(proposed.arch, proposed.recipe, facts.train, numerics)
-        deaths = int(trial.user_attrs.get(DIED, 0)) + 1
+        deaths = TrialRecord.of(trial).deaths + 1
         if deaths >= DEATHS:
             failure = f"its process died {DEATHS} times, the last time of {reason} ({what})"
             return self.record.fail(trial, failure, proposed)
-        trial.set_user_attr(DIED, deaths)
+        TrialWriter(trial).died(deaths)
         died = f"the process of trial {trial.number} died of {reason} ({what})"
         self.watch(Notice(f"{died}: the trial is taken up again"))
         self.record.queue(trial)

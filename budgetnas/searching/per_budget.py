@@ -14,7 +14,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.trials import is_foreign
+from budgetnas.study.trial_record import TrialRecord
 
 
 class _Filtered(optuna.Study):
@@ -49,9 +49,10 @@ def of_budget(study: optuna.Study, config: StudyConfig, limit: int | None) -> op
     """
 
     def includes(trial: FrozenTrial) -> bool:
-        if is_foreign(trial):
+        record = TrialRecord(trial)
+        if record.is_foreign:
             return False
-        cost = trial.user_attrs.get(config.budget.cost)
+        cost = record.cost(config.budget.cost)
         return limit is None or cost is None or config.budget_for(cost).limit == limit
 
     return _Filtered(study, includes)
@@ -66,7 +67,8 @@ class PerBudgetPruner(BasePruner):
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Return whether the trial ends at the step it has reached."""
         config = self._config
-        cost = trial.user_attrs[config.budget.cost]
+        cost = TrialRecord(trial).cost(config.budget.cost)
+        assert cost is not None, "it was counted before it was trained"
         limit = config.budget_for(cost).limit if config.smaller else None
         return self._pruner.prune(of_budget(study, config, limit), trial)
 

@@ -7,16 +7,17 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from budgetnas.analysis import ELIMINATED, describe_best, why_eliminated
+from budgetnas.analysis import Elimination, describe_best, why_eliminated
 from budgetnas.arch import count_macs, count_params
 from budgetnas.events import TrialEnded
 from budgetnas.executors import EpochResult, forget_ended
 from budgetnas.searching.proposers import Proposed
-from budgetnas.space import Grid, Overrides
+from budgetnas.space import Grid
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.drawn import training_key
 from budgetnas.study.storage import one_transaction
-from budgetnas.study.trials import Kind, Turn, excess_of, kind_of, tally, trainings_left, turn_of
+from budgetnas.study.trial_record import Kind, TrialRecord, TrialWriter
+from budgetnas.study.trials import Turn, tally, trainings_left, turn_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Record:
         listed, proposal = self.trials(), self.config.proposal
         if not isinstance(proposal, Grid):
             return max(0, trials - tally(listed).trained)
-        is_open = sum(kind_of(trial) is Kind.OPEN for trial in listed)
+        is_open = sum(TrialRecord(trial).kind is Kind.OPEN for trial in listed)
         return max(trainings_left(proposal, listed), is_open)
 
     def next_turn(self) -> Turn:
@@ -59,73 +60,58 @@ class Record:
         Returns:
             Why it is not; None if it is to be trained.
         """
+        writer = TrialWriter(trial)
         rejected: Kind | None = None
         if not self.describe(trial, proposed):
             rejected = Kind.OVER_BUDGET
-        elif self.is_out(trial):
+        elif (why := self._why_eliminated(trial)) is not None:
+            writer.eliminated(asdict(why))
             rejected = Kind.OUT
-        elif (twin := self.twin(trial, proposed)) is not None:
-            trial.set_user_attr("duplicate_of", twin)
+        elif (twin := self._twin(trial, proposed)) is not None:
+            writer.duplicate(twin)
             rejected = Kind.DUPLICATE
         if rejected is not None:
             self.study.tell(trial, state=TrialState.PRUNED)
         return rejected
 
     def describe(self, trial: optuna.Trial, proposed: Proposed) -> bool:
-        """Write down what was drawn and what it costs; say whether it is within all limits."""
-        arch, drawn = proposed.arch, proposed.overrides
-        size = self.config.data.image_size
+        """Write what was drawn and what it costs; return whether it is within all limits."""
+        arch, size = proposed.arch, self.config.data.image_size
         over = {limit: limit.excess(arch, size) for limit in self.config.all_limits}
-        within = all(excess <= 0 for excess in over.values())
-        if "excess" in trial.user_attrs:  # taken up again: all of this is written already
-            return within
-        if proposed.preset:
-            trial.set_user_attr("preset", proposed.preset)
-        trial.set_user_attr("arch", arch.to_json())
-        if drawn and drawn != Overrides():
-            trial.set_user_attr("recipe", drawn.model_dump_json(exclude_none=True))
-        trial.set_user_attr("params", count_params(arch))
-        trial.set_user_attr("macs", count_macs(arch, size))
-        for limit, excess in over.items():
-            if limit.cost not in trial.constraints:  # of two limits of one cost the budget's
-                trial.set_constraint(limit.cost, excess / limit.limit)
-            if limit is not self.config.budget:
-                trial.set_user_attr(excess_of(limit.cost), excess)
-        trial.set_user_attr("excess", over[self.config.budget])
-        return within
+        if not TrialRecord.of(trial).is_counted:  # else it is taken up again, all is written
+            writer = TrialWriter(trial)
+            writer.drawn(arch, proposed.overrides, proposed.preset)
+            writer.counted(count_params(arch), count_macs(arch, size), over)
+        return all(excess <= 0 for excess in over.values())
 
-    def twin(self, trial: optuna.Trial, proposed: Proposed) -> int | None:
+    def _twin(self, trial: optuna.Trial, proposed: Proposed) -> int | None:
         """Find a trial of the same network and recipe that was trained, or is being trained."""
         key = training_key(proposed.arch, proposed.recipe, self.config.facts.train)
         if isinstance(self.config.proposal, Grid):  # the same with another seed is asked for
             key += f"/{proposed.seed}"
-        for other in self.trials():
-            if other.number == trial.number or "digest" not in other.user_attrs:
-                continue
+        for other in map(TrialRecord, self.trials()):
             # an open trial has its digest only if it was the first of that digest
-            if other.user_attrs["digest"] == key and kind_of(other) in (Kind.TRAINED, Kind.OPEN):
+            if (
+                other.digest == key
+                and other.number != trial.number
+                and other.kind in (Kind.TRAINED, Kind.OPEN)
+            ):
                 return other.number
-        trial.set_user_attr("digest", key)
+        TrialWriter(trial).digest(key)
         return None
 
-    def is_out(self, trial: optuna.Trial) -> bool:
-        """Say whether a trial's configuration is out of its race, and write down why."""
+    def _why_eliminated(self, trial: optuna.Trial) -> Elimination | None:
         config = self.config
-        why = why_eliminated(
+        return why_eliminated(
             config.proposal, self.trials(), trial.number, config.facts.val, config.alike
         )
-        if why is not None:
-            trial.set_user_attr(ELIMINATED, asdict(why))
-        return why is not None
 
     def finish(
         self, trial: optuna.Trial, proposed: Proposed, trained: EpochResult, pruned: bool
     ) -> TrialEnded:
         """Write down what a training measured, and end its trial."""
         with one_transaction(self.study):
-            for name, attribute in trained.attributes.items():
-                trial.set_user_attr(name, attribute)
-            trial.set_user_attr("seconds", round(trained.seconds, 3))
+            TrialWriter(trial).trained(trained.attributes, trained.seconds)
             if pruned:
                 self.study.tell(trial, state=TrialState.PRUNED)
             else:
@@ -139,7 +125,7 @@ class Record:
     ) -> TrialEnded:
         """Write down why a trial failed, and end it."""
         with one_transaction(self.study):
-            trial.set_user_attr("failure", reason)
+            TrialWriter(trial).failed(reason)
             self.study.tell(trial, state=TrialState.FAIL)
         self.forget_ended()
         return replace(self.ended(trial, Kind.FAILED, proposed), failure=reason)
@@ -161,7 +147,8 @@ class Record:
 
     def forget_ended(self) -> None:
         """Let go of what is kept of trials that have ended."""
-        forget_ended(self.folder, [t.number for t in self.trials() if kind_of(t) is Kind.OPEN])
+        records = map(TrialRecord, self.trials())
+        forget_ended(self.folder, [r.number for r in records if r.kind is Kind.OPEN])
 
     def ended(self, trial: optuna.Trial, kind: Kind, proposed: Proposed | None) -> TrialEnded:
         """Describe a trial that has ended, and how the study stands then."""

@@ -2,7 +2,7 @@
 
 import base64
 import binascii
-from typing import TypeAlias
+from typing import TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,25 @@ CURVES = (
     "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy",
 )  # fmt: skip
 """What is kept of every epoch, in the attribute `curves`."""
-KEPT = ("val_accuracy", "val_balanced_accuracy", "val_loss")
-"""Attributes with the measurements of the epoch that counts."""
 CORRECT = "right"
 """The attribute with the validation images that were classified correctly."""
+
+
+class Measurements(TypedDict, total=False):
+    """What a training measured, as it is stored: fractions are in [0, 1]."""
+
+    val_accuracy: float
+    val_balanced_accuracy: float
+    val_loss: float
+    epochs: int
+    selected_epoch: int
+    """The epoch that the three are of, from 1."""
+    curves: dict[str, list[float]]
+    """Each epoch's, under the names in `CURVES`."""
+    right: str
+    """Which validation images were correct, from `pack`."""
+    confusion: list[list[int]]
+    """Validation images [true class, predicted class]."""
 
 
 def pack(correct: Bools) -> str:

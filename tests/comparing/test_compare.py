@@ -18,7 +18,6 @@ from budgetnas.analysis import (
     luck_of,
     trial_table,
 )
-from budgetnas.arch import Arch
 from budgetnas.comparing.asked_comparison import AskedComparison
 from budgetnas.comparing.baselines import BASELINES
 from budgetnas.comparing.compare import compare
@@ -30,7 +29,8 @@ from budgetnas.report.read import read_report
 from budgetnas.space import Axis, Free, Grid
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.trials import Kind, kind_of, tally
+from budgetnas.study.trial_record import Kind, TrialRecord
+from budgetnas.study.trials import tally
 from tests.analysis.made import SMALL, config_of, grid_of, of_grid
 from tests.comparing.races import RACE, race
 from tests.searching.small import run, trials_in
@@ -108,7 +108,7 @@ def test_winner_baselines_and_random_networks_are_trained_alike_once() -> None:
     assert best is not None
     assert isinstance(config.proposal, Grid)
     cells = {tuple(cell.values.values()): cell for cell in config.proposal.cells}
-    arch = Arch.from_json(best.user_attrs["arch"])
+    arch = best.arch
     assert cells["best random", "full"].arch.digest() == arch.digest()
     published = cells[FILLED, "published"].recipe
     assert published.optimizer == RECIPES["efficient-resnets"].optimizer
@@ -172,7 +172,7 @@ def test_a_winner_trains_with_what_its_trial_had_drawn(searched: str) -> None:
     assert not (FOLDER / "random").exists(), "the search is what would be trained again"
     (search,) = (part for part in found.parts if part.name == "search")
     assert (search.gain, search.same) == (0, True)
-    assert kind_of(trials_in(NAME)[7]) is Kind.DUPLICATE
+    assert TrialRecord(trials_in(NAME)[7]).kind is Kind.DUPLICATE
     assert found.luck is not None
     assert found.luck.sd is None, "of one seed nobody knows"
 

@@ -23,7 +23,8 @@ from budgetnas.report.read import read_report
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.trials import Kind, kind_of, tally
+from budgetnas.study.trial_record import Kind, TrialRecord
+from budgetnas.study.trials import tally
 from tests.comparing import races
 from tests.comparing.races import FOLDER, NAME, RACE, measured, race
 from tests.conftest import Program
@@ -61,7 +62,7 @@ RULE = f"the best mean, no smaller one is shown to be less than 1 point below it
 
 def test_the_worse_are_out_and_the_smaller_does_not_win_undecided(raced: str) -> None:
     trials = races.raced()
-    assert [kind_of(trial) for trial in trials] == [TRAINED] * 10 + [OUT] * 2
+    assert [TrialRecord(trial).kind for trial in trials] == [TRAINED] * 10 + [OUT] * 2
     for trial in trials[10:]:
         why = trial.user_attrs["out_of_race"]
         assert why["after"] == 2
@@ -139,7 +140,7 @@ def test_killed_it_goes_on_to_the_same_race(
 
 def ended() -> int:
     with suppress(InputError):  # not there yet
-        return sum(kind_of(trial) is TRAINED for trial in races.raced())
+        return sum(TrialRecord(trial).kind is TRAINED for trial in races.raced())
     return 0
 
 

@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from budgetnas.events import Event, TrialEnded
-from budgetnas.study.trials import Kind
+from budgetnas.study.trial_record import Kind
 from tests.commits import commits_of
 from tests.searching.small import run
 

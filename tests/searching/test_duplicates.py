@@ -10,7 +10,7 @@ from budgetnas.arch import Arch
 from budgetnas.recipe import RECIPES
 from budgetnas.searching import loop
 from budgetnas.space import Overrides, Space
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.trial_record import Kind, TrialRecord
 from tests.searching.small import run, trials_of
 
 
@@ -57,7 +57,7 @@ def test_a_field_with_effect_makes_none() -> None:
     space = Space.parse({"arch": fixed, "recipe": {"batch_size": [100, 150]}}, "test")
     result = run(trials=2, epochs=1, space=space, sampler="random", train_samples=300)
     assert result.trained == 2
-    trained = [t for t in trials_of(result) if kind_of(t) is Kind.TRAINED]
+    trained = [t for t in trials_of(result) if TrialRecord(t).kind is Kind.TRAINED]
     assert len({t.user_attrs["recipe"] for t in trained}) == 2
 
 

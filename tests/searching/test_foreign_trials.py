@@ -15,7 +15,7 @@ from budgetnas.searching.run_study import run_study
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.study.begun import find_begun
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.trial_record import Kind, TrialRecord
 from tests.searching.small import run, trials_of
 
 STUDY = "digits-12k"
@@ -33,7 +33,9 @@ def add_foreign(name: str = STUDY) -> None:
 
 
 def drawn(result: SearchResult) -> list[dict[str, Any]]:
-    return [trial.params for trial in trials_of(result) if kind_of(trial) is not Kind.FOREIGN]
+    return [
+        trial.params for trial in trials_of(result) if TrialRecord(trial).kind is not Kind.FOREIGN
+    ]
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
@@ -77,7 +79,7 @@ def test_enqueued_values_are_trained() -> None:
     result = search(study=STUDY, trials=2)
     trial = trials_of(result)[1]
     assert trial.params.items() >= wanted.items()
-    assert kind_of(trial) is Kind.TRAINED
+    assert TrialRecord(trial).kind is Kind.TRAINED
     whole = run(trials=2, study="alone", **FILL)
     assert drawn(search(study=STUDY, trials=3))[2] == drawn(whole)[1], "it takes no turn"
 
@@ -99,7 +101,7 @@ def test_enqueued_values_that_can_not_be_fail_with_their_reason(
     opened().enqueue_trial(values)
     result = search(study=STUDY, trials=2)
     failed = trials_of(result)[1]
-    assert kind_of(failed) is Kind.FAILED
+    assert TrialRecord(failed).kind is Kind.FAILED
     assert reason in failed.user_attrs["failure"]
     assert (result.trained, result.failed) == (2, 1)
 
@@ -137,7 +139,7 @@ def test_a_grid_is_trained_whole_all_the_same() -> None:
     add_foreign(name)
     opened(name).enqueue_trial({"learning rate": "0.1"})
     result = run_study(folder)
-    kinds = [kind_of(trial) for trial in trials_of(result)]
+    kinds = [TrialRecord(trial).kind for trial in trials_of(result)]
     assert (kinds.count(Kind.TRAINED), kinds.count(Kind.FAILED)) == (4, 1)
     measured = read_report(name).summary
     assert measured["n"].tolist() == [2, 2]

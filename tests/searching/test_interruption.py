@@ -16,7 +16,7 @@ from budgetnas.events import EpochEnded, Event, Notice
 from budgetnas.searching.pruners import PRUNERS
 from budgetnas.searching.samplers import NSGAII, SAMPLERS
 from budgetnas.study.storage import existing_study
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.trial_record import Kind, TrialRecord
 from budgetnas.train import engine
 from tests.searching.small import replay, run, trials_in, trials_of
 
@@ -117,7 +117,7 @@ def test_the_pruner_judges_a_resumed_trial_where_it_stood(monkeypatch: pytest.Mo
     with pytest.raises(KeyboardInterrupt):
         run(trials=1, epochs=4, budget="100k", watch=interrupt)
     result = run(trials=1, epochs=4, budget="100k")
-    (trained,) = [t for t in trials_of(result) if kind_of(t) is Kind.TRAINED]
+    (trained,) = [t for t in trials_of(result) if TrialRecord(t).kind is Kind.TRAINED]
     assert trained.state is TrialState.PRUNED
     assert trained.user_attrs["epochs"] == 2
 

@@ -12,7 +12,7 @@ from budgetnas.searching.samplers import SAMPLERS
 from budgetnas.searching.search import search
 from budgetnas.space import PROPOSALS, Space
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.trial_record import Kind, TrialRecord
 from tests.searching.small import run, trials_of
 
 DEFAULTS = {"proposal": None, "presets": None, "sampler": None, "pruner": None}
@@ -69,14 +69,14 @@ def test_what_a_preset_would_have_had_to_draw(name: str) -> None:
 def test_each_limit_is_a_constraint_of_its_own() -> None:
     result = run(trials=4, budget="12k", max_macs="60k", max_bytes="20k", bits=16)
     listed = trials_of(result)
-    over = [trial for trial in listed if kind_of(trial) is Kind.OVER_BUDGET]
+    over = [trial for trial in listed if TrialRecord(trial).kind is Kind.OVER_BUDGET]
     assert over
     for trial, arch in zip(listed, archs_of(listed), strict=True):
         params, macs = count_params(arch), count_macs(arch, 8)
         costs = {"params": params / 12_000, "macs": macs / 60_000, "bytes-16": params / 10_000}
         for cost, load in costs.items():
             assert trial.constraints[cost] == pytest.approx(load - 1)
-        assert (max(costs.values()) > 1) == (kind_of(trial) is Kind.OVER_BUDGET)
+        assert (max(costs.values()) > 1) == (TrialRecord(trial).kind is Kind.OVER_BUDGET)
     assert any(trial.user_attrs["excess"] <= 0 for trial in over), "of another limit"
 
 

@@ -20,7 +20,7 @@ from budgetnas.study.asked_run import asked_run
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.file_tables import Quick
 from budgetnas.study.measurements import unpack
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.trial_record import Kind, TrialRecord
 from tests.searching.small import replay, trials_of
 
 QUICK = Quick(epochs=2, seeds=9, train_samples=100, image_size=8, width=1, batch_size=25)
@@ -56,7 +56,7 @@ def run(text: str | None = None, **options: Any) -> SearchResult:
 
 
 def kinds(result: SearchResult) -> list[Kind]:
-    return [kind_of(trial) for trial in trials_of(result)]
+    return [TrialRecord(trial).kind for trial in trials_of(result)]
 
 
 def measured(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
@@ -206,7 +206,7 @@ def test_fewer_seeds_and_then_more_repeat_nothing() -> None:
     assert run((FILE + RATES).replace("seeds = 2", "seeds = 1")).trained == 3
     trials = trials_of(run(FILE + RATES))
     assert [trial.params["seed"] for trial in trials] == [0, 0, 1, 1]
-    assert all(kind_of(trial) is Kind.TRAINED for trial in trials)
+    assert all(TrialRecord(trial).kind is Kind.TRAINED for trial in trials)
 
 
 def test_the_best_is_the_best_in_the_mean_not_the_luckiest() -> None:
@@ -227,7 +227,7 @@ def test_the_best_is_the_best_in_the_mean_not_the_luckiest() -> None:
     ]  # fmt: skip
     best = best_trial(trials)
     assert best is not None
-    assert best.user_attrs["number"] == 0
+    assert best.trial.user_attrs["number"] == 0
 
 
 def test_what_no_trial_is_to_blame_for_leaves_it_open(monkeypatch: pytest.MonkeyPatch) -> None:

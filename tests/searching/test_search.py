@@ -20,7 +20,7 @@ from budgetnas.searching.samplers import SAMPLERS
 from budgetnas.searching.search import search
 from budgetnas.space import Free, Space
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.trial_record import Kind, TrialRecord
 from budgetnas.train import engine
 from tests.searching.small import SMALL, run, trials_in, trials_of
 
@@ -28,7 +28,7 @@ from tests.searching.small import SMALL, run, trials_in, trials_of
 def test_the_contract_of_trials() -> None:
     result = run(trials=12)
     listed = trials_of(result)
-    kinds = [kind_of(each) for each in listed]
+    kinds = [TrialRecord(each).kind for each in listed]
     assert result.study == "digits-12k"
     assert (result.trained, result.stopped) == (12, "trials")
     assert kinds.count(Kind.TRAINED) == 12

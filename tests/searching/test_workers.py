@@ -25,7 +25,7 @@ from budgetnas.searching.begin import split_images
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig
-from budgetnas.study.trials import Kind, kind_of
+from budgetnas.study.trial_record import Kind, TrialRecord
 from tests.searching.processes import is_gone, kill, workers_of
 from tests.searching.small import run, trials_of
 from tests.searching.test_run_study import FILE, RATES, measured
@@ -58,7 +58,7 @@ class Killer:
 
 
 def trained(listed: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenTrial]:
-    return [trial for trial in listed if kind_of(trial) is Kind.TRAINED]
+    return [trial for trial in listed if TrialRecord(trial).kind is Kind.TRAINED]
 
 
 def alone(trial: optuna.trial.FrozenTrial, digits: ImageSet) -> list[float | None]:
@@ -119,7 +119,7 @@ def test_a_trial_whose_workers_keep_dying_fails(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(loop, "DEATHS", 2)  # starting processes takes long
     killer = Killer(times=2, after=1)
     result = run(trials=2, epochs=2, budget="100k", workers=2, watch=killer)
-    failed = [t for t in trials_of(result) if kind_of(t) is Kind.FAILED]
+    failed = [t for t in trials_of(result) if TrialRecord(t).kind is Kind.FAILED]
     assert result.trained == 2
     assert killer.first in {trial.number for trial in failed}
     for trial in failed:

@@ -8,7 +8,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from budgetnas.analysis import best_trial
 from budgetnas.errors import InputError
-from budgetnas.study.trials import Kind, Tally, kind_of, tally, turn_of
+from budgetnas.study.trial_record import Kind, TrialRecord
+from budgetnas.study.trials import Tally, tally, turn_of
 
 
 def trial(state: TrialState, value: float | None = None, **attributes: Any) -> FrozenTrial:
@@ -32,7 +33,7 @@ TRIALS = [
 
 @pytest.mark.parametrize(("each", "kind"), TRIALS)
 def test_kinds(each: FrozenTrial, kind: Kind) -> None:
-    assert kind_of(each) is kind
+    assert TrialRecord(each).kind is kind
 
 
 def test_tally() -> None:
@@ -42,7 +43,7 @@ def test_tally() -> None:
 
 def test_a_pruned_trial_that_does_not_say_why_is_refused_not_guessed() -> None:
     with pytest.raises(InputError, match="must have epochs, excess, duplicate_of or out_of_race"):
-        kind_of(trial(TrialState.PRUNED, arch="{}"))
+        _ = TrialRecord(trial(TrialState.PRUNED, arch="{}")).kind
 
 
 def test_foreign_and_enqueued_trials_take_no_turn() -> None:
