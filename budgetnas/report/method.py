@@ -26,7 +26,7 @@ def method_lines(report: Report) -> list[tuple[str, str]]:
             "Budget",
             f"at most {config.budget.limit:,} {COST_NAMES[config.budget.cost]}, counted first",
         ),
-        ("Hardware", str(report.attributes.get("hardware", NOT_RECORDED))),
+        ("Hardware", report.hardware or NOT_RECORDED),
         ("Arithmetic", f"{numerics.dtype}, {layout}, threads of an operation: {numerics.threads}"),
         ("Dates", _dates(report)),
         ("Version", f"budgetnas {config.version}"),

@@ -31,7 +31,7 @@ from budgetnas.study.calibration import Calibration
 from budgetnas.study.command import search_command
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig, storage_url
-from budgetnas.study.owned import require_unchanged
+from budgetnas.study.owned import hardware_of, require_unchanged
 from budgetnas.study.place import find_study, study_folder
 from budgetnas.study.storage import existing_study
 from budgetnas.study.trial_record import TrialRecord
@@ -48,8 +48,8 @@ class Report:
     """Where it is."""
     trials: list[FrozenTrial]
     """Its trials, by number."""
-    attributes: dict[str, Any]
-    """What the storage knows of the study as a whole."""
+    hardware: str | None
+    """What its trials were trained on."""
     openings: int
     """How often its test part was opened, by retrainings."""
     storage: str | None = None
@@ -207,8 +207,8 @@ def read_report(name: str | None, storage: str | None = None) -> Report:
     with existing_study(config.name, storage_url(config, folder, storage)) as study:
         require_unchanged(study, config)
         trials = own_trials(study.get_trials(deepcopy=False))
-        attributes = dict(study.user_attrs)
-    report = Report(config, folder, trials, attributes, count_openings(folder), storage)
+        hardware = hardware_of(study)
+    report = Report(config, folder, trials, hardware, count_openings(folder), storage)
     if not report.counts.trained and not report.counts.failed:
         raise InputError(f"study {config.name!r}: nothing has been trained yet; {report.command}")
     return report

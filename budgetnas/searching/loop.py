@@ -201,9 +201,7 @@ class Loop:
                 return None  # no failure of the search's own: it goes on
             if rejected is not None:
                 return self.record.ended(trial, rejected, proposed)
-            if TrialRecord.of(
-                trial
-            ).is_halved:  # taken up again, it stays the training that it was
+            if TrialRecord.of(trial).is_halved:  # again: it stays the training that it was
                 proposed = self._halved(trial, proposed)
             if trial.number == self._crashed:
                 assert self._crash is not None

@@ -38,7 +38,7 @@ from budgetnas.space import Grid
 from budgetnas.study.command import write_files
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.metric import WEIGHTED, Metric, largest_notices
-from budgetnas.study.owned import owned_study
+from budgetnas.study.owned import add_hardware, owned_study, write_data
 from budgetnas.study.storage import default_url, redacted
 from budgetnas.study.trials import tally
 from budgetnas.train.device import device_title, hardware, use_threads
@@ -150,8 +150,8 @@ def work(job: Job, watch: Watcher) -> SearchResult:
         workers = workers or Workers(1, config.numerics)
         use_threads(config.numerics)
         if missing:
-            _take_down_hardware(study, hardware(job.device))
-        study.set_user_attr("data", source.title)
+            add_hardware(study, hardware(job.device))
+        write_data(study, source.title)
         config.changed(data=source).write(job.folder)
         write_files(config, job.folder)
         with system_guard(), crash_noted(job.folder) as crash:
@@ -254,13 +254,6 @@ def _tell_estimate(
     at_once = min(workers.count, missing)
     busy = describe_busy(others.cores, config.numerics.threads) if device.type == "cpu" else ""
     watch(Estimated(seconds, missing, device_title(device), slow, at_once, busy))
-
-
-def _take_down_hardware(study: optuna.Study, here: str) -> None:
-    """Add this machine to those that the study's trials were trained on."""
-    before = study.user_attrs.get("hardware")
-    if before is None or not str(before).endswith(here):
-        study.set_user_attr("hardware", f"{before}; then {here}" if before else here)
 
 
 def _result(study: optuna.Study, config: StudyConfig, url: str, stopped: Stopped) -> SearchResult:

@@ -27,6 +27,27 @@ DEFINITION = "budgetnas:definition"
 A system attribute, which dashboards leave out: it is long, and nobody's to change.
 """
 
+BUDGET, DATA, HARDWARE = "budget", "data", "hardware"
+"""Attributes of a study, which dashboards show."""
+
+
+def write_data(study: optuna.Study, title: str) -> None:
+    """Write which images the study's trials are trained on."""
+    study.set_user_attr(DATA, title)
+
+
+def add_hardware(study: optuna.Study, here: str) -> None:
+    """Add this machine to those that the study's trials were trained on."""
+    before = hardware_of(study)
+    if before is None or not before.endswith(here):
+        study.set_user_attr(HARDWARE, f"{before}; then {here}" if before else here)
+
+
+def hardware_of(study: optuna.Study) -> str | None:
+    """Return what the study's trials were trained on; None before any was."""
+    known = study.user_attrs.get(HARDWARE)
+    return None if known is None else str(known)
+
 
 @contextlib.contextmanager
 def owned_study(
@@ -56,7 +77,7 @@ def owned_study(
             if begun:
                 require_unchanged(study, config)
             else:
-                study.set_user_attr("budget", f"{config.budget} {config.budget.cost}")
+                study.set_user_attr(BUDGET, f"{config.budget} {config.budget.cost}")
                 study._storage.set_study_system_attr(
                     study._study_id, DEFINITION, config.definition()
                 )

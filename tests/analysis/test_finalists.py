@@ -15,7 +15,7 @@ def made(accuracies: Sequence[float], seeds: int, val: int) -> Report:
     grid = grid_of({"network": ("trial 0", "trial 3")}, [SMALL, LARGE], seeds)
     grid = grid.changed(race=Race())
     trials = [of_grid(grid, number, value) for number, value in enumerate(accuracies)]
-    return Report(config_of(grid, val=val), Path("studies/made"), trials, {}, 0)
+    return Report(config_of(grid, val=val), Path("studies/made"), trials, None, 0)
 
 
 def test_the_loser_within_the_noise_does_not_win() -> None:

@@ -20,7 +20,7 @@ FOUND = calibration({1: tau(None), 3: tau(0.6, 0.4), 9: tau(0.7)})
 
 
 def made() -> Report:
-    return Report(config_of(), FOLDER, [trained(0, 0.9)], {}, 0)
+    return Report(config_of(), FOLDER, [trained(0, 0.9)], None, 0)
 
 
 def test_a_study_that_is_not_calibrated_says_nothing_of_it() -> None:

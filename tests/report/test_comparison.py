@@ -16,7 +16,7 @@ FOLDER = Path("studies/made")
 
 
 def made() -> Report:
-    return Report(config_of(), FOLDER, [trained(0, 0.9)], {}, 0)
+    return Report(config_of(), FOLDER, [trained(0, 0.9)], None, 0)
 
 
 def test_a_study_that_is_not_compared_says_nothing_of_it() -> None:

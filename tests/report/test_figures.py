@@ -80,7 +80,7 @@ def test_bands_reach_from_the_lowest_seed_to_the_highest() -> None:
 def test_a_caption_speaks_of_what_is_drawn(configurations: int, seeds: int, caption: str) -> None:
     grid = grid_of({"x": tuple(f"v{n}" for n in range(configurations))}, [SMALL, LARGE], seeds)
     trials = [of_grid(grid, number, 0.5) for number in range(grid.size)]
-    drawn = report_figures(Report(config_of(grid), Path("studies/made"), trials, {}, 0))
+    drawn = report_figures(Report(config_of(grid), Path("studies/made"), trials, None, 0))
     assert [figure.kind for figure in drawn] == ["grid", "costs", "curves", "stages"]
     assert drawn[2].caption.startswith(f"{caption} Training accuracy is measured during")
     bands = [trace for trace in drawn[2].figure.data if trace.fill == "toself"]
@@ -90,7 +90,7 @@ def test_a_caption_speaks_of_what_is_drawn(configurations: int, seeds: int, capt
 def test_the_curves_of_a_search_are_of_its_best() -> None:
     trials = [trained(number, 0.5 + number / 100) for number in range(9)]
     for many, said in ((9, "The 8 best networks. "), (1, "The best network. ")):
-        report = Report(config_of(), Path("studies/made"), trials[:many], {}, 0)
+        report = Report(config_of(), Path("studies/made"), trials[:many], None, 0)
         (curves,) = (drawn for drawn in report_figures(report) if drawn.kind == "curves")
         assert curves.caption.startswith(said)
 

@@ -63,7 +63,7 @@ def made(grid: Grid, accuracies: Sequence[float | None], **fields: object) -> Re
         of_grid(grid, number, accuracy, "failed" if accuracy is None else "trained")
         for number, accuracy in enumerate(accuracies)
     ]
-    return Report(config_of(grid, **fields), Path("studies/made"), trials, {}, 0)
+    return Report(config_of(grid, **fields), Path("studies/made"), trials, None, 0)
 
 
 def words(page: str) -> str:
@@ -221,7 +221,7 @@ def test_that_all_failed_is_an_answer() -> None:
 
 def test_a_search_in_which_all_failed() -> None:
     failed = create_trial(state=TrialState.FAIL, user_attrs={"failure": "no memory"})
-    report = Report(config_of(), Path("studies/made"), [failed], {}, 0)
+    report = Report(config_of(), Path("studies/made"), [failed], None, 0)
     assert answer_lines(report) == ["The only training failed: no memory."]
     assert "no memory" in words(render(report))
     stopped = trained(1, 0.5, stopped=True)
@@ -252,7 +252,7 @@ def test_a_duplicate_has_its_twins_confusion_and_seeds_share_what_they_say() -> 
         of_grid(grid, 0, 0.5), of_grid(grid, 1, None, "duplicate", duplicate_of=0),
     ]  # fmt: skip
     trials[0].user_attrs = {**trials[0].user_attrs, "confusion": [[1] * 3] * 3}
-    report = Report(config_of(grid), Path("studies/made"), trials, {}, 0)
+    report = Report(config_of(grid), Path("studies/made"), trials, None, 0)
     matrix = report.confusion_of(1)
     assert matrix is not None
     assert matrix.tolist() == [[1] * 3] * 3
@@ -278,7 +278,7 @@ def test_the_best_epoch_flatters() -> None:
 def test_a_search_does_not_call_equal_what_it_can_not_tell_apart() -> None:
     """One training each shows nothing to be as good: the smaller is not recommended."""
     trials = [trained(0, 0.9, LARGE), trained(1, 0.895, SMALL), trained(2, 0.3, SMALL)]
-    report = Report(config_of(), Path("studies/made"), trials, {"hardware": "an abacus"}, 1)
+    report = Report(config_of(), Path("studies/made"), trials, "an abacus", 1)
     assert answer_lines(report)[1] == (
         "1 other is not distinguished from it, with one training each; `budgetnas finalists` "
         "trains the best with several seeds, and tells."
@@ -345,7 +345,7 @@ def test_what_is_found_as_plain_data() -> None:
                  "equivalent": [], "not_distinguished": ["x b"]},
         "winner": None,
     }  # fmt: skip
-    unfinished = Report(config_of(), Path("s"), [trained(0, 0.5, stopped=True)], {}, 0)
+    unfinished = Report(config_of(), Path("s"), [trained(0, 0.5, stopped=True)], None, 0)
     assert unfinished.as_json()["best"] is None
     assert answer_lines(unfinished) == ["No training has been finished: 1 stopped early."]
     assert "No training has been finished" in words(render(unfinished))
@@ -359,21 +359,21 @@ def test_a_report_is_read_by_name() -> None:
 
 def test_the_best_for_every_budget() -> None:
     trials = [trained(0, 0.5), trained(1, 0.9, LARGE), trained(2, 0.4, LARGE)]
-    report = Report(config_of(), Path("studies/made"), trials, {}, 0)
+    report = Report(config_of(), Path("studies/made"), trials, None, 0)
     page = render(report)
     assert "The best for every budget" in page
     added = trials[1].user_attrs["params"] - trials[0].user_attrs["params"]
     assert f"<td>40.00</td><td>{added:,}</td></tr>" in page, "of 17,544 parameters no 228 a 100k"
     assert "228" not in words(page)
-    alone = Report(config_of(), Path("studies/made"), trials[:1], {}, 0)
+    alone = Report(config_of(), Path("studies/made"), trials[:1], None, 0)
     assert "The best for every budget" not in render(alone)
 
 
 def test_what_stopping_early_has_saved() -> None:
     trials = [trained(0, 0.5), trained(1, 0.4, stopped=True, epochs=1)]
-    report = Report(config_of(), Path("studies/made"), trials, {}, 0)
+    report = Report(config_of(), Path("studies/made"), trials, None, 0)
     assert answer_lines(report)[-1] == (
         "They were trained for 3 epochs, 0.75 times as many as without stopping early."
     )
-    whole = Report(config_of(), Path("studies/made"), trials[:1], {}, 0)
+    whole = Report(config_of(), Path("studies/made"), trials[:1], None, 0)
     assert "stopping early" not in answer_lines(whole)[-1]
