@@ -237,7 +237,7 @@ class Searched:
     @property
     def epochs(self) -> int:
         """Epochs that it trained."""
-        return sum(trial.user_attrs["epochs"] for trial in self.trained)
+        return sum(TrialRecord(trial).epochs for trial in self.trained)
 
     def found(self, epochs: float = math.inf) -> float:
         """Return the true accuracy, without a seed's luck, of what it takes for the best.

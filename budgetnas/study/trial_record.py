@@ -316,12 +316,13 @@ class TrialRecord:
         """
         if self.is_foreign:
             return
-        if self.is_counted or self.kind is Kind.TRAINED:
+        kind = self.kind
+        if self.is_counted or kind is Kind.TRAINED:
             _ = self.arch
             for name in ("params", "macs", "excess"):
                 if not isinstance(self.trial.user_attrs[name], int):
                     raise ValueError(f"trial {self.number}: {name} must be a whole number")
-        if self.kind is Kind.TRAINED and not self.epochs >= 1:
+        if kind is Kind.TRAINED and not self.epochs >= 1:
             raise ValueError(f"trial {self.number} was completed without an epoch")
         if self.trial.state is TrialState.COMPLETE and self.value is None:
             raise ValueError(f"trial {self.number} was completed without a value")
