@@ -311,8 +311,8 @@ class SearchProgress(ShownProgress):
         self._expected = event.seconds / event.trials * min(event.workers, event.trials)
         at_once = f", {event.workers} at once" if event.workers > 1 else ""
         self.say(
-            f"{event.trials} trials will take about {describe_duration(event.seconds)} "
-            f"on {event.device}{at_once}, less what is stopped early"
+            f"Estimated time: {describe_duration(event.seconds)} for {event.trials} trials "
+            f"({event.device}{at_once}), before early stopping"
         )
         if event.busy:
             self.say(event.busy)
@@ -320,7 +320,7 @@ class SearchProgress(ShownProgress):
             self.say(
                 "To make it shorter: a GPU; for a search, fewer --trials or --epochs, "
                 "--train-samples 10000, a smaller --budget, or a --space of narrower early "
-                "stages; for a study file, --quick. Going on."
+                "stages; for a study file, --quick. Continuing."
             )
 
     def _ended(self, event: TrialEnded) -> None:

@@ -107,7 +107,7 @@ def test_functions_show_progress_unless_told_otherwise(capsys: pytest.CaptureFix
     result = run(1, study="a", **given)
     out, err = capsys.readouterr()
     assert out == ""
-    assert "1 trials will take about " in err
+    assert "for 1 trials (CPU" in err
     assert "trial    " in err
     budgetnas.retrain("best", study=result.study, recipe="short", epochs=1)
     assert "opening the test set (opening 1 for this study)" in capsys.readouterr().err

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @command(PlanOptions, Output)
 def plan(options: PlanOptions, output: Output) -> None:
-    """Say what a search would be: what it draws, how large that is, how long it takes.
+    """Describe a search before it begins: what it draws, how large that is, how long it takes.
 
     Some networks are drawn as the search will draw them, the same each time for the same --seed.
     Nothing is trained but a few steps on noise, and no image is read. Where nothing fits, the
@@ -63,7 +63,7 @@ def _census_lines(found: "Outlook", counted: "Census") -> list[str]:
     if found.largest:
         largest = "Largest that fits" if counted.exact else "Largest found that fits"
         return [share, smallest, f"{largest}: {_described(found.largest)}"]
-    none = "None of the sampled ones fits; --proposal fill draws none that does not."
+    none = "None of the sampled ones fits; with --proposal fill every draw fits."
     return [share, smallest, none]
 
 
@@ -122,7 +122,7 @@ def _time_lines(found: "Outlook") -> list[str]:
         return []
     epochs = found.trials * found.epochs
     return [
-        f"A trial of middling cost: {describe_duration(found.trial_seconds)} for {found.epochs} "
+        f"Median trial: {describe_duration(found.trial_seconds)} for {found.epochs} "
         f"epochs of {found.data} on {found.device}.",
         f"{found.trials} trials: about {describe_duration(found.seconds)}, if stopping early "
         f"saves {found.saved:.0%} of the {epochs:,} epochs.",

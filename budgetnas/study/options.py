@@ -121,7 +121,7 @@ class Options(Spec, validate_default=False):
 
     @classmethod
     def help(cls, name: str) -> str:
-        """Return what a field says of itself."""
+        """Return a field's docstring."""
         return " ".join((cls.model_fields[name].description or "").split())
 
 
@@ -130,7 +130,7 @@ def _default(field: FieldInfo) -> Any:
 
 
 def reads(function: Callable[[Any], Any]) -> BeforeValidator:
-    """Let a field read what a user writes, by a function that raises `InputError`."""
+    """Parse a field by a function that raises `InputError`."""
 
     def read(value: Any) -> Any:
         with as_value_error():
@@ -149,7 +149,7 @@ def as_value_error() -> Iterator[None]:
 
 
 def one_of(kind: str, names: Iterable[str]) -> BeforeValidator:
-    """Let a field be one of some names; an error lists them."""
+    """Restrict a field to some names; an error lists them."""
     known = tuple(names)
 
     def check(name: Any) -> Any:
@@ -161,7 +161,7 @@ def one_of(kind: str, names: Iterable[str]) -> BeforeValidator:
 
 
 def _not_empty(value: Any) -> Any:
-    """Check what a script writes for a variable that it forgot to set; no path is this folder."""
+    """Raise for the empty text of a variable that a script forgot to set."""
     if value == "":
         raise ValueError("must not be empty, got ''")
     return value
@@ -178,7 +178,7 @@ def _listed(also: str | Sequence[Any]) -> tuple[Budget, ...]:
 
 
 AskedWorkers: TypeAlias = int | Literal["auto"]
-"""How many trials are to be trained at once; auto: as many as are fastest."""
+"""Number of trials trained at once; auto: the fastest number."""
 
 MOST_WORKERS = 64
 
@@ -201,7 +201,7 @@ def check_workers(asked: int | str) -> AskedWorkers:
 
 @dataclass(frozen=True)
 class AskedRecipe:
-    """A recipe, for no images yet. A named one adapts to them; any other is taken at its word."""
+    """A recipe before it is fitted to images. A named one adapts to them; any other does not."""
 
     recipe: Recipe
     """As it is written."""
@@ -242,15 +242,15 @@ class Costs(Options):
     panel = "What to search"
 
     budget: Annotated[Limit | None, Shown("N")] = None
-    """The most trainable parameters: 5e6, 5M, 500k. Needed to begin a study."""
+    """Maximum of trainable parameters: 5e6, 5M, 500k. Required for a new study."""
     also: Annotated[Smaller | None, Shown("N,N")] = None
-    """Smaller budgets to search for in the same study: 500k,1M,2M."""
+    """Smaller budgets to search in the same study: 500k,1M,2M."""
     max_macs: Annotated[Limit | None, Shown("N")] = None
-    """The most multiply-adds for one image, too: 100M."""
+    """Maximum of multiply-adds for one image: 100M."""
     max_bytes: Annotated[Limit | None, Shown("N")] = None
-    """The most bytes of stored weights, too: 1M."""
+    """Maximum of bytes of the stored weights: 1M."""
     bits: Annotated[int | None, Shown("8|16|32")] = None
-    """In how many bits --max-bytes stores each weight (32)."""
+    """Bits of each stored weight, for --max-bytes (32)."""
 
     @property
     def smaller(self) -> tuple[Budget, ...]:
@@ -275,16 +275,16 @@ class Drawing(Options):
     panel = "What to search"
 
     trials: Annotated[int, Field(ge=1, le=10**9), Shown("N")] = 100
-    """Trained trials that the study shall have."""
+    """Number of trained trials after which the search ends."""
     space: Annotated[Space, reads(Space.of), BeforeValidator(_not_empty), Shown("FILE")] = Space()
     """A TOML file that narrows the default space."""
     proposal: Annotated[str, one_of("proposal", PROPOSALS), Shown("NAME")] = DEFAULT_PROPOSAL
-    """fill draws a shape and widens it until it fills the budget; free draws whatever the space
-    holds, and puts aside what is over."""
+    """fill draws a shape and widens it until it fills the budget; free draws any network of the
+    space, and rejects those over the budget."""
     presets: Annotated[bool, Shown(flags=("--presets/--no-presets",))] = True
-    """Begin with the published networks that fit (default), or without."""
+    """Try the published networks that fit first (default), or not."""
     pruner: Annotated[str, one_of("pruner", PRUNER_NAMES), Shown("NAME")] = "halving"
-    """Which pruner stops hopeless trials: halving, median or none."""
+    """Pruner: halving (asynchronous successive halving, ASHA), median or none."""
 
     def proposed(self) -> Free | Fill:
         """Return where networks come from."""
@@ -298,7 +298,7 @@ class Sampling(Options):
     panel = "What to search"
 
     sampler: Annotated[str, one_of("sampler", SAMPLER_NAMES), Shown("NAME")] = DEFAULT_SAMPLER
-    """Which of Optuna's samplers draws: random, tpe, gp or nsga2."""
+    """Optuna's sampler: random, tpe, gp or nsga2."""
 
 
 class Comparing(Options):
@@ -307,9 +307,9 @@ class Comparing(Options):
     panel = "What to search"
 
     metric: Annotated[Metric, one_of("metric", METRICS), Shown("NAME")] = DEFAULT_METRIC
-    """What networks are compared by: accuracy is the share of the validation images that is
-    right; balanced is the mean over classes of that share, so that a small class counts as much
-    as a large one."""
+    """What networks are compared by: accuracy is the share of validation images classified
+    correctly; balanced is the mean of that share over classes, so that a small class counts as
+    much as a large one."""
 
 
 class Data(Options):
@@ -325,11 +325,11 @@ class Data(Options):
     image_size: Annotated[Side | None, Shown("PIXELS")] = None
     """Side of an image. The data set's own unless given; 32 for folder."""
     fit: Annotated[Annotated[str, reads(check_fit)] | None, Shown("NAME")] = None
-    """How pictures that are not square become so: crop (default: the short side resized, the
+    """How images are made square: crop (default: the short side resized, the
     centre kept), pad (the long side resized, the rest background) or squash (both sides resized).
-    What lies at an edge is seen only with pad or squash."""
+    Only pad and squash keep what lies at an edge."""
     background: Annotated[Annotated[str, reads(check_background)] | None, Shown("COLOUR")] = None
-    """What is behind transparent pixels, and around padded pictures: white (default), black, grey
+    """Colour behind transparent pixels and around padded images: white (default), black, grey
     or #rrggbb."""
 
     def source(self) -> DataSource:
@@ -344,8 +344,8 @@ class Unreadable(Options):
     panel = "Data"
 
     skip_unreadable: Annotated[bool | None, Shown(flags=("--skip-unreadable",))] = None
-    """Leave out files of --dataset folder that can't be read, instead of refusing them; they are
-    counted, and listed in unreadable.txt."""
+    """Leave out unreadable files of --dataset folder instead of stopping; they are counted, and
+    listed in unreadable.txt."""
 
 
 class Training(Options):
@@ -354,7 +354,7 @@ class Training(Options):
     panel = "Training"
 
     epochs: Annotated[Epochs | None, Shown("N")] = None
-    """Epochs, instead of the recipe's."""
+    """Number of epochs, instead of the recipe's."""
     recipe: Annotated[WhichRecipe, Shown("NAME|FILE")] = AskedRecipe.of("short")
     """A named recipe (budgetnas presets lists them) or a TOML file that changes one."""
 
@@ -392,9 +392,9 @@ class Beginning(Options):
     panel = "Training"
 
     train_samples: Annotated[Positive | None, Shown("N")] = None
-    """Train on so many images only, stratified; validation stays whole."""
+    """Number of training images, stratified; validation stays whole."""
     seed: Annotated[Seed | None, Shown("N")] = None
-    """What every random choice is derived from."""
+    """Seed of every random choice."""
 
 
 class WhichStudy(Options):
@@ -423,11 +423,11 @@ class Resources(Device):
     panel = "Where"
 
     timeout: Annotated[Annotated[float, Field(gt=0)] | None, Shown("SECONDS")] = None
-    """Stop at the next epoch once so long has passed."""
+    """Seconds after which to stop, at the end of an epoch."""
     workers: Annotated[Annotated[AskedWorkers, reads(check_workers)], Shown("N|auto")] = 1
-    """Trials that are trained at once, each in a process of its own; auto measures for a few
-    seconds how many are fastest together. With more than one, what is drawn depends on which
-    trials had ended; each training can be replayed all the same."""
+    """Number of trials trained at once, each in a process of its own; auto measures for some
+    seconds which number is fastest. With more than one, the proposals depend on timing; each
+    training stays reproducible."""
 
     def deadline(self) -> float:
         """Return when it must stop, by `time.monotonic`."""
@@ -460,7 +460,7 @@ class PlanOptions(Costs, Drawing, Data, Training, Beginning, Device):
     """What may be asked of a look ahead at a search."""
 
     budget: Annotated[Limit, Shown("N")]
-    """The most trainable parameters: 5e6, 5M, 500k."""
+    """Maximum of trainable parameters: 5e6, 5M, 500k."""
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:

@@ -45,7 +45,7 @@ def test_from_a_budget_to_a_tested_network(budgetnas: Program) -> None:
 
 def test_what_a_user_reads(budgetnas: Program) -> None:
     ended = budgetnas(*SEARCH, "--trials", 2)
-    assert "2 trials will take about" in ended.err
+    assert "for 2 trials (CPU" in ended.err
     trials = [line for line in ended.err.splitlines() if line.startswith("trial ")]
     assert len(trials) == 2
     assert "%" in trials[0]

@@ -22,7 +22,7 @@ def test_a_plan_names_what_fits_and_how_long_it_takes(budgetnas: Program) -> Non
     )
     assert all(line.startswith("But this machine is busy: ") for line in busy)
     assert "% of the 180 epochs" in search
-    assert trial.startswith("A trial of middling cost: ")
+    assert trial.startswith("Median trial: ")
     assert "for 9 epochs of digits on CPU" in trial
     assert search.startswith("20 trials: about ")
     assert not Path("studies").exists()
