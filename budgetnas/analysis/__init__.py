@@ -41,7 +41,16 @@ from budgetnas.analysis._finalists import (
     read_finalists,
     winner_line,
 )
-from budgetnas.analysis._noise import Floats, Measurement, Noise, Repeats, pooled, weights_of
+from budgetnas.analysis._noise import (
+    IMAGES_PART,
+    NOISE_FORMULA,
+    Floats,
+    Measurement,
+    Noise,
+    Repeats,
+    pooled,
+    weights_of,
+)
 from budgetnas.analysis._race import (
     Elimination,
     eliminated,
@@ -96,7 +105,9 @@ __all__ = [
     "CRITERIA",
     "FILLED",
     "FULL",
+    "IMAGES_PART",
     "NETWORK",
+    "NOISE_FORMULA",
     "OUT",
     "PUBLISHED",
     "RECIPE",

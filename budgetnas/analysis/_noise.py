@@ -1,24 +1,22 @@
 """How far accuracies of a study differ by chance: what races and reports judge by.
 
 All configurations of a study are measured on the same validation images, and seed k of one has
-the random choices of seed k of every other. What is taken for noise, of the difference between
-the means of two configurations, has two parts:
+the random choices of seed k of every other. `SEEDS_PART` and `IMAGES_PART` state the two parts of
+the noise; their squares are added. What a seed changes of single images is in both, so the sum is
+rather too large than too small.
 
-- the seeds: t(q, df) * s * sqrt(1/n_a + 1/n_b), where s is the standard deviation of one
-  training's accuracy, pooled over the configurations that were trained with 2 seeds or more, and
-  df the sum of their n - 1. What seeds have in common can only make the true noise smaller.
-- the images: z(q) * d / sqrt(images), where d is the standard deviation over images of by how much
-  more often the one was right than the other, of their seeds: in [-1, 1] an image, 0 where both
-  are equally often right. Where it is not known of each training which images it was right about,
-  d is sqrt(2 p (1 - p)), with p the mean of the two: right for errors on different images, an
-  upper bound for errors on the same, unless networks are right where others are wrong. By balanced
-  accuracy an image of class c counts images / (classes * images of c) times: so weighted, its mean
-  is the balanced accuracy, and d is the standard deviation of what is weighted.
+- The seeds: s is pooled over the configurations that were trained with 2 seeds or more, and t has
+  the sum of their n - 1 as its degrees of freedom. What seeds have in common can only make the
+  true noise smaller.
+- The images: d is of the shares of seeds that were correct, in [-1, 1] an image, 0 where both are
+  equally often correct. The bound of p is exact for errors on different images, and an upper one
+  for errors on the same, unless networks are correct where others are wrong. By balanced accuracy
+  an image of class c counts images / (classes * images of c) times: so weighted, its mean is the
+  balanced accuracy, and d is the standard deviation of what is weighted.
 
-Their squares are added. What a seed changes of single images is then in both parts, so that the
-sum is rather too large than too small. q is 0.975 for one comparison. A difference that is not
-above the noise is not shown, which is not to say that there is none: what follows from it, and
-which of several wins, is in `budgetnas.analysis._winner`.
+Where several configurations are compared, a quantile nearer to 1 takes the place of 97.5 %. A
+difference that is not above the noise is not shown, which is not to say that there is none: what
+follows from it, and which of several wins, is in `budgetnas.analysis._winner`.
 """
 
 import math
@@ -37,6 +35,19 @@ Floats: TypeAlias = NDArray[np.float64]
 
 CONFIDENCE = 0.975
 """The quantile of an interval that holds 95 % of what chance does."""
+
+SEEDS_PART = (
+    "a = t · s · √(1/n + 1/n'), where s is the standard deviation of one training over seeds, "
+    "pooled over all configurations, and t the 97.5 % quantile of Student's distribution"
+)
+IMAGES_PART = (
+    "b = 1.96 · d / √images, where d is the standard deviation over the validation images of by "
+    "how much more often the one was correct than the other (√(2 p (1 - p)), p the mean of the "
+    "two accuracies, where it is not known which images each was correct about: an upper bound, "
+    "for all see the same images)"
+)
+NOISE_FORMULA = f"√(a² + b²): from the seeds, {SEEDS_PART}; from the images, {IMAGES_PART}"
+"""The noise of the difference of two means of n and n' seeds, in words."""
 
 
 @dataclass(frozen=True)

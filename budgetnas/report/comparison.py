@@ -1,15 +1,11 @@
 """What gave the accuracy of a search's winner, as `budgetnas compare` has found it."""
 
+from budgetnas.analysis import NOISE_FORMULA
 from budgetnas.study.comparison import Comparison
 
 DIFFERENCES = (
     "A part is a difference of two means of accuracies, of the same seeds on the same validation "
-    "images; what is not above its noise may be chance. Noise is √(a² + b²): from the seeds, "
-    "a = t · s · √(1/n + 1/n'), s the standard deviation of one training over seeds, pooled over "
-    "all networks, t the 97.5 % quantile of Student's distribution; from the images, "
-    "b = 1.96 · d / √images, d the standard deviation over images of by how much more often the "
-    "one was right than the other; where that is not known, √(2 p (1 - p)), p the mean of both "
-    "accuracies, an upper bound."
+    f"images; what is not above its noise may be chance. Noise is {NOISE_FORMULA}."
 )
 LUCKIEST = (
     "Luck is s times the expected maximum of k standard normal numbers, ∫ (1 - F(x)ᵏ - F(-x)ᵏ) dx "

@@ -1,6 +1,6 @@
 """How a study's numbers were measured, in words."""
 
-from budgetnas.analysis import ALPHA, OUT, margin_of, points_of
+from budgetnas.analysis import ALPHA, IMAGES_PART, NOISE_FORMULA, OUT, margin_of, points_of
 from budgetnas.arch import COST_NAMES
 from budgetnas.report.answer import NOT_RECORDED, points
 from budgetnas.report.read import Report
@@ -99,40 +99,26 @@ def _duplicates(report: Report) -> str:
 
 
 def _noise(report: Report) -> str:
-    """Say how a difference is told from chance, and what of that is known here."""
+    """Explain how a difference is told from chance, and what of that is known here."""
     if report.best is None:
         return ""
     noise = report.noise
-    images = _images_part(report)
     rule = (
         "A difference from the best that is not above its noise is not shown: not distinguished, "
         "which is not to say equal. What is above it is worse."
     )
+    measured = f"{noise.images:,} images"
+    if report.config.metric == "balanced":
+        measured += ", an image weighing the more the fewer its class has, as in the metric"
     if not noise.df:
         return (
             f"Nothing was trained with two seeds, so how much a seed changes is not known. What "
-            f"remains is the choice of validation images: {images}. {rule} Some of what is above "
-            "it may still be chance."
+            f"remains is the choice of validation images: {IMAGES_PART}. There are {measured}. "
+            f"{rule} Some of what is above it may still be chance."
         )
     return (
-        f"Noise of the difference from the best is √(a² + b²). From the seeds, a = t · s · "
-        f"√(1/n + 1/n'), where s = {points(noise.sd)} is the standard deviation of one training "
-        "over seeds, pooled as if they changed all configurations alike "
-        f"({noise.df} degrees of freedom), t the 97.5 % quantile of Student's "
-        f"distribution. From the validation images, b = {images}. {rule}"
-    )
-
-
-def _images_part(report: Report) -> str:
-    images = report.noise.images
-    weighted = ""
-    if report.config.metric == "balanced":
-        weighted = ", an image weighing the more the fewer its class has, as in the metric"
-    return (
-        f"1.96 · d / √{images}, where d is the standard deviation over the {images:,} images of "
-        f"by how much more often the one was right than the other{weighted} (√(2 p (1 - p)), p "
-        "the mean of the two accuracies, where it is not known which images each was right about: "
-        "an upper bound, for all see the same images)"
+        f"Noise of the difference from the best is {NOISE_FORMULA}. Here s = {points(noise.sd)} "
+        f"({noise.df} degrees of freedom) and there are {measured}. {rule}"
     )
 
 

@@ -53,15 +53,9 @@ class Race(Spec):
 
     A round is the trainings of all configurations with one seed. After each complete round from
     the second on, a configuration is out if its mean accuracy is below the best mean of those
-    still in by more than chance makes of it, unless it is shown as well to be less than the margin
-    below it: then it may still win by its size. What chance makes has two parts whose squares add
-    up. With m configurations still in, n seeds each, and q = 1 - alpha / (2 (m - 1)) (Bonferroni):
-
-    - the seeds: t(q, df) * s * sqrt(2 / n), where s is the standard deviation over seeds, pooled
-      over those still in, and df = m (n - 1);
-    - the validation images: z(q) * d / sqrt(images), d the standard deviation over images of by
-      how much more often the one was right than the other (where that is not known, an upper
-      bound: `budgetnas.analysis`).
+    still in by more than the noise of that difference, unless it is shown as well to be less than
+    the margin below it: then it may still win by its size. The noise (`budgetnas.analysis`) is
+    that of those still in; with m of them, its quantile is 1 - alpha / (2 (m - 1)) (Bonferroni).
 
     So one that is as good as the best is out after a given round with a probability of at most
     alpha. Who is not out is not shown to be as good: which of them wins is decided by
