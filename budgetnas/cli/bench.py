@@ -24,24 +24,24 @@ def bench(
         ),
     ] = None,
     batch: Annotated[
-        int, typer.Option(min=2, max=1_000_000, metavar="N", help="Images a step, of all three.")
+        int, typer.Option(min=2, max=1_000_000, metavar="N", help="Batch size of all three loops.")
     ] = 128,
     engine_batch: Annotated[
         int | None,
         typer.Option(
             min=2, max=1_000_000, metavar="N",
-            help="Images a step of the engine: 512 on a GPU, --batch on a CPU, unless given.",
+            help="Batch size of the engine: 512 on a GPU, --batch on a CPU, unless given.",
         ),
     ] = None,
     images: Annotated[
         int | None,
         typer.Option(
             min=2, max=10_000_000, metavar="N",
-            help="Images an epoch: 50,000 on a GPU, 2,560 on a CPU, unless given.",
+            help="Images of an epoch: 50,000 on a GPU, 2,560 on a CPU, unless given.",
         ),
     ] = None,
     runs: Annotated[
-        int, typer.Option(min=1, max=1000, metavar="N", help="Epochs of each that are measured.")
+        int, typer.Option(min=1, max=1000, metavar="N", help="Number of measured epochs of each.")
     ] = 5,
     loader_workers: Annotated[
         int | None,
@@ -67,15 +67,15 @@ def bench(
     skip_workers: Annotated[
         bool,
         typer.Option(
-            "--skip-workers", help="Leave out how many workers `--workers auto` would choose."
+            "--skip-workers", help="Do not measure what `--workers auto` would choose."
         ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Measure how fast this machine trains: the usual loop, a tuned one, and this engine.
 
-    All train the same network on the same drawn pictures, an epoch each in turns: torchvision's
-    transforms in a DataLoader, in float32; the same with lasting loader processes, bfloat16
+    All train the same network on the same random images, an epoch each in turns: torchvision's
+    transforms in a DataLoader, in float32; the same with persistent workers, bfloat16
     where the device has it, and channels last; and what `search` and `retrain` use. Example:
     `budgetnas bench --net resnet56 --runs 3`
     """

@@ -19,7 +19,7 @@ def best(
     budget: Annotated[
         str | None,
         typer.Option(
-            parser=some, metavar="N", help="At most so many parameters; the study's own if absent."
+            parser=some, metavar="N", help="Maximum of parameters; the study's own unless given."
         ),
     ] = None,
     metric: MetricOption = None,
@@ -28,11 +28,10 @@ def best(
 ) -> None:
     """Name the best network that a study has trained, for any budget up to its own.
 
-    Nothing is trained. It is the winner of the finalists of at most so many parameters where the
-    search has some, else the completed trial that is best by the study's metric (--metric: by
-    another), as `budgetnas retrain best` takes it; and below it those that no smaller network is
-    as good as.
-    Example: `budgetnas best --budget 1M`
+    Nothing is trained. It is the winner of the finalists within the budget if there are any, else
+    the completed trial that is best by the study's metric (--metric: by another), as
+    `budgetnas retrain best` uses it; and below it the front: networks that are better than every
+    smaller one. Example: `budgetnas best --budget 1M`
     """
     limit = None if budget is None else Budget.from_text(budget)
     from budgetnas.analysis import chosen, front

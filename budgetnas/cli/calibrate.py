@@ -23,28 +23,30 @@ if TYPE_CHECKING:
 def calibrate(
     study: StudyOption = None,
     archs: Annotated[
-        int, typer.Option(metavar="K", help="Architectures to compare, 5 or more.")
+        int, typer.Option(metavar="K", help="Number of architectures to compare, at least 5.")
     ] = 12,
     short: Annotated[
         str,
-        typer.Option(metavar="N,N,...", help="Candidates for the epochs of a trial."),
+        typer.Option(metavar="N,N,...", help="Numbers of epochs of a trial to compare."),
     ] = "1,3,9",
-    epochs: Annotated[int, typer.Option(metavar="N", help="Epochs of a full training.")] = 30,
+    epochs: Annotated[
+        int, typer.Option(metavar="N", help="Number of epochs of a full training.")
+    ] = 30,
     recipe: Annotated[
         str,
         typer.Option(
             parser=some,
             metavar="NAME|FILE",
-            help="Of a full training: a named recipe or a TOML file that changes one.",
+            help="Recipe of a full training: its name, or a TOML file that changes one.",
         ),
     ] = "full",
     seeds: Annotated[
-        int, typer.Option(metavar="N", help="How often each is trained, short and in full.")
+        int, typer.Option(metavar="N", help="Number of seeds of each, short and in full.")
     ] = 1,
     top: Annotated[
         int,
         typer.Option(
-            metavar="K", help="What is lost where so many of a ranking are trained in full?"
+            metavar="K", help="Number of the best of a ranking that the regret is measured for."
         ),
     ] = 3,
     data_dir: DataDirOption = None,
@@ -54,12 +56,12 @@ def calibrate(
     workers: WorkersOption = "1",
     as_json: JsonOption = False,
 ) -> None:
-    """Find out how few epochs rank architectures as a full training does.
+    """Measure how few epochs rank architectures as a full training does.
 
-    Trains architectures of a study's space, spread over its sizes, short and in full, and says
-    how alike the rankings are (Kendall's tau, top-k regret), by several criteria, each with a
-    bootstrap interval. Validation images only. Kept with the study and shown in its report; the
-    same command again continues where it stopped. Example:
+    Trains architectures of a study's space, spread over its sizes, short and in full, and reports
+    how well the rankings agree (Kendall's tau, top-k regret), by several criteria, each with a
+    bootstrap interval. Validation images only. Stored with the study and shown in its report; the
+    same command again continues. Example:
     `budgetnas calibrate --study digits-100k --archs 12 --short 1,3,9 --epochs 30`
     """
     from budgetnas.comparing.asked_calibration import (

@@ -25,7 +25,7 @@ def compare(
     study: StudyOption = None,
     seeds: Annotated[
         int | None,
-        typer.Option(metavar="N", help="With how many seeds each network; 3 unless given."),
+        typer.Option(metavar="N", help="Number of seeds of each network; 3 unless given."),
     ] = None,
     epochs: EpochsOption = None,
     recipe: RecipeOption = None,
@@ -33,8 +33,8 @@ def compare(
         int | None,
         typer.Option(
             metavar="N",
-            help="How many random networks to draw and train as the search's trials are, of which "
-            "the best is compared; as many as the search has trained unless given, 0: none.",
+            help="Number of random networks, trained as the search's trials are, of which the "
+            "best is compared; as many as the search has trained unless given, 0: none.",
         ),
     ] = None,
     data_dir: DataDirOption = None,
@@ -44,12 +44,12 @@ def compare(
     workers: WorkersOption = "1",
     as_json: JsonOption = False,
 ) -> None:
-    """Find out what gave the accuracy: the recipe, the architecture, the search, or luck.
+    """Measure what gave the accuracy: the recipe, the architecture, the search, or luck.
 
     Trains the winner of a search, the papers' networks, two of them scaled until they fill the
     budget, and the best of as many random networks, all by one recipe (`full` for 30 epochs unless
-    told otherwise), with the same seeds in turns, on the same images. Validation images only. Kept
-    with the study and shown in its report; the same command again continues. Example:
+    given), with the same seeds in turns, on the same images. Validation images only. Stored with
+    the study and shown in its report; the same command again continues. Example:
     `budgetnas compare --study digits-100k --seeds 3`
     """
     from budgetnas.comparing.asked_calibration import calibrated_space

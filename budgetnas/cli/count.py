@@ -30,7 +30,7 @@ def count(
     ],
     budget: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Say whether it has at most so many parameters."),
+        typer.Option(metavar="N", help="Show whether it fits this number of parameters."),
     ] = None,
     dataset: Annotated[
         str | None,

@@ -12,14 +12,13 @@ def dashboard(
     study: StudyOption = None,
     storage: StorageOption = None,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0 for any that is free.")
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port; 0 for any free one.")
     ] = 8080,
 ) -> None:
     """Open the Optuna dashboard on a study.
 
-    It listens on 127.0.0.1 only, has no password and whoever reaches it may change or delete
-    the study: it is for the person
-    at this machine. Requests that other web pages might send are refused.
+    It listens on 127.0.0.1 only. It has no password, and anybody on this machine can change or
+    delete the study through it. Requests from other web pages are rejected.
     """
     from budgetnas.study.place import find_study
 

@@ -35,13 +35,13 @@ def finalists(
             min=2,
             max=10_000,
             metavar="K",
-            help="How many of the best trials; 5 unless given. Where fewer are completed, those.",
+            help="Number of the best trials; 5 unless given. If fewer are completed, those.",
         ),
     ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
-            min=2, max=10_000, metavar="N", help="With how many seeds each; 3 unless given."
+            min=2, max=10_000, metavar="N", help="Number of seeds of each; 3 unless given."
         ),
     ] = None,
     margin: Annotated[
@@ -50,7 +50,7 @@ def finalists(
             min=0,
             max=100,
             metavar="POINTS",
-            help="A smaller network wins where it is shown (at 95 %) to be less than so many "
+            help="A smaller network wins if it is shown (at 95 %) to be less than this many "
             "percentage points below the best; 1 unless given, 0: only the best mean wins.",
         ),
     ] = None,
@@ -58,7 +58,7 @@ def finalists(
     recipe: RecipeOption = None,
     budget: Annotated[
         str | None,
-        typer.Option(metavar="N", help="Only trials of at most so many parameters: 500k, 5M."),
+        typer.Option(metavar="N", help="Maximum of a trial's parameters: 500k, 5M."),
     ] = None,
     metric: MetricOption = None,
     data_dir: DataDirOption = None,
@@ -70,13 +70,13 @@ def finalists(
 ) -> None:
     """Train the best trials of a search longer, with several seeds each, and name the winner.
 
-    It is a race: all are trained with the first seed, then all with the second, and after every
-    round whoever is shown to be worse than the best is out. In the end the smallest network wins
-    that is shown to be less than --margin below the best mean, over seeds and image by image.
-    Where none is, the best mean wins; who is not distinguished from it is named, and how many
-    seeds would tell. Trained by the recipe `full` for 30 epochs unless told otherwise; no test
-    image is looked at. The same command again continues. `budgetnas retrain best` then takes the
-    winner. Example:
+    It is a race: all are trained with the first seed, then all with the second, and so on. From
+    the second round on, finalists that are significantly worse than the leader are eliminated.
+    The smallest network wins that is shown to be less than --margin below the best mean, over
+    seeds and image by image. If none is, the best mean wins; networks not distinguished from it
+    are named, with the number of seeds that would tell. The recipe is `full` for 30 epochs unless
+    given; no test image is used. The same command again continues. `budgetnas retrain best` then
+    uses the winner. Example:
     `budgetnas finalists --study digits-100k --top 5 --seeds 3`
     """  # fmt: skip
     limit = None if budget is None else Budget.from_text(budget)

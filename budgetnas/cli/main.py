@@ -51,8 +51,8 @@ def budgetnas(
 ) -> None:
     """Neural architecture search under a parameter budget.
 
-    Finds the most accurate image classifier of at most so many parameters, retrains it in full,
-    and tests it once. Begin with `budgetnas search --budget 5e6`, go on with
+    Finds the most accurate image classifier that fits a budget of parameters, retrains it in full,
+    and tests it once. Start with `budgetnas search --budget 5e6`, continue with
     `budgetnas retrain best`, and look at the trials in `budgetnas dashboard`. A budget counts
     trainable parameters and reads 5e6, 5M, 500k or 5_000_000.
     """
@@ -67,7 +67,7 @@ def budgetnas(
 def main(arguments: list[str] | None = None) -> int:
     """Run the program; return its exit status.
 
-    0: done. 1: something broke. 2: the user's input can't be, one line says why. 130: interrupted.
+    0: done. 1: something broke. 2: invalid input, explained on one line. 130: interrupted.
     """
     # what is printed waits for its end: then no failure to print looks like a failure to work
     with contextlib.redirect_stdout(io.StringIO()) as printed:

@@ -31,8 +31,8 @@ def report(
 ) -> None:
     """Write a study's report: one HTML page that needs no network.
 
-    It answers the study's question with its figures, table, n, noise, hardware and command, of a
-    running study with what is known so far. Example: `budgetnas report studies/digits-100k`
+    It answers the study's question with its figures, table, n, noise, hardware and command; for a
+    running study, with the results so far. Example: `budgetnas report studies/digits-100k`
     """
     gc.disable()  # looking for garbage takes a quarter of the time, and there is little
     try:

@@ -67,22 +67,21 @@ def retrain(
         typer.Option(
             parser=metric_name,
             metavar="NAME",
-            help="By what best-val and best-test tell the best epoch: accuracy, or balanced, the "
-            "mean over classes of the share that is right; the study's unless given.",
+            help="By what best-val and best-test choose the epoch: accuracy, or balanced, the "
+            "mean over classes of the share classified correctly; the study's unless given.",
         ),
     ] = None,
     test_curves: Annotated[
         bool,
         typer.Option(
-            "--test-curves", help="Test after every epoch too; the result is test-selected."
+            "--test-curves", help="Also test after every epoch; the result is test-selected."
         ),
     ] = False,
     compiled: Annotated[
         bool,
         typer.Option(
             "--compile",
-            help="Train through torch.compile if a few timed steps say that the whole run is "
-            "faster with it.",
+            help="Use torch.compile if a few timed steps show that the run is faster with it.",
         ),
     ] = False,
     resume: Annotated[
@@ -98,7 +97,7 @@ def retrain(
             min=1,
             max=1_000,
             metavar="N",
-            help="Train N runs that differ in their seed, in a folder each, and give the mean of "
+            help="Number of runs with different seeds, a folder each; the result is the mean of "
             "their test accuracies with its 95 % interval.",
         ),
     ] = 1,
@@ -108,10 +107,10 @@ def retrain(
     """Retrain an architecture in full, and test it once.
 
     Trains on all training images and opens the test set after the last epoch, unless --select
-    or --test-curves says otherwise. Data and seed are the study's unless given; the recipe is
-    `full`, of a grid's trial its own. `best` is the winner of the study's finalists where it has
-    some, else the best trial of its search. Everything about the run is written to its folder,
-    after every epoch. Example: `budgetnas retrain best --epochs 100`
+    or --test-curves is given. Data and seed are the study's unless given; the recipe is `full`,
+    or of a grid's trial its own. `best` is the winner of the study's finalists if there are any,
+    else the best trial of its search. The run's folder is written after every epoch.
+    Example: `budgetnas retrain best --epochs 100`
     """
     if recipe is not None:
         load_recipe(recipe)

@@ -34,7 +34,9 @@ def run(
     ],
     quick: Annotated[
         bool,
-        typer.Option("--quick", help="Scale it down to a minute or two on a CPU; results say so."),
+        typer.Option(
+            "--quick", help="Scale it down to a minute or two on a CPU; results are labelled so."
+        ),
     ] = False,
     dataset: DatasetOption = None,
     data_dir: DataDirOption = None,
@@ -47,8 +49,8 @@ def run(
     """Run a study file: a search, a grid of configurations, or a list of networks.
 
     Networks are compared on validation images only. The same command again continues where it
-    stopped. In full, scaled down and on other data are studies of their own, in folders beside
-    the file. Example: `budgetnas run studies/er-09-schedules --quick --dataset digits`
+    stopped. The study in full, scaled down and on other data are separate studies, in folders
+    beside the file. Example: `budgetnas run studies/er-09-schedules --quick --dataset digits`
     """
     from budgetnas.study.file import StudyFile, find_file
 

@@ -45,8 +45,7 @@ def derived_name(base: BegunStudy, variant: str) -> str:
     """Name a comparison of a study: `digits-100k/finalists`."""
     if "/" in base.name:
         raise InputError(
-            f"only a study of its own is compared further, {base.name!r} is one of "
-            f"{base.name.partition('/')[0]!r}"
+            f"{base.name!r} is a sub-study; run this command on {base.name.partition('/')[0]!r}"
         )
     return f"{base.name}/{variant}"
 

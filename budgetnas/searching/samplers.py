@@ -66,7 +66,7 @@ class Wanted(_OneByOne):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Return the wanted value, or the nearest; the least or first of what nobody wants."""
+        """Return the preset's value or the nearest one; without a value, the least or first."""
         name, _, step = param_name.partition("/")  # of `width_1/8` the multiple is drawn
         wanted = self._wanted.get(name)
         match param_distribution:
