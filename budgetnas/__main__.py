@@ -6,13 +6,13 @@ import sys
 from budgetnas.cli import signals
 
 RESUMED = ("search", "retrain", "run", "finalists", "calibrate", "compare")
-"""Commands that, given again, go on where they stopped."""
+"""Commands that continue where they stopped when they are given again."""
 
 
 def main() -> int:
     """Run the program; return its exit status.
 
-    Signals come first: everything else takes so long to import that it can be interrupted.
+    Signals come first: the other imports take seconds, which can be interrupted.
     """
     words = sys.argv[1:]
     last_words = "budgetnas: interrupted"

@@ -61,7 +61,7 @@ def _application(study: optuna.Study) -> WSGI:
 
 
 def guard_host(application: WSGI) -> WSGI:
-    """Refuse requests that say another Host or Origin than this machine's own name.
+    """Reject requests with another Host or Origin than this machine's own name.
 
     A page on the web can make its own name point here (DNS rebinding), but the browser says that
     name in Host; it can send a request here blindly, but the browser says its name in Origin.

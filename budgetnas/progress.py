@@ -58,7 +58,7 @@ EVERY = 10.0
 
 
 def describe_duration(seconds: float) -> str:
-    """Say a duration in its two largest units: `1 h 20 min`, `45 s`."""
+    """Return a duration in its two largest units: `1 h 20 min`, `45 s`."""
     minutes, rest = divmod(round(seconds), 60)
     if minutes == 0:
         return f"{rest} s"
@@ -69,7 +69,7 @@ def describe_duration(seconds: float) -> str:
 
 
 class _TimeLeft(ProgressColumn):
-    """The time left, which moves between two events, too."""
+    """The time left, which also moves between two events."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -129,7 +129,7 @@ class ShownProgress(ABC):
         self._bar.stop()
 
     def interrupted(self, again: str) -> None:
-        """Say what is kept and what goes on."""
+        """Print what is kept and the command that continues."""
         self._bar.stop()
         self._quiet = False
         self.say(f"Interrupted. {self.kept()} To go on: {again}")
@@ -140,12 +140,12 @@ class ShownProgress(ABC):
 
     @abstractmethod
     def kept(self) -> str:
-        """Say what an interruption leaves."""
+        """Return what an interruption leaves."""
 
     def say(self, text: str) -> None:
         """Print a line, above the bar if there is one.
 
-        Whoever was looking may be gone, and stderr with them: the work goes on.
+        stderr may be closed: the work continues.
         """
         if self._quiet:
             return
@@ -247,7 +247,7 @@ class SearchProgress(ShownProgress):
         self._note = self._beside = ""
 
     def kept(self) -> str:
-        """Say what an interruption leaves."""
+        """Return what an interruption leaves."""
         if self._trained is None:  # interrupted before the study was opened
             return "What was finished is kept."
         whose = "the running one's" if self._workers == 1 else "the running ones'"
@@ -362,7 +362,7 @@ class RetrainProgress(ShownProgress):
         self._here: list[float] = []
 
     def kept(self) -> str:
-        """Say what an interruption leaves."""
+        """Return what an interruption leaves."""
         return f"{self._done} finished epochs are kept."
 
     def __call__(self, event: Event) -> None:
@@ -407,7 +407,7 @@ def _balanced(event: RunEpochEnded) -> str:
 
 
 def shows(kind: type[ShownProgress]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a function show its progress unless its caller watches it, or wants to see nothing.
+    """Make a function show its progress unless its caller watches it, or wants no output.
 
     The function has the arguments `watch`, None by default, and `show_progress`, True by default.
     """
@@ -429,7 +429,7 @@ def shows(kind: type[ShownProgress]) -> Callable[[Callable[P, R]], Callable[P, R
 def verb(
     kind: type[O], progress: type[ShownProgress]
 ) -> Callable[[Callable[[O, Watcher], R]], Callable[..., R]]:
-    """Let a function of options be called with the options as keyword arguments, too.
+    """Make a function of options also take the options as keyword arguments.
 
     It shows its progress unless its caller watches it (`watch`), or wants to see nothing
     (`show_progress=False`).

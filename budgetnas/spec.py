@@ -35,7 +35,7 @@ class Spec(BaseModel):
     )
 
     more_keys: ClassVar[tuple[str, ...]] = ()
-    """Keys that whoever reads a file takes out before: a `base`, say."""
+    """Keys that the reader of a file removes first, such as `base`."""
 
     @classmethod
     def parse(cls, data: object, source: str) -> Self:
@@ -116,7 +116,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(read_text(path))
     except RecursionError:
         raise InputError(f"{printable(path)}: nested too deeply") from None
-    except ValueError as error:  # a huge number is one, too
+    except ValueError as error:  # also raised for a huge number
         raise InputError(f"{printable(path)}: not valid TOML: {error}") from None
 
 
@@ -126,12 +126,12 @@ def parse_json(text: str, source: str) -> Any:
         return json.loads(text, object_pairs_hook=_no_key_twice)
     except RecursionError:
         raise InputError(f"{printable(source)}: nested too deeply") from None
-    except ValueError as error:  # a huge number is one, too
+    except ValueError as error:  # also raised for a huge number
         raise InputError(f"{printable(source)}: not valid JSON: {error}") from None
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse what JSON leaves open: which value counts if a key is there twice."""
+    """Raise for a repeated key, whose value JSON leaves undefined."""
     table: dict[str, Any] = {}
     for key, value in pairs:
         if key in table:
@@ -195,7 +195,7 @@ def _with_tuples(value: Any, place: tuple[int | str, ...] = ()) -> Any:
     """Freeze the lists of plain data: strictly, a list is no tuple.
 
     Raises:
-        OverflowError: If a number is so long that Python would never write it again.
+        OverflowError: If a number is longer than Python writes.
     """
     match value:
         case dict():

@@ -117,7 +117,7 @@ class _Found:
 
 
 def luck_of(noise: Noise, trials: int) -> Luck:
-    """Say what chance alone gives a search that takes the best of so many trials.
+    """Return what chance alone gives a search that takes the best of N trials.
 
     That is the standard deviation of one training over seeds times the expected maximum of so
     many standard normal numbers, as if all networks were equal, and each trained as here.

@@ -290,7 +290,7 @@ def chosen(
 
 
 def _no_winner(finalists: FinalistStudy | None) -> str:
-    """Say why no finalist is chosen."""
+    """Return why no finalist is chosen."""
     if finalists is None:
         return "no finalists yet"
     if finalists.left:
@@ -314,5 +314,5 @@ def winner_line(finalists: FinalistStudy | None) -> str:
 
 
 def advice_line(finalists: FinalistStudy | None) -> str:
-    """Say what would tell the finalists apart that nothing has; nothing where there is none."""
+    """Return what would tell the finalists apart that nothing has; nothing where there is none."""
     return finalists.winner.advice if finalists is not None and finalists.winner else ""

@@ -34,7 +34,7 @@ def newly_eliminated(
     complete: int,
     counts: tuple[int, ...] = (),
 ) -> dict[int, Elimination]:
-    """Say which of the configurations that are still in are out from now on.
+    """Return which of the configurations that are still in are out from now on.
 
     Those are shown to be worse, and not to be less than the margin below the best. One that has
     not been measured, or of which nothing shows how much a seed changes, stays in.
@@ -66,7 +66,7 @@ def eliminated(
     images: int,
     counts: tuple[int, ...] = (),
 ) -> dict[int, Elimination]:
-    """Say which configurations are out after some complete rounds.
+    """Return which configurations are out after some complete rounds.
 
     Args:
         race: The rule.
@@ -97,7 +97,7 @@ def why_eliminated(
     images: int,
     counts: tuple[int, ...] = (),
 ) -> Elimination | None:
-    """Say why a trial is not to be trained, if its configuration is out of a race.
+    """Return why a trial is not to be trained, if its configuration is out of a race.
 
     Args:
         proposal: The study's.

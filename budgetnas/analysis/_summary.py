@@ -168,7 +168,7 @@ def _configurations(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _verdict(row: pd.Series, judged: Judged | None, kinds: set[str]) -> str:
-    """Say what became of a configuration."""
+    """Return what became of a configuration."""
     if not math.isnan(row["out_after"]):
         return OUT
     if judged is not None:

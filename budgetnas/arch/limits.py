@@ -13,17 +13,17 @@ def load(limits: Sequence[Budget], arch: Arch, image_size: int) -> float:
 
 
 def fits(limits: Sequence[Budget], arch: Arch, image_size: int) -> bool:
-    """Say whether a network is within every limit."""
+    """Return whether a network is within every limit."""
     return all(each.excess(arch, image_size) <= 0 for each in limits)
 
 
 def describe_limits(limits: Sequence[Budget]) -> str:
-    """Say them for people: `5M parameters and 100M multiply-adds`."""
+    """Return the limits in words: `5M parameters and 100M multiply-adds`."""
     return " and ".join(f"{each} {COST_NAMES[each.cost]}" for each in limits)
 
 
 def describe_costs(limits: Sequence[Budget], arch: Arch, image_size: int) -> str:
-    """Say what a network costs of what is limited: `97,020 parameters, 67,772,736 ...`."""
+    """Return a network's limited costs in words: `97,020 parameters, 67,772,736 ...`."""
     return ", ".join(
         f"{COSTS[each.cost](arch, image_size):,} {COST_NAMES[each.cost]}" for each in limits
     )

@@ -140,7 +140,7 @@ def _row(result: "BenchResult", way: "Way") -> list[str]:
 
 
 def _lines(result: "BenchResult") -> list[str]:
-    """Say what else was measured."""
+    """Return lines of what else was measured."""
     lines = []
     if result.rate and result.floor:
         lines.append(

@@ -108,7 +108,7 @@ def _print_result(result: "Finalists") -> None:
     print_table(headings, map(_row, result.rows))
     winner = result.winner
     if winner is None:
-        late = "stopped at the timeout, the same command goes on"
+        late = "stopped at the timeout; the same command continues"
         failed = "none, no finalist could be trained"
         typer.echo(f"Winner: {late if result.stopped == 'timeout' else failed}")
         return

@@ -104,12 +104,12 @@ def _print(text: str) -> int:
         # or Python would try once more while it ends, and complain
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if isinstance(error, BrokenPipeError):
-            return 1  # whoever was reading has seen enough
+            return 1  # the reader has closed the pipe
         return _complain(f"stdout: {error.strerror or error}", 1)
 
 
 def _is_a_path(error: OSError) -> bool:
-    """Say whether the system refused a path that the user gave, rather than broke."""
+    """Return whether the system rejected a path of the user, rather than broke."""
     kinds = (FileExistsError, FileNotFoundError, IsADirectoryError, NotADirectoryError)
     numbers = (errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS)
     return isinstance(error, (*kinds, PermissionError)) or error.errno in numbers

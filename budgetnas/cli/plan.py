@@ -37,7 +37,7 @@ def plan(options: PlanOptions, output: Output) -> None:
 
 
 def _lines(found: "Outlook") -> list[str]:
-    """Say it for people."""
+    """Return the lines for people."""
     if not found.possible:
         smallest = f"Smallest of the space: {_described(found.smallest)}"
         return [_held_line(found), smallest, _way_out(found)]
@@ -50,7 +50,7 @@ def _held_line(found: "Outlook") -> str:
 
 
 def _census_lines(found: "Outlook", counted: "Census") -> list[str]:
-    """Say what fits of all that the space holds, of which a search draws whatever there is."""
+    """Return lines of what fits of the whole space, from which `free` draws."""
     limits = describe_limits(found.limits)
     smallest = f"Smallest: {_described(found.smallest)}"
     if counted.exact:
@@ -68,7 +68,7 @@ def _census_lines(found: "Outlook", counted: "Census") -> list[str]:
 
 
 def _drawn_lines(found: "Outlook") -> list[str]:
-    """Say what the search draws, all of which fits."""
+    """Return lines of what the search draws, all of which fits."""
     return [line for drawn in found.drawn for line in _lines_of(found, drawn)]
 
 

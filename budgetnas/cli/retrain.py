@@ -168,7 +168,7 @@ def _print_several(several: "SeedsResult") -> None:
 
 
 def _test_line(result: "RunResult") -> str:
-    """Say how accurate the network is, and how that was found."""
+    """Print the accuracy of the network, and how it was measured."""
     beside = beside_accuracy(result.largest_class)
     accuracy = f"Test accuracy {result.test_accuracy:.2%}{beside}"
     balanced = f"balanced {result.test_balanced_accuracy:.2%}"
@@ -188,7 +188,7 @@ def _test_line(result: "RunResult") -> str:
 
 
 def _look_up(target: str, study: str | None) -> None:
-    """Refuse what needs no torch to be refused: that takes seconds to import."""
+    """Raise for what is invalid without torch, which takes seconds to import."""
     from budgetnas.study.place import find_study
 
     if study is not None:

@@ -93,7 +93,7 @@ def _count(study: str, dataset: str | None, data_dir: Path | None, as_json: bool
 
 
 def _print_result(result: "SearchResult") -> None:
-    """Say what the study answers so far."""
+    """Print what the study answers so far."""
     stopped = {
         "trials": "",
         "timeout": "; stopped at the timeout",

@@ -24,7 +24,7 @@ def end_on_the_spot(last_words: str) -> None:
 
 
 def change_last_words(last_words: str) -> None:
-    """Say something else when the program is ended on the spot."""
+    """Change what is printed when the program is ended at once."""
     global _last_words
     _last_words = last_words
 

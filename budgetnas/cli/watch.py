@@ -26,7 +26,7 @@ class BenchProgress(ShownProgress):
     """Shows a benchmark."""
 
     def kept(self) -> str:
-        """Say what an interruption leaves."""
+        """Return what an interruption leaves."""
         return "Nothing is kept."
 
     def __call__(self, event: Event) -> None:

@@ -148,7 +148,7 @@ def _require_as_it_began(name: str, grid: Grid) -> None:
 
 
 def _options(grid: Grid) -> dict[str, object]:
-    """Say which options make such a grid."""
+    """Return which options make such a grid."""
     networks, trainings = (axis.values for axis in grid.axes)
     short = [name.partition(" ")[0] for name in trainings if name != FULL]
     full = next(cell.recipe for cell in grid.cells if cell.values[TRAINING] == FULL)

@@ -42,7 +42,7 @@ class Course:
         self._correct = epoch.val_predictions == self._val.labels.cpu()
 
     def _is_better(self) -> bool:
-        """Say whether the last epoch is better than the one that was selected."""
+        """Return whether the last epoch is better than the one that was selected."""
         (new, least), (best, loss) = (
             (row[self._measure], row["val_loss"])
             for row in (self._rows[-1], self._rows[self._selected - 1])

@@ -71,8 +71,8 @@ class Lookahead(Spec):
 
     evaluate: Literal["slow", "fast"] = "slow"
     """Which weights are evaluated and kept in the end. `slow`: the fast ones until the first
-    synchronisation that mixes weights (k steps, in a run that has so many); the last step of the
-    run then synchronises, too, so that the slow ones contain all of it. `fast`: always those, and
+    synchronisation that mixes weights (k steps, in a run of at least k); the last step of the
+    run also synchronises, so that the slow ones contain all of it. `fast`: always those, and
     nothing is synchronised but by `phase`."""
 
     phase: Literal["paper", "efficient-resnets"] = "paper"
@@ -91,7 +91,7 @@ class Average(Spec):
     """Over which share of the run the average reaches back."""
 
     every: LookaheadSteps = 5
-    """Steps between two of its updates; the last step of the run is one, too."""
+    """Steps between two of its updates; the last step of the run is also one."""
 
 
 class SAM(Spec):

@@ -26,12 +26,12 @@ Epochs = Annotated[int, Field(ge=1, le=MAX_EPOCHS)]
 BatchSize = Annotated[int, Field(ge=2, le=1_000_000)]  # batch norm has no variance over one
 
 ENOUGH_STEPS, SMALLEST_BATCH = 20, 16
-"""A named recipe halves its batch until an epoch has so many steps, but not below so many images.
+"""A named recipe halves its batch until an epoch has N steps, but not below N images.
 
 Measured with 90, 300 and 1,300 images: studies/few-images/results."""
 
 FEW_STEPS = 100
-"""A training of fewer steps says so: networks still differ more by chance than by themselves."""
+"""A training of fewer steps gives a notice: chance still differs more than networks do."""
 
 LeftOutUnset = Field(exclude_if=lambda value: value is None)
 """Of a field that came later: trainings without it keep the digests that they had before."""
@@ -86,7 +86,7 @@ class Recipe(Spec):
     """What is done to every image's values."""
 
     def canonical(self, images: int) -> Self:
-        """Return the recipe that does the same on so many images, and is equal where that is."""
+        """Return a recipe with the same effect on N images; equal where the effects are."""
         return self.changed(batch_size=min(self.batch_size, max(images, 2)))
 
     def epoch_steps(self, images: int) -> int:
@@ -96,7 +96,7 @@ class Recipe(Spec):
         return steps - 1 if steps > 1 and images % batch == 1 else steps
 
     def few_steps(self, images: int) -> str | None:
-        """Say how many steps a training on so many images has, if they are few; else nothing."""
+        """Return a notice of the steps of a training on N images if they are few."""
         each = self.epoch_steps(images)
         if self.epochs * each >= FEW_STEPS:
             return None

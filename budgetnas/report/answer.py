@@ -40,7 +40,7 @@ def points(share: float) -> str:
 
 
 def answer_lines(report: Report) -> list[str]:
-    """Say what a study has found, the most important first."""
+    """Return what a study has found, the most important first."""
     if report.best is None:
         lines = [_of_nothing(report), _progress(report)]
     else:
@@ -50,7 +50,7 @@ def answer_lines(report: Report) -> list[str]:
 
 
 def _of_nothing(report: Report) -> str:
-    """Say why there is nothing to compare, and of failures the commonest reason."""
+    """Return why there is nothing to compare, and of failures the commonest reason."""
     failed, stopped = report.counts.failed, report.counts.pruned
     if not failed:
         return f"No training has been finished: {stopped} stopped early."
@@ -188,7 +188,7 @@ def _guessing(report: Report) -> str:
 
 
 def _epochs(report: Report) -> str:
-    """Say what stopping early has saved."""
+    """Return what stopping early has saved."""
     done, whole = report.counts.epochs, epochs_in_full(report.config, report.trials)
     if done >= whole:
         return ""
@@ -199,7 +199,7 @@ def _epochs(report: Report) -> str:
 
 
 def _undecided(report: Report, *, decided: bool) -> str:
-    """Say how many trainings of the search do not tell from the best one."""
+    """Return how many trainings of the search do not tell from the best one."""
     many = len(report.of_verdict(Verdict.NOT_DISTINGUISHED))
     if not many:
         return " ".join(_not_worse(report))

@@ -80,7 +80,7 @@ class RetrainRequest:
         return self.image_size or size, self.fit or fit, self.background or background
 
     def names_data(self) -> bool:
-        """Say whether the caller named the data, so that they may be others than the study's."""
+        """Return whether the caller named the data, which can then differ from the study's."""
         asked = (self.dataset, self.data_dir, self.image_size, self.fit, self.background)
         return any(value is not None for value in asked)
 

@@ -33,7 +33,7 @@ UPPER_BOUND = (
 
 
 def selection_problem(select: str, test_curves: bool) -> str | None:
-    """Say what is wrong with these options, if anything is."""
+    """Return what is wrong with these options, if anything is."""
     if select not in SELECTIONS:
         return f"--select: unknown selection {select!r}, known: {', '.join(SELECTIONS)}"
     if test_curves and SELECTIONS[select] == "val":
@@ -45,5 +45,5 @@ def selection_problem(select: str, test_curves: bool) -> str | None:
 
 
 def evaluated_part(select: str, test_curves: bool) -> Part | None:
-    """Say what is evaluated after every epoch, if anything is."""
+    """Return what is evaluated after every epoch, if anything is."""
     return "test" if test_curves else SELECTIONS[select]

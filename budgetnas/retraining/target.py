@@ -31,7 +31,7 @@ class Target:
 
 
 def is_of_a_study(target: str) -> bool:
-    """Say whether a target can only be found in a study."""
+    """Return whether a target can only be found in a study."""
     return target == "best" or (target.isascii() and target.isdecimal() and len(target) < 19)
 
 
@@ -79,7 +79,7 @@ def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> 
 
 
 def _exceeded(record: TrialRecord, limits: Sequence[Budget]) -> str:
-    """Say which limits a trial exceeds, and by how much; nothing if none."""
+    """Return which limits a trial exceeds, and by how much; nothing if none."""
     words = [
         f"over the {'limit' if place else 'budget'} {limit} by {excess:,} {COST_NAMES[limit.cost]}"
         for place, limit in enumerate(limits)

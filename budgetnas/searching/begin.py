@@ -139,7 +139,7 @@ def begin(
 
 
 def _require_any_fit(budget: Budget, grid: Grid, source: DataSource) -> None:
-    """Refuse a grid of which nothing could be trained."""
+    """Raise for a grid of which nothing could be trained."""
     smallest = min((cell.arch for cell in grid.cells), key=count_params)
     if all(budget.excess(cell.arch, source.image_size) > 0 for cell in grid.cells):
         raise InputError(
@@ -149,7 +149,7 @@ def _require_any_fit(budget: Budget, grid: Grid, source: DataSource) -> None:
 
 
 def _check_cells(grid: Grid, images: int) -> None:
-    """Refuse a grid in which a schedule can't run, and say which."""
+    """Raise for a grid in which a schedule can't run, and say which."""
     for cell in grid.cells:
         try:
             check_schedule(cell.recipe, images)

@@ -54,7 +54,7 @@ class CheckedValues:
         return self._suggester.suggest_categorical(name, choices)
 
     def require_all_drawn(self) -> None:
-        """Refuse a name that was not drawn.
+        """Raise for a name that was not drawn.
 
         Raises:
             EnqueuedWrongly: With the names that were.

@@ -45,7 +45,7 @@ def published(
 
 
 def wanted(arch: Arch, config: StudyConfig) -> dict[str, Any]:
-    """Say which values a trial would have to draw for a network and the study's recipe."""
+    """Return which values a trial would have to draw for a network and the study's recipe."""
     widths = [stage.width for stage in arch.stages]
     budget = config.budget_for(COSTS[config.budget.cost](arch, config.data.image_size))
     drawn: dict[str, Any] = {

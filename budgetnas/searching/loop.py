@@ -168,7 +168,7 @@ class Loop:
             )
 
     def _is_in_turn(self) -> bool:
-        """Say whether the next trial may begin: in a race, after all of earlier rounds."""
+        """Return whether the next trial may begin: in a race, after all of earlier rounds."""
         size = round_size(self.config.proposal)
         if size is None or not self._running:
             return True

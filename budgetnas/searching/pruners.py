@@ -29,7 +29,7 @@ class Halving(BasePruner):
         self._first, self._factor, self.guessing = first, factor, guessing
 
     def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
-        """Say whether the trial ends at the step it has reached."""
+        """Return whether the trial ends at the step it has reached."""
         step = trial.last_step
         if step is None or not self._is_rung(step):
             return False

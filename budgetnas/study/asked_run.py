@@ -85,7 +85,7 @@ class AskedRun:
         )
 
     def _scaled(self, samples: int | None) -> str:
-        """Say what is smaller than the file says."""
+        """Return what is smaller than the file says."""
         assert self.quick is not None, "in full nothing is smaller"
         file, quick = self.file, self.quick
         full, size = file.base_recipe(str(self.path)), self.data.image_size

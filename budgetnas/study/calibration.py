@@ -154,7 +154,7 @@ def _epochs(row: Row) -> str:
 
 
 def _beside(chosen: Row, best: Row) -> str:
-    """Say how good the best is, where it was not chosen."""
+    """Return how good the best is, where it was not chosen."""
     if chosen.epochs == best.epochs:
         return ""
     return f", the best, {_epochs(best)}, {best.tau.words()}"

@@ -137,7 +137,7 @@ class Comparison(Finding):
 
     @property
     def lines(self) -> list[str]:
-        """Say what gave the accuracy, a line each, as far as it is known."""
+        """Return what gave the accuracy, a line each, as far as it is known."""
         unfinished = f"Comparison is not finished. To go on: {self.command}"
         known = [part.words for part in self.parts]
         return [

@@ -159,7 +159,7 @@ class StudyFile(Spec):
         return recipe_from(given, f"{source}: recipe")
 
     def says_batch(self) -> bool:
-        """Say whether the file says how large batches are, so that they stay as they are."""
+        """Return whether the file says how large batches are, so that they stay as they are."""
         changes = [
             axis.changes(name, "").get("recipe") for axis in self.axes() for name in axis.named()
         ]

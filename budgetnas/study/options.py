@@ -141,7 +141,7 @@ def reads(function: Callable[[Any], Any]) -> BeforeValidator:
 
 @contextmanager
 def as_value_error() -> Iterator[None]:
-    """Let pydantic collect what is wrong with several options together."""
+    """Make pydantic collect the problems of several options together."""
     try:
         yield
     except InputError as error:
@@ -270,7 +270,7 @@ class Costs(Options):
 
 
 class Drawing(Options):
-    """How many networks are drawn, and how: a study file's table `search`, too."""
+    """How many networks are drawn, and how: also a study file's table `search`."""
 
     panel = "What to search"
 

@@ -104,7 +104,7 @@ def _refuse_taken(name: str, storage: RDBStorage, url: str) -> None:
 
 
 def require_unchanged(study: optuna.Study, config: StudyConfig) -> None:
-    """Refuse a study whose study.toml no longer says what its storage remembers.
+    """Raise for a study whose study.toml no longer says what its storage remembers.
 
     Raises:
         InputError: With both values of what differs.

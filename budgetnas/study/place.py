@@ -43,7 +43,7 @@ def data_name(source: DataSource) -> str:
 
 
 def _may_be_in_a_name(letter: str) -> bool:
-    """Say whether it is a letter, the mark of one, a digit, or one of `.`, `_` and `-`."""
+    """Return whether it is a letter, the mark of one, a digit, or one of `.`, `_` and `-`."""
     return letter in "._-" or unicodedata.category(letter)[0] in "LM" or letter.isdecimal()
 
 
@@ -110,7 +110,7 @@ def known_studies(below: str = "") -> list[str]:
 
 
 def _compares(path: Path) -> bool:
-    """Say whether a begun study is a comparison of another's networks, in that one's folder.
+    """Return whether a begun study is a comparison of another's networks, in that one's folder.
 
     It is only meant where it is named.
     """
@@ -119,7 +119,7 @@ def _compares(path: Path) -> bool:
 
 
 def asks(path: Path) -> bool:
-    """Say whether a study.toml is a study file, which asks a question, or of a begun study."""
+    """Return whether a study.toml is a study file, which asks a question, or of a begun study."""
     if not path.is_file():  # a pipe would have to be waited for
         return False
     try:

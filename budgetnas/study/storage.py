@@ -55,7 +55,7 @@ def redacted(url: str) -> str:
 
 
 def hides_password(url: str) -> bool:
-    """Say whether a URL is a redacted one, whose password is not in it."""
+    """Return whether a URL is a redacted one, whose password is not in it."""
     parsed = make_url(url)
     return HIDDEN in (parsed.password, *parsed.query.values())
 
@@ -78,7 +78,7 @@ def open_storage(url: str) -> RDBStorage:
 
 
 def _made_elsewhere(error: SQLAlchemyError) -> bool:
-    """Say whether another process makes the tables of a new storage at this moment.
+    """Return whether another process makes the tables of a new storage at this moment.
 
     Whoever comes second finds a table or a row of Optuna's there that wasn't when it looked.
     """
@@ -110,7 +110,7 @@ def check_storage(url: str) -> bool:
 
 
 def _is_made(engine: Engine) -> bool:
-    """Say whether Optuna's tables are there: the schema's revision is what it writes last."""
+    """Return whether Optuna's tables are there: the schema's revision is what it writes last."""
     if not inspect(engine).has_table("alembic_version"):
         return False
     with engine.connect() as connection:

@@ -75,7 +75,7 @@ class Average:
     """A running average of the weights and of the norms' statistics.
 
     Its first updates average all that they have seen; later ones forget exponentially, so that it
-    reaches back over the recipe's share of the run. The last step updates it, too, so that it
+    reaches back over the recipe's share of the run. The last step also updates it, so that it
     contains the whole run, however short.
     """
 

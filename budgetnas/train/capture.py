@@ -31,8 +31,8 @@ but not by two recorders at once: a graph that goes takes along what others of i
 class Recorder:
     """Runs work; on a GPU, if it may, each kind of it is captured once and then replayed.
 
-    The first runs are done as they are, and count: nothing is done twice or thrown away, so what
-    is replayed goes on from where they ended. Nothing else may use the device meanwhile.
+    The first runs are uncaptured, and count: nothing is done twice or thrown away, so what
+    is replayed continues from their end. Nothing else may use the device meanwhile.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Telling "out of memory", in its many disguises, from everything else."""
+"""Recognise "out of memory", in its many forms."""
 
 import ctypes
 import gc
@@ -37,7 +37,7 @@ def memory_guard(what: str) -> Iterator[None]:
 
 
 def give_memory_back() -> None:
-    """Let go of what a failed training held, on the host and on GPUs.
+    """Release what a failed training held, on the host and on GPUs.
 
     To be called when the exception that ended it is gone: its traceback holds the network.
     """
