@@ -5,6 +5,7 @@ from budgetnas.analysis._best import (
     best_trial,
     best_trials,
     best_within,
+    cost_table,
     describe_best,
     epochs_in_full,
     front,
@@ -19,7 +20,7 @@ from budgetnas.analysis._confusion import (
     per_class_table,
     share_table,
 )
-from budgetnas.analysis._counted import Counted, count_asked, count_study, fit_table
+from budgetnas.analysis._counted import Counted, count_asked, count_study, fit_table, stage_table
 from budgetnas.analysis._decomposition import (
     BEST_RANDOM,
     FILLED,
@@ -51,12 +52,7 @@ from budgetnas.analysis._noise import (
     pooled,
     weights_of,
 )
-from budgetnas.analysis._race import (
-    Elimination,
-    eliminated,
-    round_size,
-    why_eliminated,
-)
+from budgetnas.analysis._race import Elimination, eliminated, round_size, why_eliminated
 from budgetnas.analysis._ranks import (
     CRITERIA,
     FULL,
@@ -64,6 +60,7 @@ from budgetnas.analysis._ranks import (
     Outcomes,
     Short,
     ShortRankings,
+    calibration_table,
     fully_measured,
     kendall_taus,
     regret_of,
@@ -84,6 +81,7 @@ from budgetnas.analysis._trials import (
     NETWORK,
     axis_column,
     axis_names,
+    band_table,
     cell_labels,
     curve_table,
     trial_table,
@@ -134,15 +132,18 @@ __all__ = [
     "alike_of",
     "axis_column",
     "axis_names",
+    "band_table",
     "best_trial",
     "best_trials",
     "best_within",
+    "calibration_table",
     "cell_labels",
     "chosen",
     "class_table",
     "compare",
     "confused_pairs",
     "confusion_table",
+    "cost_table",
     "count_asked",
     "count_study",
     "curve_table",
@@ -173,6 +174,7 @@ __all__ = [
     "seeds_to_tell",
     "share_table",
     "short_trainings",
+    "stage_table",
     "summary_table",
     "tau_of",
     "top_regrets",

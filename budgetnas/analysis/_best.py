@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtri
 
@@ -148,3 +149,20 @@ def guessing_of(config: StudyConfig, trials: Sequence[FrozenTrial]) -> float:
     """Return what a study's best trial must exceed to be better than guessing, in [0, 1]."""
     completed = sum(trial.state is TrialState.COMPLETE for trial in trials)
     return lucky_guessing(config.facts.val_counts, config.metric, max(1, completed))
+
+
+def cost_table(summary: pd.DataFrame, cost: str = "params") -> pd.DataFrame:
+    """Find the Pareto front: no network as small as these, or smaller, is as accurate.
+
+    Args:
+        summary: From `summary_table`.
+        cost: `params` or `macs`.
+
+    Returns:
+        A row a configuration that was measured, the cheapest first: `configuration`, the cost,
+        `mean` accuracy in [0, 1], `front`.
+    """
+    measured = summary.loc[summary["n"] > 0, ["configuration", cost, "mean"]]
+    table = measured.sort_values([cost, "mean"], ascending=[True, False], ignore_index=True)
+    before = table["mean"].cummax().shift(fill_value=-1.0)
+    return table.assign(front=table["mean"] > before)

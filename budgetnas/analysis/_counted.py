@@ -1,13 +1,13 @@
-"""The networks of a study file that trains nothing, counted and compared with its budget."""
+"""Networks that are counted, not trained: which fit a budget, and where their parameters are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from budgetnas.arch import count_macs, count_params
+from budgetnas.arch import Arch, count_macs, count_params, layer_table
 from budgetnas.study.asked_run import AskedRun, asked_run
 
 
@@ -91,3 +91,30 @@ def fit_table(labels: Sequence[str], networks: Sequence[Counted]) -> pd.DataFram
         for label, net in zip(labels, networks, strict=True)
     ]
     return pd.DataFrame(rows, columns=["configuration", "params", "macs", "excess", "feasible"])
+
+
+def stage_table(archs: Mapping[str, Arch]) -> pd.DataFrame:
+    """Count the parameters of stem, stages and head.
+
+    Args:
+        archs: Networks by name.
+
+    Returns:
+        A row a network and part: `network`, `part` (stem, stage 1, ..., head), `params`, and
+        their `share` of the network's, in [0, 1].
+    """
+    rows = [
+        {"network": name, "part": _part(row.name), "params": row.params}
+        for name, arch in archs.items()
+        for row in layer_table(arch)
+    ]
+    table = pd.DataFrame(rows, columns=["network", "part", "params"])
+    parts = table.groupby(["network", "part"], sort=False)["params"].sum().reset_index()
+    total = parts.groupby("network")["params"].transform("sum")
+    return parts.assign(share=parts["params"] / total)
+
+
+def _part(layer: str) -> str:
+    """Name the part of a network that a layer is in, from its name in the `state_dict`."""
+    first, *rest = layer.split(".")
+    return f"stage {int(rest[0]) + 1}" if first == "stages" else first

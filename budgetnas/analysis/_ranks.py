@@ -12,10 +12,11 @@ from typing import Any, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from optuna.trial import FrozenTrial
 
 from budgetnas.analysis._noise import Floats
-from budgetnas.study.calibration import LEAST_ARCHS, SEARCHES_BY, Estimate, Row
+from budgetnas.study.calibration import LEAST_ARCHS, SEARCHES_BY, Calibration, Estimate, Row
 from budgetnas.study.metric import Metric, title_of
 from budgetnas.study.trial_record import TrialRecord
 
@@ -234,3 +235,18 @@ class ShortRankings:
         return np.array(
             [[score(name, seed) for name in self.networks] for seed in range(self.seeds)]
         )
+
+
+def calibration_table(calibration: Calibration) -> pd.DataFrame:
+    """List how well each criterion ranks after each number of epochs.
+
+    Returns:
+        A row a candidate and criterion: `criterion`, `epochs`, `tau`, `low` and `high`, the ends
+        of its 95 % interval. What is not known is missing.
+    """
+    rows = [
+        (row.criterion, row.epochs, row.tau.value, row.tau.low, row.tau.high)
+        for row in calibration.rows
+    ]
+    table = pd.DataFrame(rows, columns=["criterion", "epochs", "tau", "low", "high"])
+    return table.astype({"tau": float, "low": float, "high": float})

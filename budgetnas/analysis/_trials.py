@@ -165,3 +165,22 @@ def _epochs(record: TrialRecord, reported_as: str) -> list[tuple[int, dict[str, 
         (number, dict(zip(CURVES, values, strict=True)))
         for number, values in enumerate(zip(*lists, strict=True), start=1)
     ]
+
+
+def band_table(curves: pd.DataFrame) -> pd.DataFrame:
+    """Sum up curves over seeds.
+
+    Args:
+        curves: From `curve_table`.
+
+    Returns:
+        A row a configuration, metric and epoch: `cell`, `configuration`, `metric`, `epoch`, `n`
+        (seeds), `mean`, `low` and `high` (the lowest and the highest seed). Epochs of which
+        nothing is known are left out.
+    """
+    keys = ["cell", "configuration", "epoch"]
+    metrics = [name for name in CURVES if name != "lr"]
+    long = curves.melt(id_vars=keys, value_vars=metrics, var_name="metric")
+    grouped = long.dropna(subset="value").groupby([*keys, "metric"], sort=True)["value"]
+    bands = grouped.agg(n="count", mean="mean", low="min", high="max").reset_index()
+    return bands[["cell", "configuration", "metric", "epoch", "n", "mean", "low", "high"]]

@@ -8,11 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from budgetnas._version import __version__
-from budgetnas.analysis import cell_labels, count_asked, fit_table
+from budgetnas.analysis import cell_labels, count_asked, fit_table, stage_table
 from budgetnas.arch import COST_NAMES, Arch
 from budgetnas.report.answer import listed
-from budgetnas.report.costs import COST_TITLES
-from budgetnas.report.stages import plot_stages, stage_table
+from budgetnas.report.plots import COST_TITLES, plot_stages
 from budgetnas.report.style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped
 from budgetnas.study.asked_run import asked_run
 from budgetnas.study.file import StudyFile

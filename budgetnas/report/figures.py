@@ -4,15 +4,27 @@ from collections.abc import Callable, Sequence
 
 import pandas as pd
 
-from budgetnas.analysis import Counts, axis_names, class_table, confused_pairs
-from budgetnas.report.calibration import calibration_table, plot_calibration
-from budgetnas.report.confusion import plot_confusion
-from budgetnas.report.costs import COST_TITLES, cost_table, plot_costs
-from budgetnas.report.curves import MOST_BANDS, band_table, plot_curves
+from budgetnas.analysis import (
+    Counts,
+    axis_names,
+    band_table,
+    calibration_table,
+    class_table,
+    confused_pairs,
+    cost_table,
+    stage_table,
+)
 from budgetnas.report.grids import plot_grid
-from budgetnas.report.read import Report
-from budgetnas.report.runs import read_confusion
-from budgetnas.report.stages import plot_stages, stage_table
+from budgetnas.report.plots import (
+    COST_TITLES,
+    MOST_BANDS,
+    plot_calibration,
+    plot_confusion,
+    plot_costs,
+    plot_curves,
+    plot_stages,
+)
+from budgetnas.report.read import Report, read_confusion
 from budgetnas.report.style import Drawn
 from budgetnas.study.metric import beside_accuracy, title_of, unequal_share
 

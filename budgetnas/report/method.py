@@ -1,9 +1,11 @@
-"""How a study's numbers were measured, in words."""
+"""How a study's numbers were measured, in words, and the captions of what came after it."""
 
 from budgetnas.analysis import ALPHA, IMAGES_PART, NOISE_FORMULA, OUT, margin_of, points_of
 from budgetnas.arch import COST_NAMES
 from budgetnas.report.answer import NOT_RECORDED, points
 from budgetnas.report.read import Report
+from budgetnas.study.calibration import Calibration
+from budgetnas.study.comparison import Comparison
 from budgetnas.study.metric import title_of
 
 
@@ -168,3 +170,54 @@ def _dates(report: Report) -> str:
     known = [trial for trial in report.trials if trial.datetime_start]
     days = sorted({f"{trial.datetime_start:%Y-%m-%d}" for trial in known})
     return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
+
+
+def calibration_caption(calibration: Calibration) -> str:
+    """Say what was compared, and what the numbers do not say."""
+    low, high = calibration.params
+    seeds = f"{calibration.seeds} seed{'s' * (calibration.seeds > 1)}"
+    return (
+        f"{calibration.counted} of the study's space, from {low:,} to {high:,} parameters, were "
+        f"measured in all ways, {seeds} each, on the study's validation images. A short training "
+        "is one of its own, with a schedule of so many epochs; a full one has "
+        f"{calibration.epochs} epochs of the recipe {calibration.recipe}. In brackets: 95 % "
+        "intervals over architectures, from resamples. Regret is what is lost of the best full "
+        f"accuracy, in percentage points, where only the first {calibration.top} of a ranking are "
+        f"trained in full. {calibration.rule.capitalize()}. Networks of alike sizes are harder to "
+        "rank than these; and a short training begins with the weights that its full one began "
+        "with, which flatters it a little. Many numbers are compared here: the best is partly "
+        "the luckiest."
+    )
+
+
+DIFFERENCES = (
+    "A part is a difference of two means of accuracies, of the same seeds on the same validation "
+    f"images; what is not above its noise may be chance. Noise is {NOISE_FORMULA}."
+)
+LUCKIEST = (
+    "Luck is s times the expected maximum of k standard normal numbers, ∫ (1 - F(x)ᵏ - F(-x)ᵏ) dx "
+    "over x > 0 with F their distribution function, k the search's completed trials: by how much "
+    "the luckiest of k trainings of one network is expected to be above their mean."
+)
+
+
+def comparison_caption(comparison: Comparison) -> str:
+    """Say what was compared, and how its parts were computed."""
+    seeds = f"{comparison.seeds} seed{'s' * (comparison.seeds > 1)}"
+    return (
+        f"The winner is trial {comparison.winner}, chosen from {comparison.trials} completed "
+        f"trials{_random(comparison)}. All were trained for {comparison.epochs} epochs with "
+        f"{seeds} in turns, on this study's images and split; ± is half a mean's 95 % interval "
+        f"over seeds. {DIFFERENCES} {LUCKIEST} The validation images are those that the search, "
+        "and the choice among random networks, looked at: both may be flattered by that, the "
+        "other networks are not."
+    )
+
+
+def _random(comparison: Comparison) -> str:
+    if not comparison.random:
+        return ""
+    return (
+        f", and the best random network from {comparison.random}, drawn from the same space "
+        "within the same limits and trained as the trials were"
+    )

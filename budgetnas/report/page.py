@@ -17,11 +17,9 @@ from budgetnas.arch import describe_limits
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.report.answer import NOT_RECORDED, answer_lines
-from budgetnas.report.calibration import calibration_caption
-from budgetnas.report.comparison import comparison_caption
 from budgetnas.report.counted import CountedReport, counted_figures, find_counted
 from budgetnas.report.figures import report_figures
-from budgetnas.report.method import method_lines
+from budgetnas.report.method import calibration_caption, comparison_caption, method_lines
 from budgetnas.report.read import Report, read_report
 from budgetnas.report.style import Drawn
 from budgetnas.spec import printable

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from budgetnas.analysis import calibration_table
 from budgetnas.errors import InputError
 from budgetnas.report.answer import answer_lines
-from budgetnas.report.calibration import calibration_table, plot_calibration
 from budgetnas.report.figures import report_figures
 from budgetnas.report.page import render
+from budgetnas.report.plots import plot_calibration
 from budgetnas.report.read import Report
 from tests.analysis.made import config_of, trained
 from tests.report.test_page import words

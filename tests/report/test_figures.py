@@ -12,22 +12,22 @@ import pytest
 
 from budgetnas.analysis import (
     Counted,
+    band_table,
     confused_pairs,
+    cost_table,
     curve_table,
     fit_table,
     share_table,
+    stage_table,
     summary_table,
     trial_table,
 )
 from budgetnas.arch import PRESETS, count_params, layer_table
-from budgetnas.report.confusion import plot_confusion
-from budgetnas.report.costs import cost_table, plot_costs
 from budgetnas.report.counted import plot_fits
-from budgetnas.report.curves import band_table, plot_curves
 from budgetnas.report.figures import report_figures
 from budgetnas.report.grids import grid_table, interval_table, plot_grid
+from budgetnas.report.plots import plot_confusion, plot_costs, plot_curves, plot_stages
 from budgetnas.report.read import Report
-from budgetnas.report.stages import plot_stages, stage_table
 from budgetnas.report.style import PALETTE, line_style, plain, row_height, wrapped
 from tests.analysis.made import LARGE, SMALL, config_of, grid_of, of_grid, trained
 
