@@ -25,10 +25,10 @@ from budgetnas.arch import Arch, Budget, count_macs, fits
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
-from budgetnas.executors import TrialData
 from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.searching.drawing import networks_of
 from budgetnas.space import Fill, RandomSuggester, Space
+from budgetnas.train.fit import TrainingData
 
 SIZE, VAL = 16, 1_000
 SETS = {"cifar3": (3, 1_000), "cifar10": (10, 300)}
@@ -65,7 +65,7 @@ def images_of(name: str, folder: Path) -> ImageSet:
     return ImageSet(torch.from_numpy(np.stack(pixels)), torch.tensor(labels), tuple(names))
 
 
-def data_of(name: str, folder: Path, n: int, seed: int) -> TrialData:
+def data_of(name: str, folder: Path, n: int, seed: int) -> TrainingData:
     """Take so many images to train on, equally of each class, and others to validate on."""
     every = images_of(name, folder)
     generator = torch.Generator().manual_seed(seed)
@@ -75,10 +75,10 @@ def data_of(name: str, folder: Path, n: int, seed: int) -> TrialData:
     left = torch.cat([some[each:] for some in classes])
     val = left[torch.randperm(len(left), generator=generator)][:VAL]
     train = every.take(torch.cat([some[:each] for some in classes]))
-    return TrialData(train.packed(), every.take(val), Numerics(threads=1))
+    return TrainingData(train.packed(), every.take(val), Numerics(threads=1))
 
 
-def trained(data: TrialData, name: str, arch: Arch, recipe: Recipe, seed: int) -> list[float]:
+def trained(data: TrainingData, name: str, arch: Arch, recipe: Recipe, seed: int) -> list[float]:
     """Return the validation accuracy after each epoch."""
     mirror = name != "digits"
     how, _ = recipe.adapted(data.images.channels, mirror, data.images.size)
@@ -116,7 +116,7 @@ def ranks(folder: Path, networks: int) -> Iterator[dict[str, object]]:
             yield {"set": name, "n": n, "batch": batch, "network": str(arch), "accuracy": curve}
 
 
-def _drawn(data: TrialData, networks: int) -> list[Arch]:
+def _drawn(data: TrainingData, networks: int) -> list[Arch]:
     """Draw different networks that fit the limit, none too slow for a CPU."""
     images, found = data.images, list[Arch]()
     drawn = networks_of(

@@ -1,9 +1,6 @@
 """Who trains the trials: this process or a pool of processes, and how many of them."""
 
-from budgetnas.executors._course import Course
 from budgetnas.executors._executor import Executor, InProcessExecutor, process_pool
-from budgetnas.executors._kept import forget_ended
-from budgetnas.executors._shared import TrialData, TrialSettings
 from budgetnas.executors._sizing import (
     Workers,
     WorkersChoice,
@@ -20,14 +17,16 @@ from budgetnas.executors._trial import (
     ProcessExited,
     Suspended,
     TrialEvent,
+    TrialHistory,
     TrialJob,
+    TrialSettings,
     describe_training,
+    forget_ended,
 )
 
 __all__ = [
     "Broke",
     "CheckpointDamaged",
-    "Course",
     "Decision",
     "EpochResult",
     "Executor",
@@ -35,8 +34,8 @@ __all__ = [
     "InProcessExecutor",
     "ProcessExited",
     "Suspended",
-    "TrialData",
     "TrialEvent",
+    "TrialHistory",
     "TrialJob",
     "TrialSettings",
     "Workers",

@@ -15,7 +15,6 @@ from budgetnas.data.images import Statistics
 from budgetnas.errors import BudgetnasError
 from budgetnas.executors._images import SharedImages, shared
 from budgetnas.executors._process import Channel, WorkerProcess, picklable
-from budgetnas.executors._shared import TrialData, TrialSettings
 from budgetnas.executors._trial import (
     Broke,
     Decision,
@@ -24,12 +23,14 @@ from budgetnas.executors._trial import (
     Training,
     TrialEvent,
     TrialJob,
+    TrialSettings,
     is_final,
     train_trial,
 )
 from budgetnas.files import sweep
 from budgetnas.recipe.images import Normalization
 from budgetnas.train.device import use_device, use_threads
+from budgetnas.train.fit import TrainingData
 from budgetnas.train.memory import memory_guard
 
 
@@ -60,7 +61,7 @@ class Executor(Protocol):
 class InProcessExecutor:
     """Trains one trial at a time in this process."""
 
-    def __init__(self, settings: TrialSettings, folder: Path, data: TrialData) -> None:
+    def __init__(self, settings: TrialSettings, folder: Path, data: TrainingData) -> None:
         self._settings, self._folder, self._data = settings, folder, data
         self._trial = 0
         self._training: Training | None = None
@@ -121,7 +122,7 @@ class TrialWorker:
         use_threads(self.settings.numerics)
         with memory_guard("the images"):
             train, val = self.images.open()
-            data = TrialData(train, val, self.settings.numerics, self.measured)
+            data = TrainingData(train, val, self.settings.numerics, self.measured)
             data = data.to(use_device(self.device))
         channel.send(_WorkerReady())
         while True:
@@ -237,7 +238,7 @@ class ProcessPoolExecutor:
 def process_pool(
     settings: TrialSettings,
     folder: Path,
-    data: TrialData,
+    data: TrainingData,
     devices: Sequence[torch.device],
     count: int,
 ) -> Iterator[Executor]:
@@ -250,6 +251,7 @@ def process_pool(
         devices: Where to train; workers are assigned to them in turn.
         count: The number of processes.
     """
+    assert data.val is not None, "trials are validated"
     with shared(data.images, data.val, folder=folder) as images:
         assigned = itertools.islice(itertools.cycle(devices), count)
         tasks = [TrialWorker(settings, folder, images, str(d), data.measured) for d in assigned]

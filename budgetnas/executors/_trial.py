@@ -1,25 +1,65 @@
 """Training one trial, without Optuna: the caller judges each epoch.
 
-The same code runs in the process of the search and in worker processes.
+The same code runs in the process of the search and in worker processes. Those import neither
+Optuna nor spaces, which would take as long as torch does.
 """
 
-import time
-from collections.abc import Generator
+import hashlib
+import re
+from collections.abc import Container, Generator
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import torch
+from torch import Tensor
 
 from budgetnas.arch import Arch
-from budgetnas.errors import OutOfMemory, TrialFailed
-from budgetnas.executors._course import Course
-from budgetnas.executors._kept import KeptTrial
-from budgetnas.executors._shared import TrialData, TrialSettings
+from budgetnas.data.images import ImageSet
+from budgetnas.errors import InputError, OutOfMemory, TrialFailed
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.study.measurements import Measurements
-from budgetnas.train.engine import Epoch
+from budgetnas.study.measurements import CURVES, Measurements, pack
+from budgetnas.study.metric import attribute_of
+from budgetnas.train.checkpoint import BackgroundCheckpoint
+from budgetnas.train.engine import Epoch, State
+from budgetnas.train.fit import Fit, TrainingData
+from budgetnas.train.history import History
 from budgetnas.train.memory import give_memory_back
 from budgetnas.train.step import batch_bounds
+
+if TYPE_CHECKING:
+    from budgetnas.study.config import StudyConfig
+    from budgetnas.study.metric import Metric
+
+
+_CHECKPOINT = re.compile(r"trial-(\d+)-[0-9a-f]{8}\.safetensors", re.ASCII)
+
+FEW_CLASSES = 20
+"""Up to this many classes a trial's confusion matrix is always kept."""
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """What is the same for all trainings of a study."""
+
+    definition: dict[str, Any]
+    """Everything that its trials depend on."""
+    metric: "Metric"
+    """What trials are compared by."""
+    best: bool
+    """Whether a trial counts by its best epoch, not by its last."""
+    confusion: bool
+    """Whether to keep the confusion matrix."""
+    numerics: Numerics
+    """The arithmetic."""
+
+    @classmethod
+    def of(cls, config: "StudyConfig") -> Self:
+        """Read them from a study's configuration."""
+        best = config.select == "best"
+        confusion = config.confusion or len(config.facts.classes) <= FEW_CLASSES
+        return cls(config.definition(), config.metric, best, confusion, config.numerics)
 
 
 @dataclass(frozen=True)
@@ -111,7 +151,9 @@ class Decision(Enum):
 Training: TypeAlias = Generator[TrialEvent, Decision | None, None]
 
 
-def train_trial(settings: TrialSettings, folder: Path, data: TrialData, job: TrialJob) -> Training:
+def train_trial(
+    settings: TrialSettings, folder: Path, data: TrainingData, job: TrialJob
+) -> Training:
     """Train a trial from its checkpoint, if it has one; yield what happens.
 
     A caller that ends the trial closes the generator.
@@ -135,23 +177,94 @@ def train_trial(settings: TrialSettings, folder: Path, data: TrialData, job: Tri
     yield final
 
 
-def _epochs(settings: TrialSettings, folder: Path, data: TrialData, job: TrialJob) -> Training:
-    arch, recipe = job.arch, job.recipe
-    course, damages = Course(settings, data.val), list[str]()
-    with KeptTrial(folder, job.trial, settings, arch, recipe) as kept:
-        state, before = kept.read(course, damages.append)
-        yield from map(CheckpointDamaged, damages)
-        started = time.perf_counter() - before
-        for epoch in data.train(arch, recipe, job.seed, state):
-            course.add(epoch)
-            kept.settle()  # before it is judged: a trial that ends has its checkpoint removed
-            decision = yield _result(epoch, course, time.perf_counter() - started)
-            # only after the judgement: what goes on from here has been judged
-            kept.write(epoch.state(), course, time.perf_counter() - started)
+def _epochs(settings: TrialSettings, folder: Path, data: TrainingData, job: TrialJob) -> Training:
+    # the same trial with half the batch is another training, as is another study's
+    recipe = job.recipe.model_dump_json()
+    training = (job.trial, settings.definition, job.arch.to_json(), recipe)
+    digest = hashlib.sha256(repr(training).encode())
+    path = folder / f"trial-{job.trial}-{digest.hexdigest()[:8]}.safetensors"
+    assert data.val is not None, "trials are validated"
+    history = TrialHistory(settings, data.val)
+    with BackgroundCheckpoint(path) as checkpoint:
+        fit = Fit(
+            job.arch, job.recipe, job.seed, history, checkpoint, digest.digest(),
+            "damaged: of another training",
+        )  # fmt: skip
+        try:
+            fit.resume()
+        except InputError as error:  # which costs the epochs it held, not the search
+            yield CheckpointDamaged(f"{error}; its trial begins again")
+        for epoch in fit.epochs(data):
+            checkpoint.settle()  # before it is judged: a trial that ends has its file removed
+            decision = yield EpochResult(
+                epoch.number, history.last, history.value, history.attributes(),
+                fit.seconds, epoch.notices,
+            )  # fmt: skip
+            fit.save(epoch)  # only after the judgement: what goes on from here has been judged
             if decision is Decision.SUSPEND:
-                kept.settle()
+                checkpoint.settle()
                 yield Suspended()
                 return
+
+
+class TrialHistory(History):
+    """The epochs of a trial so far, its best one's predictions among them."""
+
+    def __init__(self, settings: TrialSettings, val: ImageSet) -> None:
+        self._metric = attribute_of(settings.metric)
+        self._val, self._keeps_confusion = val, settings.confusion
+        by = (self._metric, "val_loss") if settings.best else None
+        super().__init__({name: name for name in CURVES}, by, self._predicted)
+
+    def _predicted(self, epoch: Epoch) -> State:
+        """Return which images are correct, and, if asked for, the counts of the confusion."""
+        assert epoch.val_predictions is not None, "trials are validated"
+        correct = {"right": epoch.val_predictions == self._val.labels.cpu()}
+        if not self._keeps_confusion:
+            return correct
+        return correct | {"confusion": _confusion(self._val, epoch.val_predictions)}
+
+    @property
+    def last(self) -> float:
+        """The study's metric after the last epoch, in [0, 1]."""
+        return self.rows[-1][self._metric]
+
+    @property
+    def value(self) -> float:
+        """The study's metric after the epoch that counts, in [0, 1]."""
+        return self.rows[self.selected - 1][self._metric]
+
+    def attributes(self) -> Measurements:
+        """Return what the trial's storage keeps, the selected epoch's accuracy among it."""
+        row = self.rows[self.selected - 1]
+        attributes: Measurements = {
+            "val_accuracy": row["val_accuracy"],
+            "val_balanced_accuracy": row["val_balanced_accuracy"],
+            "val_loss": row["val_loss"],
+            "epochs": len(self.rows),
+            "selected_epoch": self.selected,
+            "curves": {name: [row[name] for row in self.rows] for name in CURVES},
+            # by class, so that the classes' sizes tell which class each image is of
+            "right": pack(self.best["right"][self._val.labels.cpu().argsort(stable=True)].numpy()),
+        }
+        if self._keeps_confusion:
+            attributes["confusion"] = self.best["confusion"].tolist()
+        return attributes
+
+
+def _confusion(val: ImageSet, predictions: Tensor) -> Tensor:
+    """Count images by class (rows) and prediction (columns): int64 [classes, classes]."""
+    classes = len(val.classes)
+    pairs = val.labels.cpu() * classes + predictions
+    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+
+
+def forget_ended(folder: Path, open_trials: Container[int]) -> None:
+    """Remove the checkpoints of trials that have ended, whenever and with whatever recipe."""
+    for path in folder.iterdir():
+        ours = _CHECKPOINT.fullmatch(path.name)
+        if ours and int(ours[1]) not in open_trials:
+            path.unlink(missing_ok=True)
 
 
 def describe_training(arch: Arch, recipe: Recipe, images: int, numerics: Numerics) -> str:
@@ -167,9 +280,3 @@ def describe_training(arch: Arch, recipe: Recipe, images: int, numerics: Numeric
     first, last = (stop - start for start, stop in (bounds[0], bounds[-1]))
     batches = f"batches of {first}" + f" and a last one of {last}" * (last != first)
     return f"{arch}, {batches}, {numerics.describe()}"
-
-
-def _result(epoch: Epoch, course: Course, seconds: float) -> EpochResult:
-    return EpochResult(
-        epoch.number, course.last, course.value, course.attributes(), seconds, epoch.notices
-    )

@@ -18,7 +18,6 @@ from budgetnas.data.images import ImageSet
 from budgetnas.data.listing import Inventory
 from budgetnas.data.splits import SET_ASIDE_SHARE, VALIDATION_SHARE
 from budgetnas.events import Watcher
-from budgetnas.executors import TrialData
 from budgetnas.planning.census import Census, census, number_of_architectures
 from budgetnas.planning.drawn import Counted, Drawn, draw_some, least_limits
 from budgetnas.planning.saved import saved_epochs
@@ -37,6 +36,7 @@ from budgetnas.searching.pruners import PRUNERS
 from budgetnas.space import Fill, Free, RandomSuggester
 from budgetnas.study.options import PlanOptions
 from budgetnas.train.device import choose_device, device_title, use_threads
+from budgetnas.train.fit import TrainingData
 from budgetnas.train.numerics import choose_numerics
 from budgetnas.train.process import unchanged_process
 
@@ -289,5 +289,5 @@ def _seconds(
     pictures = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
     classes = tuple(map(str, range(facts.classes)))
     noise = ImageSet(pictures, torch.arange(n) % facts.classes, classes)
-    data = TrialData(noise, noise, numerics)
+    data = TrainingData(noise, noise, numerics)
     return training_seconds(arch, recipe, data, (facts.train, facts.val), device)

@@ -18,15 +18,16 @@ from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
 from budgetnas.files import sweep, write_atomic
 from budgetnas.model import model_to_load
-from budgetnas.retraining.history import History, without_best
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
+from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.seeds import derive_seed
-from budgetnas.study.metric import unequal_share
-from budgetnas.train.checkpoint import Checkpoints, epochs_done, read_tensors, write_tensors
+from budgetnas.study.metric import attribute_of, unequal_share
+from budgetnas.train.checkpoint import Checkpoints, read_tensors, write_tensors
 from budgetnas.train.device import device_title, use_threads
-from budgetnas.train.engine import Epoch, State, train
+from budgetnas.train.engine import Epoch, State
 from budgetnas.train.evaluate import Evaluation, Normalizer, evaluate
-from budgetnas.train.init import initial_model
+from budgetnas.train.fit import Fit, TrainingData
+from budgetnas.train.history import History, named
 from budgetnas.train.memory import memory_guard
 from budgetnas.train.place import place
 from budgetnas.train.step import check_finite
@@ -55,12 +56,19 @@ class Retraining:
         """
         use_threads(self.config.numerics)
         sweep(self.folder)
-        checkpoints = Checkpoints(self.folder)
-        state = checkpoints.read(self._check, lambda text: self.watch(Notice(text)))
-        history = History.of(self.config, state)
+        fit = Fit(
+            self.config.arch, self.config.recipe, derive_seed(self.config.seed, "retrain"),
+            run_history(self.config), Checkpoints(self.folder), self.config.digest(),
+            f"of another run than {self.folder / 'run.json'} says",
+        )  # fmt: skip
+        history = fit.history
+        fit.resume(
+            lambda text: self.watch(Notice(text)),
+            lambda state, path: self._check(state, path, history),
+        )
         self.config.write(self.folder)  # on resuming too: the images may have moved
         write_unreadable(self.folder, self.unreadable)
-        if state is None:
+        if not history.rows:
             write_json(self.folder / "environment.json", environment(device_title(self.device)))
         config = self.config
         self.watch(
@@ -70,34 +78,21 @@ class Retraining:
             )
         )  # fmt: skip
         test = self._open_test() if config.test_selected else None
-        self._train(images, val if test is None else test, state, history, checkpoints)
+        self._train(images, val if test is None else test, fit)
         self._write_metrics(history)  # once more: the last time may have been interrupted
         return self._test(self._open_test() if test is None else test, history)
 
-    def _train(
-        self,
-        images: ImageSet,
-        evaluated: ImageSet | None,
-        state: State | None,
-        history: History,
-        checkpoints: Checkpoints,
-    ) -> None:
-        """Train epoch by epoch, keep each, and tell of it."""
+    def _train(self, images: ImageSet, evaluated: ImageSet | None, fit: Fit) -> None:
+        """Train epoch by epoch, keep each, and report it."""
         config = self.config
-        seed = derive_seed(config.seed, "retrain")
+        known = {config.recipe.normalize: config.statistics}
         with memory_guard("the network and the images"):
-            model = initial_model(config.arch, config.recipe.init, derive_seed(seed, "init"))
-            placed = images.to(self.device)
-            evaluated = None if evaluated is None else evaluated.to(self.device)
+            data = TrainingData(images, evaluated, config.numerics, known).to(self.device)
         tell_once = Once(self.watch)
-        for epoch in train(
-            model, placed, config.recipe, config.numerics, seed,
-            statistics=config.statistics, val=evaluated,
-            state=None if state is None else without_best(state),
-        ):  # fmt: skip
+        for epoch in fit.epochs(data):
             tell_once(epoch.notices)
-            row = history.add(epoch)
-            self._keep(epoch, history, checkpoints)
+            self._keep(epoch, fit)
+            row = fit.history.rows[-1]
             self.watch(
                 RunEpochEnded(
                     epoch.number, config.recipe.epochs, epoch.lr,
@@ -107,13 +102,12 @@ class Retraining:
                 )
             )  # fmt: skip
 
-    def _check(self, state: State, path: Path) -> None:
-        """Refuse a checkpoint of another run, and the last one where its weights are damaged."""
-        done = epochs_done(state, path, self.config.recipe.epochs)
-        if not torch.equal(state.get("definition", torch.empty(0)), self._definition()):
-            raise InputError(f"{path}: of another run than {self.folder / 'run.json'} says")
-        History.of(self.config, state).require_whole(state, done, path)
-        if done == self.config.recipe.epochs:
+    def _check(self, state: State, path: Path, history: History) -> None:
+        """Check that a checkpoint has its best epoch's weights; the last one, the run's."""
+        weights = named(state, "model.") if SELECTIONS[self.config.select] else {}
+        if _shapes(history.best) != _shapes(weights):
+            raise InputError(f"{path}: damaged: it must have the weights of its best epoch")
+        if len(history.rows) == self.config.recipe.epochs:
             self._check_weights(state)
 
     def _check_weights(self, state: State) -> None:
@@ -123,24 +117,22 @@ class Retraining:
         if not torch.equal(state.get("weights", torch.empty(0)), _digest(path)):
             raise InputError(f"{path}: damaged: not the weights that this run ended with")
 
-    def _keep(self, epoch: Epoch, history: History, checkpoints: Checkpoints) -> None:
+    def _keep(self, epoch: Epoch, fit: Fit) -> None:
         """Write weights after the last epoch, then the checkpoint, then its metrics for people.
 
         In this order a checkpoint never claims an epoch whose weights are missing.
         """
-        state = {**epoch.state(), **history.tensors(), "definition": self._definition()}
+        more = {}
         if epoch.number == self.config.recipe.epochs:
             weights = self.folder / "weights.safetensors"
-            write_tensors(weights, history.best or epoch.weights())
-            state["weights"] = _digest(weights)
-        checkpoints.write(state)
-        self._write_metrics(history)
-
-    def _definition(self) -> torch.Tensor:
-        return torch.tensor(list(self.config.digest()), dtype=torch.uint8)
+            write_tensors(weights, fit.history.best or epoch.weights())
+            more["weights"] = _digest(weights)
+        fit.save(epoch, **more)
+        self._write_metrics(fit.history)
 
     def _write_metrics(self, history: History) -> None:
-        write_atomic(self.folder / "metrics.csv", history.to_csv())
+        table = pd.DataFrame(history.rows).astype({"epoch": int})
+        write_atomic(self.folder / "metrics.csv", str(table.to_csv(index=False)))
 
     def _open_test(self) -> ImageSet:
         """Open the test part: before the first epoch if every epoch is evaluated on it."""
@@ -234,6 +226,20 @@ class Retraining:
             write_atomic(self.folder / f"{name}.csv", table.to_csv(index=name != "predictions"))
 
 
+def run_history(config: RunConfig) -> History:
+    """Return the history of a run without epochs: its metrics, and how its epoch is selected."""
+    columns = {"epoch": "number"} | {name: name for name in ("lr", "train_loss", "train_accuracy")}
+    if part := config.evaluated:
+        names = ("loss", "accuracy", "balanced_accuracy")
+        columns |= {f"{part}_{name}": f"val_{name}" for name in names}
+    columns["seconds"] = "seconds"
+    part = SELECTIONS[config.select]
+    if part is None:
+        return History(columns, None, lambda epoch: {})
+    metric = attribute_of(config.metric).replace("val_", f"{part}_")
+    return History(columns, (metric, f"{part}_loss"), Epoch.weights)
+
+
 def predictions_table(images: ImageSet, measured: Evaluation) -> pd.DataFrame:
     """List what was predicted for each image.
 
@@ -255,3 +261,7 @@ def predictions_table(images: ImageSet, measured: Evaluation) -> pd.DataFrame:
 
 def _digest(path: Path) -> torch.Tensor:
     return torch.tensor(list(hashlib.sha256(path.read_bytes()).digest()), dtype=torch.uint8)
+
+
+def _shapes(tensors: State) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (value.shape, value.dtype) for name, value in tensors.items()}

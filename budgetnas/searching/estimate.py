@@ -5,13 +5,13 @@ from itertools import islice
 import torch
 
 from budgetnas.arch import Arch, count_macs, fits
-from budgetnas.executors import TrialData
 from budgetnas.recipe import Recipe
 from budgetnas.searching.drawing import networks_of
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Fill, Free, Grid, RandomSuggester
 from budgetnas.study.config import StudyConfig
 from budgetnas.train.engine import train
+from budgetnas.train.fit import TrainingData
 from budgetnas.train.init import initial_model
 from budgetnas.train.memory import memory_guard
 
@@ -24,7 +24,7 @@ TIMED_MACS = 8_000_000_000
 
 
 def estimate_seconds(
-    config: StudyConfig, data: TrialData, trials: int, device: torch.device
+    config: StudyConfig, data: TrainingData, trials: int, device: torch.device
 ) -> float:
     """Estimate the seconds that so many trials take if none is stopped early.
 
@@ -38,13 +38,14 @@ def estimate_seconds(
         device: On which they will be.
     """
     arch, recipe = middling(config)
+    assert data.val is not None, "trials are validated"
     images = len(data.images), len(data.val)
     return training_seconds(arch, recipe, data, images, device) * trials
 
 
 @memory_guard("timing a training")
 def training_seconds(
-    arch: Arch, recipe: Recipe, data: TrialData, images: tuple[int, int], device: torch.device
+    arch: Arch, recipe: Recipe, data: TrainingData, images: tuple[int, int], device: torch.device
 ) -> float:
     """Estimate the seconds of one training from a few steps.
 

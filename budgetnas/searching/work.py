@@ -18,7 +18,6 @@ from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher
 from budgetnas.executors import (
     Executor,
     InProcessExecutor,
-    TrialData,
     TrialSettings,
     Workers,
     choose_workers,
@@ -42,6 +41,7 @@ from budgetnas.study.owned import add_hardware, owned_study, write_data
 from budgetnas.study.storage import default_url, redacted
 from budgetnas.study.trials import tally
 from budgetnas.train.device import device_title, hardware, use_threads
+from budgetnas.train.fit import TrainingData
 from budgetnas.train.memory import attempt, give_memory_back, memory_guard
 from budgetnas.train.numerics import choose_numerics
 from budgetnas.train.process import unchanged_process
@@ -133,7 +133,7 @@ def work(job: Job, watch: Watcher) -> SearchResult:
     if job.began is None:  # now only: how many workers there are decides how many threads
         workers = _choose_workers(job, config, train, watch)
         config = config.changed(numerics=workers.numerics)
-    data = TrialData(train, val, config.numerics)
+    data = TrainingData(train, val, config.numerics)
     url = job.storage or default_url(job.folder)
     trials = config.proposal.size if isinstance(config.proposal, Grid) else job.trials
     with owned_study(config, job.folder, url, begun=job.began is not None) as study:
@@ -182,7 +182,7 @@ def _choose_workers(job: Job, config: StudyConfig, images: ImageSet, watch: Watc
 
 
 def _executor(
-    config: StudyConfig, job: Job, data: TrialData, workers: int
+    config: StudyConfig, job: Job, data: TrainingData, workers: int
 ) -> AbstractContextManager[Executor]:
     settings = TrialSettings.of(config)
     if workers > 1:
@@ -234,7 +234,7 @@ def _settled(job: Job, facts: DataFacts) -> tuple[StudyConfig, list[str]]:
 
 def _tell_estimate(
     config: StudyConfig,
-    data: TrialData,
+    data: TrainingData,
     missing: int,
     workers: Workers,
     device: torch.device,

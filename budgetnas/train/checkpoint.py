@@ -3,7 +3,9 @@
 import hashlib
 import json
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Self
 
 import torch
 from safetensors.torch import load, save
@@ -120,6 +122,46 @@ class Checkpoints:
                 "run begins"
             )
         return None
+
+
+class BackgroundCheckpoint:
+    """The newest checkpoint of a training, in one file, written while the next epoch is trained.
+
+    A checksum and a file of 60 MB take 0.2 s, much of a short epoch. Nothing waits until it is on
+    the disk, either: after a crash of the whole machine the checksum tells. A context manager, at
+    whose end nothing is being written any more.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = ThreadPoolExecutor(max_workers=1)
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._writer.shutdown()
+
+    def write(self, state: State) -> None:
+        """Begin to write the next one."""
+        self._writing = self._writer.submit(write_tensors, self.path, state, durable=False)
+
+    def settle(self) -> None:
+        """Wait until what is being written is there; raise what keeps it from being written."""
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
+    def read(
+        self, check: Callable[[State, Path], None], say: Callable[[str], None]
+    ) -> State | None:
+        """Read it, as `Checkpoints.read` does; there is none before it to go on from."""
+        if not self.path.is_file():
+            return None
+        state = read_tensors(self.path)
+        check(state, self.path)
+        return state
 
 
 def epochs_done(state: State, path: Path, epochs: int) -> int:

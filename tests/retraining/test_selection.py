@@ -16,9 +16,9 @@ from budgetnas.data.test_log import LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded, RunStarted
 from budgetnas.retraining.begin import hold_out
-from budgetnas.retraining.history import History
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig, load_run
+from budgetnas.retraining.training import run_history
 from budgetnas.train.checkpoint import read_tensors, write_tensors
 from budgetnas.train.evaluate import Evaluation, Normalizer, evaluate
 from budgetnas.train.place import place
@@ -163,7 +163,10 @@ def test_of_equal_accuracies_the_lower_loss_and_then_the_earlier_epoch_is_best()
         {"epoch": float(number), "val_accuracy": accuracy, "val_loss": loss}
         for number, (accuracy, loss) in enumerate(measured, start=1)
     ]
-    picked = [History(config, rows[:number], {}).selected for number in range(1, 6)]
+    history, picked = run_history(config), []
+    for row in rows:
+        history.rows.append(row)
+        picked.append(history.selected)
     assert picked == [1, 2, 3, 3, 3]
 
 

@@ -20,7 +20,7 @@ from budgetnas.data.load import load_train
 from budgetnas.data.splits import split
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
-from budgetnas.executors import Course, TrialSettings
+from budgetnas.executors import TrialHistory, TrialSettings
 from budgetnas.files import cache_folder
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.report.figures import report_figures
@@ -284,20 +284,20 @@ def test_the_best_epoch_of_a_trial_is_the_best_by_the_metric(
 ) -> None:
     conditions = TrialSettings({}, metric, best=True, confusion=False, numerics=Numerics())
     val, few = digits.take(torch.arange(4)), torch.zeros(4).long()
-    course = Course(conditions, val)
+    history = TrialHistory(conditions, val)
     measured = [(0.5, 0.3), (0.9, 0.4), (0.8, 0.6), (0.8, 0.6)]
     for number, (accuracy, balanced) in enumerate(measured, start=1):
         given: Any = (0.1, 1.0, 0.5, 0.7, accuracy, balanced, few, 1.0, (), None)
-        course.add(Epoch(number, *given))
-    attributes = course.attributes()
+        history.add(Epoch(number, *given))
+    attributes = history.attributes()
     accuracy, balanced = measured[selected - 1]
     assert attributes["selected_epoch"] == selected, "of equals the first"
     assert attributes["val_accuracy"] == accuracy
     assert attributes["val_balanced_accuracy"] == balanced
-    assert course.value == (balanced if metric == "balanced" else accuracy)
-    assert course.last == (0.6 if metric == "balanced" else 0.8)
-    again = Course(conditions, val)
-    again.load(course.tensors(), len(measured))
+    assert history.value == (balanced if metric == "balanced" else accuracy)
+    assert history.last == (0.6 if metric == "balanced" else 0.8)
+    again = TrialHistory(conditions, val)
+    again.load(history.tensors(), len(measured))
     assert again.attributes() == attributes
 
 

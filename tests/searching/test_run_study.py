@@ -10,7 +10,7 @@ from budgetnas.analysis import best_trial, count_study
 from budgetnas.arch import Budget
 from budgetnas.errors import InputError
 from budgetnas.events import EpochEnded, Estimated, Event
-from budgetnas.executors import Course
+from budgetnas.executors import TrialHistory
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
 from budgetnas.searching.run_study import run_study
@@ -235,7 +235,7 @@ def test_what_no_trial_is_to_blame_for_leaves_it_open(monkeypatch: pytest.Monkey
         raise RuntimeError("the driver is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Course, "add", broken)
+        patched.setattr(TrialHistory, "add", broken)
         with pytest.raises(RuntimeError, match="the driver is gone"):
             run(FILE + RATES)
     assert run().trained == 4

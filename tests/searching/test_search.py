@@ -138,7 +138,7 @@ def test_out_of_memory_is_tried_once_with_half_the_batch(monkeypatch: pytest.Mon
             raise OutOfMemory("out of memory: a test")
         yield from real(model, images, recipe, *rest, **named)
 
-    monkeypatch.setattr("budgetnas.executors._shared.train", train)
+    monkeypatch.setattr("budgetnas.train.fit.train", train)
     limit = 32
     result = run(trials=1, budget="100k")
     assert (result.failed, batches) == (0, [64, 32]), "64, not 128: digits are few"
@@ -156,7 +156,7 @@ def test_an_unknown_error_stops_the_study_and_is_written_down(
     def broken(*_: Any, **__: Any) -> Any:
         raise ZeroDivisionError("what nobody expected")
 
-    monkeypatch.setattr("budgetnas.executors._shared.train", broken)
+    monkeypatch.setattr("budgetnas.train.fit.train", broken)
     with pytest.raises(ZeroDivisionError):
         run(budget="100k")
     assert (

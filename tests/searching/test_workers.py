@@ -13,7 +13,6 @@ from budgetnas.data.images import ImageSet
 from budgetnas.errors import BudgetnasError
 from budgetnas.events import EpochEnded, Estimated, Event, Notice, TrialEnded
 from budgetnas.executors import (
-    TrialData,
     WorkersChoice,
     _process,
     describe_training,
@@ -26,6 +25,7 @@ from budgetnas.seeds import derive_seed
 from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
+from budgetnas.train.fit import TrainingData
 from tests.searching.processes import is_gone, kill, workers_of
 from tests.searching.small import run, trials_of
 from tests.searching.test_run_study import FILE, RATES, measured
@@ -65,7 +65,7 @@ def alone(trial: optuna.trial.FrozenTrial, digits: ImageSet) -> list[float | Non
     """What the trial's epochs measure if nothing else is trained, nor has been interrupted."""
     config = StudyConfig.read(Path("studies/digits-100k"))
     parts = split_images(digits, config.seed, config.train_samples)
-    data = TrialData(digits.take(parts.train), digits.take(parts.val), config.numerics)
+    data = TrainingData(digits.take(parts.train), digits.take(parts.val), config.numerics)
     arch = Arch.from_json(trial.user_attrs["arch"])
     seed = derive_seed(config.seed, "trial", trial.number)
     return [epoch.val_loss for epoch in data.train(arch, config.recipe, seed)]
