@@ -8,6 +8,7 @@ from typing import Annotated, Any, BinaryIO, ClassVar, Self, TypeVar, get_args
 
 import tomli_w
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 
 from budgetnas.errors import InputError
 
@@ -72,6 +73,14 @@ class Spec(BaseModel):
     def to_toml(self) -> str:
         """Write as TOML; ``None``, which TOML lacks, becomes ``"none"``."""
         return tomli_w.dumps(_spell_none(self.model_dump(mode="json")))
+
+
+def annotation_of(field: FieldInfo) -> Any:
+    """Return the type of a field of a spec, with its rules."""
+    annotation: Any = field.annotation
+    for rule in field.metadata:
+        annotation = Annotated[annotation, rule]
+    return annotation
 
 
 def _none_word(value: object) -> object:

@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 
 from budgetnas.arch import Arch, Budget, Stage, count_macs, count_params
-from budgetnas.arch.many import Archs, Stages
-from budgetnas.searching.counting import AT_ONCE, loads
+from budgetnas.searching.counting import AT_ONCE, loads, some
 
 N, ROUNDS, SCALAR = 2_000_000, 5, 2_000
 
@@ -21,14 +20,8 @@ N, ROUNDS, SCALAR = 2_000_000, 5, 2_000
 def main() -> None:
     """Count two million, five times, each way."""
     random = np.random.default_rng(0)
-    stages = tuple(
-        Stages(
-            8 * random.integers(1, 65, N), random.integers(1, 6, N), 3,
-            2 * random.integers(0, 2, N) + 1,
-        )
-        for _ in range(3)
-    )  # fmt: skip
-    archs = Archs("basic", stages)
+    stages = tuple(_stage(random) for _ in range(3))
+    archs = Arch.model_construct(block="basic", stem_width=stages[0].width, stages=stages)
     one = Arch(
         block="basic", stem_width=64,
         stages=tuple(Stage(width=w, depth=4) for w in (64, 128, 256)),
@@ -48,9 +41,18 @@ def main() -> None:
         )
 
 
-def _all(archs: Archs, count: Callable[[Any], Any]) -> None:
+def _stage(random: np.random.Generator) -> Stage:
+    arrays: dict[str, Any] = {
+        "width": 8 * random.integers(1, 65, N),
+        "depth": random.integers(1, 6, N),
+        "shortcut_kernel": 2 * random.integers(0, 2, N) + 1,
+    }
+    return Stage.model_construct(**arrays)
+
+
+def _all(archs: Arch, count: Callable[[Any], Any]) -> None:
     for start in range(0, N, AT_ONCE):
-        count(archs[start : start + AT_ONCE])
+        count(some(archs, slice(start, start + AT_ONCE)))
 
 
 def _seconds(work: Callable[[], object]) -> float:

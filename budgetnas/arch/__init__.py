@@ -1,7 +1,7 @@
 """What a network is and what it costs: descriptions, never modules. No torch in this room."""
 
-from budgetnas.arch.arch import SE, Arch, Stage, layers
-from budgetnas.arch.blocks import BLOCKS
+from budgetnas.arch.arch import SE, Arch, layers
+from budgetnas.arch.blocks import BLOCKS, Stage
 from budgetnas.arch.count import (
     BITS,
     COST_NAMES,

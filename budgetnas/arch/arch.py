@@ -1,24 +1,18 @@
 """`Arch`, the description of a network, and `layers`, the one walk that all its readers share."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from budgetnas.arch.blocks import BLOCKS, Style
+from budgetnas.arch.blocks import BLOCKS, Stage, Style, Width
 from budgetnas.arch.layers import Act, Conv, Dropout, Layer, Linear, Norm, Pool, SqueezeExcite
 from budgetnas.spec import Maybe, Spec, parse_json, read_text
 
 Norms = Literal["batch", "none"]
 Places = Literal["stem", "block"]
-
-
-def _odd(kernel: int) -> int:
-    if kernel % 2 == 0:
-        raise ValueError(f"a kernel must be odd, got {kernel}")
-    return kernel
 
 
 def known_block(name: str) -> str:
@@ -28,31 +22,12 @@ def known_block(name: str) -> str:
     return name
 
 
-Width = Annotated[int, Field(ge=1, le=1_000_000)]
-Depth = Annotated[int, Field(ge=1, le=1_000)]
-Kernel = Annotated[int, Field(ge=1, le=99), AfterValidator(_odd)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Reduction = Annotated[int, Field(ge=1, le=1_000_000)]
 BlockName = Annotated[str, AfterValidator(known_block)]
 
 MAX_STAGES = 12
 """More stages than halvings of any sensible image."""
-
-
-class Stage(Spec):
-    """Blocks of one width; the first of them halves the size, but in the first stage."""
-
-    width: Width
-    """Channels at the output of every block (the papers' C_i)."""
-
-    depth: Depth
-    """Number of blocks (the papers' B_i)."""
-
-    kernel: Kernel = 3
-    """Side of the branch's spatial convolutions, odd (the papers' F_i)."""
-
-    shortcut_kernel: Kernel = 1
-    """Side of a projection shortcut's convolution, odd (the papers' K_i)."""
 
 
 class SE(Spec):
@@ -66,7 +41,12 @@ class SE(Spec):
 
 
 class Arch(Spec):
-    """A residual network for images, as data."""
+    """A residual network for images, as data.
+
+    The counter also reads many networks of one kind at once: an `Arch` that `model_copy` or
+    `model_construct` gave arrays, int64 [n], for whole numbers. A width that is the very array of
+    another equals it in every entry; any other must differ from it in every entry.
+    """
 
     in_channels: Annotated[int, Field(ge=1, le=1_000)] = 3
     """Channels of an image: 1 for grey, 3 for colour."""
@@ -136,10 +116,10 @@ class Arch(Spec):
         words = [f"{self.block} [{depths}] x ({widths})"]
         if self.stem_width != self.stages[0].width:
             words.append(f"stem {self.stem_width}")
-        for field, plain in (("kernel", 3), ("shortcut_kernel", 1)):
-            sides = [getattr(stage, field) for stage in self.stages]
-            if any(side != plain for side in sides):
-                words.append(f"{field.replace('_', ' ')} {','.join(map(str, sides))}")
+        for name, field in Stage.model_fields.items():
+            given = [getattr(stage, name) for stage in self.stages]
+            if not field.is_required() and any(value != field.default for value in given):
+                words.append(f"{name.replace('_', ' ')} {','.join(map(str, given))}")
         if self.se:
             words.append(f"SE {self.se.where}/{self.se.reduction}")
         if self.norm != "batch":
@@ -149,41 +129,7 @@ class Arch(Spec):
         return ", ".join(words)
 
 
-class DescribedStage(Protocol):
-    """What the walk reads of a stage."""
-
-    @property
-    def width(self) -> int: ...  # noqa: D102  # as in Stage, all of them
-    @property
-    def depth(self) -> int: ...  # noqa: D102
-    @property
-    def kernel(self) -> int: ...  # noqa: D102
-    @property
-    def shortcut_kernel(self) -> int: ...  # noqa: D102
-
-
-class Described(Protocol):
-    """What the walk reads of a description: an `Arch`, or many of them (`many.Archs`)."""
-
-    @property
-    def in_channels(self) -> int: ...  # noqa: D102  # as in Arch, all of them
-    @property
-    def num_classes(self) -> int: ...  # noqa: D102
-    @property
-    def block(self) -> str: ...  # noqa: D102
-    @property
-    def stem_width(self) -> int: ...  # noqa: D102
-    @property
-    def stages(self) -> Sequence[DescribedStage]: ...  # noqa: D102
-    @property
-    def se(self) -> SE | None: ...  # noqa: D102
-    @property
-    def norm(self) -> Norms: ...  # noqa: D102
-    @property
-    def dropout(self) -> float: ...  # noqa: D102
-
-
-def layers(arch: Described) -> Iterator[tuple[str, Layer]]:
+def layers(arch: Arch) -> Iterator[tuple[str, Layer]]:
     """Walk a description: yield its layers in order, named as in the model's `state_dict`."""
     for name, layer, times in repeated_layers(arch):
         if times == 1:
@@ -194,7 +140,7 @@ def layers(arch: Described) -> Iterator[tuple[str, Layer]]:
             yield f"{stage}.{number}", layer
 
 
-def repeated_layers(arch: Described) -> Iterator[tuple[str, Layer, int]]:
+def repeated_layers(arch: Arch) -> Iterator[tuple[str, Layer, int]]:
     """Walk a description as `layers` does, but yield equal blocks in a row once.
 
     Yields:
@@ -211,7 +157,7 @@ def repeated_layers(arch: Described) -> Iterator[tuple[str, Layer, int]]:
         yield name, layer, 1
 
 
-def _stem(arch: Described) -> Iterator[tuple[str, Layer]]:
+def _stem(arch: Arch) -> Iterator[tuple[str, Layer]]:
     normed = arch.norm == "batch"
     yield "stem.conv", Conv(arch.in_channels, arch.stem_width, 3, bias=not normed)
     if arch.block != "preact":  # there the first block begins with norm and ReLU
@@ -222,11 +168,10 @@ def _stem(arch: Described) -> Iterator[tuple[str, Layer]]:
         yield "stem.se", SqueezeExcite.reduced(arch.stem_width, arch.se.reduction)
 
 
-def _stage(arch: Described, index: int, w_in: int) -> Iterator[tuple[str, Layer, int]]:
+def _stage(arch: Arch, index: int, w_in: int) -> Iterator[tuple[str, Layer, int]]:
     stage = arch.stages[index]
     style = Style(
-        kernel=stage.kernel,
-        shortcut_kernel=stage.shortcut_kernel,
+        stage,
         normed=arch.norm == "batch",
         se_reduction=arch.se.reduction if arch.se and arch.se.where == "block" else None,
         dropout=arch.dropout,
@@ -237,7 +182,7 @@ def _stage(arch: Described, index: int, w_in: int) -> Iterator[tuple[str, Layer,
     yield f"stages.{index}.1", another, stage.depth - 1
 
 
-def _head(arch: Described, width: int) -> Iterator[tuple[str, Layer]]:
+def _head(arch: Arch, width: int) -> Iterator[tuple[str, Layer]]:
     if arch.block == "preact":
         if arch.norm == "batch":
             yield "head.norm", Norm(width)

@@ -1,11 +1,15 @@
-"""The residual blocks, each a function from widths to a `Residual`.
+"""`Stage`, and the residual blocks, each a function from widths to a `Residual`.
 
-Add yours here: a function, a line in `BLOCKS`, and a published count in tests/arch/test_counts.py.
+Add a block here: a function, a line in `BLOCKS`, and a published count in
+tests/arch/test_counts.py. A field of `Stage` needs a block that reads it, and a domain in
+`budgetnas.space.space.ArchSpace`.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Any, Protocol
+
+from pydantic import AfterValidator, Field
 
 from budgetnas.arch.layers import (
     Act,
@@ -17,17 +21,43 @@ from budgetnas.arch.layers import (
     Residual,
     SqueezeExcite,
 )
+from budgetnas.spec import Spec
+
+
+def odd(kernel: int) -> int:
+    """Validate the side of a kernel."""
+    if kernel % 2 == 0:
+        raise ValueError(f"a kernel must be odd, got {kernel}")
+    return kernel
+
+
+Width = Annotated[int, Field(ge=1, le=1_000_000)]
+Depth = Annotated[int, Field(ge=1, le=1_000)]
+Kernel = Annotated[int, Field(ge=1, le=99), AfterValidator(odd)]
+
+
+class Stage(Spec):
+    """Blocks of one width; the first of them halves the size, but in the first stage."""
+
+    width: Width
+    """Channels at the output of every block (the papers' C_i)."""
+
+    depth: Depth
+    """Number of blocks (the papers' B_i)."""
+
+    kernel: Kernel = 3
+    """Side of the branch's spatial convolutions, odd (the papers' F_i)."""
+
+    shortcut_kernel: Kernel = 1
+    """Side of a projection shortcut's convolution, odd (the papers' K_i)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Style:
     """What all blocks of a stage have in common."""
 
-    kernel: int = 3
-    """Side of the branch's spatial convolutions."""
-
-    shortcut_kernel: int = 1
-    """Side of a projection shortcut's convolution."""
+    stage: Stage
+    """The stage; its width and depth are not the block's to read."""
 
     normed: bool = True
     """Batch norm after convolutions; without it, every convolution has a bias instead."""
@@ -69,10 +99,10 @@ class Block(Protocol):
 def basic(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
     """Two convolutions, the stride on the first (He et al., 2015, fig. 5 left)."""
     branch = (
-        ("conv1", style.conv(w_in, w_out, style.kernel, stride)),
+        ("conv1", style.conv(w_in, w_out, style.stage.kernel, stride)),
         *style.norm("norm1", w_out),
         ("act1", Act()),
-        ("conv2", style.conv(w_out, w_out, style.kernel)),
+        ("conv2", style.conv(w_out, w_out, style.stage.kernel)),
         *style.norm("norm2", w_out),
         *style.gate(w_out),
     )
@@ -87,7 +117,7 @@ def bottleneck(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
         ("conv1", style.conv(w_in, mid, 1)),
         *style.norm("norm1", mid),
         ("act1", Act()),
-        ("conv2", style.conv(mid, mid, style.kernel, stride)),
+        ("conv2", style.conv(mid, mid, style.stage.kernel, stride)),
         *style.norm("norm2", mid),
         ("act2", Act()),
         ("conv3", style.conv(mid, w_out, 1)),
@@ -101,15 +131,15 @@ def bottleneck(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
 def preact(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
     """Norm, ReLU, convolution, twice; a bare projection (Zagoruyko and Komodakis, 2016)."""
     branch = (
-        ("conv1", style.conv(w_in, w_out, style.kernel, stride)),
+        ("conv1", style.conv(w_in, w_out, style.stage.kernel, stride)),
         *style.norm("norm2", w_out),
         ("act2", Act()),
-        ("conv2", style.conv(w_out, w_out, style.kernel)),
+        ("conv2", style.conv(w_out, w_out, style.stage.kernel)),
         *style.gate(w_out),
     )
     shortcut: NamedLayers = ()
     if _needs_projection(w_in, w_out, stride):
-        shortcut = (("conv", style.conv(w_in, w_out, style.shortcut_kernel, stride)),)
+        shortcut = (("conv", style.conv(w_in, w_out, style.stage.shortcut_kernel, stride)),)
     pre = (*style.norm("norm1", w_in), ("act1", Act()))
     return Residual(branch, shortcut, pre, tuple(style.drop()))
 
@@ -117,13 +147,18 @@ def preact(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
 def _needs_projection(w_in: int, w_out: int, stride: int) -> bool:
     if stride != 1 or w_in is w_out:  # one array of widths is the same width, in every entry
         return stride != 1
-    return bool(w_in != w_out) if isinstance(w_in, int) else True
+    differs: Any = w_in != w_out
+    if isinstance(differs, bool):
+        return differs
+    if not differs.all():
+        raise ValueError("stems must differ from the first stage everywhere, or be its array")
+    return True
 
 
 def _projection(w_in: int, w_out: int, stride: int, style: Style) -> NamedLayers:
     if not _needs_projection(w_in, w_out, stride):
         return ()
-    conv = style.conv(w_in, w_out, style.shortcut_kernel, stride)
+    conv = style.conv(w_in, w_out, style.stage.shortcut_kernel, stride)
     return ("conv", conv), *style.norm("norm", w_out)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import AfterValidator, Field
 
-from budgetnas.arch.arch import Arch, Described, layers, repeated_layers
+from budgetnas.arch.arch import Arch, layers, repeated_layers
 from budgetnas.arch.layers import Act, Conv, Dropout, Leaf, Linear, Norm, Pool, Shape
 from budgetnas.errors import InputError
 from budgetnas.spec import Spec, shorten
@@ -58,12 +58,12 @@ def _leaves(arch: Arch, image_size: int) -> Iterator[tuple[str, Leaf, Shape]]:
         shape = layer.output(shape)
 
 
-def count_params(arch: Described) -> int:
+def count_params(arch: Arch) -> int:
     """Count the trainable parameters, as torch would on the built model."""
     return sum(layer.params() * times for _, layer, times in repeated_layers(arch))
 
 
-def count_macs(arch: Described, image_size: int = 32) -> int:
+def count_macs(arch: Arch, image_size: int = 32) -> int:
     """Count the multiply-adds of one image's forward pass (1 MAC = 2 FLOPs).
 
     Convolutions (squeeze-and-excitation's too) and the linear layer count; norms, activations,
@@ -77,12 +77,12 @@ def count_macs(arch: Described, image_size: int = 32) -> int:
     return total
 
 
-def count_bytes(arch: Described, bits: int) -> int:
+def count_bytes(arch: Arch, bits: int) -> int:
     """Count the bytes of the trainable parameters, at N bits each."""
     return -(-count_params(arch) * bits // 8)
 
 
-def _bytes_of(bits: int, arch: Described, image_size: int) -> int:
+def _bytes_of(bits: int, arch: Arch, image_size: int) -> int:
     return count_bytes(arch, bits)
 
 
@@ -90,7 +90,7 @@ BITS = (8, 16, 32)
 """In how many bits a stored weight may be."""
 
 # add yours here: what can be limited, as a function of the description and the image's side
-COSTS: dict[str, Callable[[Described, int], int]] = {
+COSTS: dict[str, Callable[[Arch, int], int]] = {
     "params": lambda arch, image_size: count_params(arch),
     "macs": count_macs,
     **{f"bytes-{bits}": partial(_bytes_of, bits) for bits in BITS},

@@ -2,7 +2,7 @@
 
 A layer knows its parameters, its multiply-adds and its output shape; it knows nothing of torch.
 The formulas are plain arithmetic, so that they hold for arrays of widths as well as for one
-(`budgetnas.arch.many`).
+(see `Arch`).
 Add yours here: a class, its place in `Layer`, and a case in `budgetnas.model.build_layer`.
 """
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from budgetnas.arch.arch import SE, Arch, Stage
+from budgetnas.arch.arch import SE, Arch
+from budgetnas.arch.blocks import Stage
 
 
 def _resnet(

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from budgetnas.arch import Arch, Budget, fits
-from budgetnas.arch.many import Archs, Stages
-from budgetnas.searching.counting import Counts, Shares, loads
+from budgetnas.searching.counting import Counts, Shares, loads, with_widths
 
 WIDEST = 1_000_000
 """The most channels that an architecture may have."""
@@ -76,12 +75,8 @@ def _follows(arch: Arch) -> bool:
 
 def _loads(arch: Arch, widths: Counts, limits: Sequence[Budget], image_size: int) -> Shares:
     """Return the largest cost over its limit, float64 [n], of widths [n, stages]."""
-    stages = tuple(
-        Stages(column, stage.depth, stage.kernel, stage.shortcut_kernel)
-        for column, stage in zip(widths.T, arch.stages, strict=True)
-    )
-    archs = Archs(arch.block, stages, None, arch.se, arch.norm, arch.in_channels, arch.num_classes)
-    return loads(archs, None if _follows(arch) else arch.stem_width, limits, image_size)
+    stem = None if _follows(arch) else arch.stem_width
+    return loads(with_widths(arch, list(widths.T)), stem, limits, image_size)
 
 
 def _with(arch: Arch, widths: Counts) -> Arch:

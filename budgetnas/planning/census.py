@@ -1,7 +1,7 @@
 """How many architectures a space holds, and which share of them fits: counted, or sampled."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -10,7 +10,6 @@ import numpy as np
 from scipy.stats import binomtest
 
 from budgetnas.arch import SE, Arch, Budget, Stage
-from budgetnas.arch.many import Archs, Stages
 from budgetnas.searching.counting import Counts, Shares, loads
 from budgetnas.space import Space
 from budgetnas.space.domains import values
@@ -18,7 +17,7 @@ from budgetnas.space.domains import values
 EXACT = 5_000_000
 """Up to this number, all architectures are counted, in seconds; above it, a sample is."""
 SAMPLE = 200_000
-FIELDS = ("width", "depth", "kernel", "shortcut_kernel")
+FIELDS = tuple(Stage.model_fields)
 
 
 @dataclass(frozen=True)
@@ -79,28 +78,24 @@ class _Group:
         """Look up the values at places, one array a domain."""
         return [_listed(domain)[at] for domain, at in zip(self.domains, places, strict=True)]
 
-    def archs(self, columns: list[Counts], in_channels: int, num_classes: int) -> Archs:
-        """Describe those with these values, but for their stems."""
-        each = columns[self.own_stem :]
-        stages = tuple(Stages(*each[at : at + len(FIELDS)]) for at in range(0, len(each), 4))
-        norm: Any = self.norm
-        return Archs(self.block, stages, None, self.se, norm, in_channels, num_classes)
+    def archs(self, columns: list[Counts], in_channels: int, num_classes: int) -> Arch:
+        """Describe those with these values at once."""
+        fields = self._fields(columns, Stage.model_construct)
+        return Arch.model_construct(in_channels=in_channels, num_classes=num_classes, **fields)
 
     def one(self, columns: list[Counts], at: int, in_channels: int, num_classes: int) -> Arch:
         """Describe one of them."""
-        numbers = [int(column[at]) for column in columns]
-        each = numbers[self.own_stem :]
-        stages = tuple(
-            Stage(**dict(zip(FIELDS, each[at : at + 4], strict=True)))
-            for at in range(0, len(each), 4)
-        )
-        return Arch.model_validate(
-            {
-                "in_channels": in_channels, "num_classes": num_classes, "block": self.block,
-                "stem_width": numbers[0] if self.own_stem else stages[0].width,
-                "stages": stages, "se": self.se, "norm": self.norm,
-            }
-        )  # fmt: skip
+        fields = self._fields([int(column[at]) for column in columns], Stage)
+        return Arch(in_channels=in_channels, num_classes=num_classes, **fields)
+
+    def _fields(self, numbers: Sequence[Any], stage: Callable[..., Stage]) -> dict[str, Any]:
+        each = iter(numbers[self.own_stem :])
+        stages = tuple(stage(**{name: next(each) for name in FIELDS}) for _ in range(self.stages))
+        stem = numbers[0] if self.own_stem else stages[0].width
+        return {
+            "block": self.block, "stem_width": stem, "stages": stages,
+            "se": self.se, "norm": self.norm,
+        }  # fmt: skip
 
 
 def _listed(domain: Sequence[int]) -> Counts:

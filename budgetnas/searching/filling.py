@@ -6,8 +6,7 @@ from itertools import product
 import numpy as np
 
 from budgetnas.arch import Arch, Budget, load
-from budgetnas.arch.many import Archs, Stages
-from budgetnas.searching.counting import Counts, Shares, loads
+from budgetnas.searching.counting import Counts, Shares, loads, with_widths
 from budgetnas.space import Space
 from budgetnas.space.domains import least, values
 
@@ -149,16 +148,9 @@ class _Solver:
 
     def _loads(self, places: Counts) -> Shares:
         """Return the largest cost over its limit, float64 [n], of widths at [n, stages]."""
-        shape = self.shape
-        stages = tuple(
-            Stages(each[at], stage.depth, stage.kernel, stage.shortcut_kernel)
-            for each, at, stage in zip(self.widths, places.T, shape.stages, strict=True)
-        )
-        archs = Archs(
-            shape.block, stages, None, shape.se, shape.norm, shape.in_channels, shape.num_classes
-        )
-        stem = None if self.stem_follows else shape.stem_width
-        return loads(archs, stem, self.limits, self.image_size)
+        widths = [each[at] for each, at in zip(self.widths, places.T, strict=True)]
+        stem = None if self.stem_follows else self.shape.stem_width
+        return loads(with_widths(self.shape, widths), stem, self.limits, self.image_size)
 
     def with_widths(self, widths: Counts) -> Arch:
         """Return the shape with these widths."""

@@ -18,23 +18,13 @@ says only what differs from the default space::
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
+from pydantic.fields import FieldInfo
 
-from budgetnas.arch.arch import (
-    MAX_STAGES,
-    SE,
-    Arch,
-    BlockName,
-    Depth,
-    Kernel,
-    Norms,
-    Probability,
-    Reduction,
-    Stage,
-    Width,
-)
+from budgetnas.arch.arch import MAX_STAGES, SE, Arch, BlockName, Norms, Probability, Reduction
+from budgetnas.arch.blocks import Depth, Kernel, Stage, Width, odd
 from budgetnas.arch.count import count_params
 from budgetnas.recipe.optimizer import Decay, Fraction, LookaheadShare, LookaheadSteps, Rate
 from budgetnas.recipe.recipe import BatchSize
@@ -53,7 +43,7 @@ from budgetnas.space.domains import (
     values,
 )
 from budgetnas.space.overrides import Overrides
-from budgetnas.spec import Maybe, Spec, read_toml
+from budgetnas.spec import Maybe, Spec, annotation_of, read_toml
 
 _Number = Annotated[int, Field(ge=1, le=MAX_STAGES)]
 Counts = Numbers[_Number, Range[_Number]]
@@ -73,21 +63,27 @@ def _numbered(stages: Any) -> Any:
     return {numbers.get(key, key): stage for key, stage in stages.items()}
 
 
-class StageSpace(Spec):
-    """What one stage may be, where it differs from the others."""
+def _own(field: FieldInfo) -> Any:
+    """Return what a field of `Stage` is in `StageSpace`: a domain, or as in the other stages."""
+    number = annotation_of(field)
+    domain = cast(Any, Numbers)[number, cast(Any, Range)[number]]
+    return cast(Any, Maybe)[domain], Field(None, description=field.description)
 
-    width: Maybe[Widths] = None
-    """Channels at the output of its blocks."""
-    depth: Maybe[Depths] = None
-    """Number of blocks."""
-    kernel: Maybe[Kernels] = None
-    """Side of the branch's spatial convolutions."""
-    shortcut_kernel: Maybe[Kernels] = None
-    """Side of a projection shortcut's convolution."""
+
+_Own: Any = create_model(
+    "_Own", __base__=Spec, **{name: _own(field) for name, field in Stage.model_fields.items()}
+)
+
+
+class StageSpace(_Own):
+    """What one stage may be, where it differs from the others: a domain a field of `Stage`."""
+
+
+_KERNELS = [n for n, field in Stage.model_fields.items() if AfterValidator(odd) in field.metadata]
 
 
 class ArchSpace(Spec):
-    """Which architectures may be drawn."""
+    """Which architectures may be drawn; every field of `Stage` has its domain here."""
 
     block: Domain[BlockName] = ("basic", "preact")
     """The kind of block."""
@@ -117,7 +113,7 @@ class ArchSpace(Spec):
     @model_validator(mode="after")
     def _every_draw_is_valid(self) -> Self:
         for number in range(1, greatest(self.stages) + 1):
-            for field in ("kernel", "shortcut_kernel"):
+            for field in _KERNELS:
                 even = undivided(self.of(number, field), 2, 1)
                 if even:
                     raise ValueError(f"{field}: kernels must be odd, the space has {even[0]}")
@@ -251,8 +247,11 @@ class Space(Spec):
 
     def _draw_stage(self, trial: Suggester, number: int, width: Callable[[int], int]) -> Stage:
         chosen = width(number)
-        fields = ("depth", "kernel", "shortcut_kernel")
-        drawn = {f: draw(trial, f"{f}_{number}", self.arch.of(number, f)) for f in fields}
+        drawn = {
+            name: draw(trial, f"{name}_{number}", self.arch.of(number, name))
+            for name in Stage.model_fields
+            if name != "width"
+        }
         return Stage(width=chosen, **drawn)
 
     def holds(self, arch: Arch) -> bool:
@@ -327,10 +326,7 @@ class Space(Spec):
         ]
 
     def _least_stage(self, number: int, first_width: int) -> Stage:
-        fields = {
-            name: least(self.arch.of(number, name))
-            for name in ("width", "depth", "kernel", "shortcut_kernel")
-        }
+        fields = {name: least(self.arch.of(number, name)) for name in Stage.model_fields}
         if number == 1:
             fields["width"] = first_width
         return Stage(**fields)

@@ -1,26 +1,39 @@
 """`Network`: an architecture as a study file says it, in lists as the papers' tables do."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
+from pydantic.fields import FieldInfo
 
 from budgetnas.arch import PRESETS, SE, Arch, Stage
-from budgetnas.arch.arch import (
-    MAX_STAGES,
-    BlockName,
-    Depth,
-    Kernel,
-    Norms,
-    Probability,
-    Reduction,
-    Width,
-)
+from budgetnas.arch.arch import MAX_STAGES, BlockName, Norms, Probability, Reduction
+from budgetnas.arch.blocks import Depth, Width
 from budgetnas.errors import InputError
-from budgetnas.spec import Maybe, Spec, overlay, shorten
+from budgetnas.spec import Maybe, Spec, annotation_of, overlay, shorten
+
+_OTHERS = {f"{n}s": n for n, field in Stage.model_fields.items() if not field.is_required()}
+"""Keys for the fields of a stage that may be absent, such as `kernels`, with those fields."""
 
 
-class Network(Spec):
-    """A residual network: one entry of each list is of one stage."""
+def _for_all_or_each(field: FieldInfo) -> Any:
+    value = annotation_of(field)
+    return value | cast(Any, tuple)[value, ...], Field(
+        field.default, description=field.description
+    )
+
+
+_Others: Any = create_model(
+    "_Others",
+    __base__=Spec,
+    **{key: _for_all_or_each(Stage.model_fields[name]) for key, name in _OTHERS.items()},
+)
+
+
+class Network(_Others):
+    """A residual network: one entry of each list is of one stage.
+
+    Fields of a stage that may be absent, as `kernels`, are given for all stages or for each.
+    """
 
     more_keys = ("base",)
 
@@ -30,10 +43,6 @@ class Network(Spec):
     """Blocks of each stage (B_i)."""
     widths: Annotated[tuple[Width, ...], Field(min_length=1, max_length=MAX_STAGES)]
     """Channels of each stage (C_i)."""
-    kernels: Kernel | tuple[Kernel, ...] = 3
-    """Side of the branches' convolutions (F_i), for all stages or for each."""
-    shortcut_kernels: Kernel | tuple[Kernel, ...] = 1
-    """Side of projection shortcuts' convolutions (K_i), for all stages or for each."""
     stem_width: Maybe[Width] = None
     """Channels of the stem; if absent, the first stage's."""
     se: Literal["none", "stem", "block"] = "none"
@@ -47,7 +56,7 @@ class Network(Spec):
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
-        for name in ("widths", "kernels", "shortcut_kernels"):
+        for name in ("widths", *_OTHERS):
             given = getattr(self, name)
             if isinstance(given, tuple) and len(given) != len(self.depths):
                 raise ValueError(
@@ -63,8 +72,10 @@ class Network(Spec):
             block=arch.block,
             depths=tuple(stage.depth for stage in arch.stages),
             widths=tuple(stage.width for stage in arch.stages),
-            kernels=tuple(stage.kernel for stage in arch.stages),
-            shortcut_kernels=tuple(stage.shortcut_kernel for stage in arch.stages),
+            **{
+                key: tuple(getattr(stage, name) for stage in arch.stages)
+                for key, name in _OTHERS.items()
+            },
             stem_width=None if arch.stem_width == arch.stages[0].width else arch.stem_width,
             se=arch.se.where if arch.se else "none",
             se_reduction=arch.se.reduction if arch.se else 16,
@@ -74,18 +85,19 @@ class Network(Spec):
 
     def arch(self, in_channels: int, num_classes: int) -> Arch:
         """Return the architecture for such images."""
-        each = zip(
-            self.depths, self.widths, self._each(self.kernels), self._each(self.shortcut_kernels),
-            strict=True,
-        )  # fmt: skip
+        others = {name: self._each(getattr(self, key)) for key, name in _OTHERS.items()}
         return Arch(
             in_channels=in_channels,
             num_classes=num_classes,
             block=self.block,
             stem_width=self.stem_width or self.widths[0],
             stages=tuple(
-                Stage(depth=depth, width=width, kernel=kernel, shortcut_kernel=shortcut)
-                for depth, width, kernel, shortcut in each
+                Stage(
+                    depth=depth,
+                    width=self.widths[at],
+                    **{name: given[at] for name, given in others.items()},
+                )
+                for at, depth in enumerate(self.depths)
             ),
             se=None if self.se == "none" else SE(where=self.se, reduction=self.se_reduction),
             norm=self.norm,
@@ -119,7 +131,7 @@ def network_table(given: Any, source: str, base: dict[str, Any]) -> dict[str, An
         base = {}  # a network of its own, that keeps nothing of another
     if "depths" in rest and len(base.get("depths", ())) != len(rest["depths"]):
         # what was said of each stage says nothing of other stages
-        base = {k: v for k, v in base.items() if k not in ("kernels", "shortcut_kernels")}
+        base = {k: v for k, v in base.items() if k not in _OTHERS}
     return overlay(base, rest)
 
 

@@ -39,7 +39,7 @@ def test_published_params_without_gate(depths: list[int], params: int) -> None:
 def test_bottleneck_of_resnet50() -> None:
     # He et al., 2015: the first block of conv3_x, 256 to 512 channels, is in every ResNet-50:
     # 256*128 + 128*128*9 + 128*512 + 256*512 weights, and batch norms of 128, 128, 512, 512
-    assert bottleneck(256, 512, 2, Style()).params() == 379_392
+    assert bottleneck(256, 512, 2, Style(Stage(width=512, depth=1))).params() == 379_392
 
 
 def test_every_block_has_a_published_number() -> None:

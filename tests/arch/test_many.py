@@ -1,6 +1,7 @@
 """Counting many architectures at once is counting each of them."""
 
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from budgetnas.arch import COSTS, SE, Arch, count_params
-from budgetnas.arch.many import Archs, Stages
+from budgetnas.arch import COSTS, SE, Arch, Stage, count_params
+from budgetnas.searching.counting import some
 from tests.archs import random_arch
 
 
@@ -17,18 +18,26 @@ def fields(archs: list[Arch], place: int, name: str) -> NDArray[np.int64]:
     return np.array([getattr(arch.stages[place], name) for arch in archs], dtype=np.int64)
 
 
-def together(archs: list[Arch], stem: NDArray[np.int64] | None) -> Archs:
+def stage_of(width: Any, depth: Any) -> Stage:
+    return Stage.model_construct(width=width, depth=depth)
+
+
+def many(*stages: Stage, stem: Any = None, se: SE | None = None) -> Arch:
+    """Describe many architectures at once; without a stem of their own the first stage's is it."""
+    stem = stages[0].width if stem is None else stem
+    return Arch.model_construct(block="basic", stem_width=stem, stages=stages, se=se)
+
+
+def together(archs: list[Arch], stem: NDArray[np.int64] | None) -> Arch:
     """Put architectures of one kind into arrays."""
-    first = archs[0]
-    stages = tuple(
-        Stages(*(fields(archs, place, name) for name in
-                 ("width", "depth", "kernel", "shortcut_kernel")))
-        for place in range(len(first.stages))
-    )  # fmt: skip
-    return Archs(
-        first.block, stages, stem, first.se, first.norm, first.in_channels, first.num_classes,
-        first.dropout,
-    )  # fmt: skip
+    stages = [
+        archs[0]
+        .stages[place]
+        .model_copy(update={name: fields(archs, place, name) for name in Stage.model_fields})
+        for place in range(len(archs[0].stages))
+    ]
+    stem_width = stages[0].width if stem is None else stem
+    return archs[0].model_copy(update={"stages": stages, "stem_width": stem_width})
 
 
 def kin(seed: int, n: int) -> list[Arch]:
@@ -64,7 +73,7 @@ def test_arrays_count_what_each_counts(seed: int) -> None:
 
 
 def test_numbers_beside_arrays() -> None:
-    archs = Archs("basic", (Stages(np.array([8, 16]), 2), Stages(np.array([16, 8]), 1)))
+    archs = many(stage_of(np.array([8, 16]), 2), stage_of(np.array([16, 8]), 1))
     each = [
         Arch.model_validate(
             {"block": "basic", "stem_width": w, "stages": [
@@ -73,20 +82,20 @@ def test_numbers_beside_arrays() -> None:
         for w, v in ((8, 16), (16, 8))
     ]  # fmt: skip
     assert list(np.asarray(count_params(archs))) == [count_params(arch) for arch in each]
-    assert list(np.asarray(count_params(archs[1:]))) == [count_params(each[1])]
+    assert list(np.asarray(count_params(some(archs, slice(1, None))))) == [count_params(each[1])]
 
 
 def test_stems_of_both_kinds_are_refused() -> None:
-    stages = (Stages(np.array([8, 16]), 1),)
+    stage = stage_of(np.array([8, 16]), 1)
     with pytest.raises(ValueError, match="stems must differ from the first stage everywhere"):
-        Archs("basic", stages, np.array([4, 16]))
+        count_params(many(stage, stem=np.array([4, 16])))
     with pytest.raises(ValueError, match="stems must differ"):
-        Archs("basic", (Stages(8, 1),), 8)
+        count_params(many(stage, stem=8))
 
 
 def test_a_gate_has_at_least_one_channel_in_arrays_too() -> None:
     widths = np.array([4, 16, 64])
-    gated = Archs("basic", (Stages(widths, 1),), se=SE(where="block", reduction=16))
-    plain = Archs("basic", (Stages(widths, 1),))
+    gated = many(stage_of(widths, 1), se=SE(where="block", reduction=16))
+    plain = many(stage_of(widths, 1))
     gates = np.asarray(count_params(gated)) - np.asarray(count_params(plain))
     assert list(gates) == [2 * w * m + w + m for w, m in ((4, 1), (16, 1), (64, 4))]
