@@ -70,7 +70,7 @@ from budgetnas.analysis._ranks import (
     top_regrets,
 )
 from budgetnas.analysis._summary import (
-    OUT,
+    ELIMINATED,
     VERDICTS,
     margin_of,
     measure_noise,
@@ -101,12 +101,12 @@ __all__ = [
     "ALPHA",
     "BEST_RANDOM",
     "CRITERIA",
+    "ELIMINATED",
     "FILLED",
     "FULL",
     "IMAGES_PART",
     "NETWORK",
     "NOISE_FORMULA",
-    "OUT",
     "PUBLISHED",
     "RECIPE",
     "VARIANT",

@@ -59,7 +59,7 @@ def _configuration(trial: FrozenTrial) -> object:
 def best_within(
     trials: Iterable[FrozenTrial], params: int, metric: Metric | None = None
 ) -> TrialRecord | None:
-    """Find the best completed trial of at most so many parameters; of equals, the smallest."""
+    """Find the best completed trial of at most N parameters; of equals, the smallest."""
     within = (trial for trial in trials if (TrialRecord(trial).cost("params") or 0) <= params)
     return best_trial(within, metric)
 
@@ -98,7 +98,7 @@ class FrontStep:
     """Its metric on the validation images, in [0, 1]."""
     gain: float | None
     """Accuracy gained over the network before it, in [0, 1]; None of the first. It is never given
-    for so many parameters: over a few thousand, chance would become points a 100,000."""
+    per 100,000 parameters: over a few thousand, chance would become points."""
     added: int | None
     """Parameters more than the network before it; None of the first."""
 
@@ -118,15 +118,15 @@ def front(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> Sequen
 
 
 def lucky_guessing(counts: Sequence[int], metric: Metric, trials: int = 1) -> float:
-    """Return what of a metric the best of some guesses reaches, and exceeds in 1 of 40 cases only.
+    """Return what the best of N guesses reaches of a metric, and exceeds in 1 of 40 cases only.
 
     A class is guessed at random for each image, or the same one for all of them: the largest,
-    whose share that is of the accuracy. By `balanced` any class will do, and is right of one.
+    whose share that is of the accuracy. By `balanced` any class will do, and is correct of one.
 
     Args:
         counts: Images of each class.
         metric: What is measured of the guesses.
-        trials: Of how many guesses the best counts.
+        trials: The N.
     """
     p, occurring = 1 / len(counts), [count for count in counts if count]
     match metric:

@@ -78,7 +78,7 @@ class _Found:
     rows: tuple[Compared, ...]
     noise: Noise
     repeats: Mapping[int, Repeats]
-    """What was measured of each, by its place."""
+    """What was measured of each, by its index."""
 
     def parts(self) -> tuple[Part, ...]:
         """Subtract what is to be subtracted; what is not part of the comparison gave nothing."""
@@ -88,11 +88,11 @@ class _Found:
             "architecture": ((WINNER, recipe), (FILLED, recipe)),
             "search": ((WINNER, recipe), (BEST_RANDOM, recipe)),
         }
-        places = {(row.network, row.recipe): place for place, row in enumerate(self.rows)}
+        indices = {(row.network, row.recipe): index for index, row in enumerate(self.rows)}
         return tuple(
-            self._part(name, places[this], places[other])
+            self._part(name, indices[this], indices[other])
             for name, (this, other) in pairs.items()
-            if this in places and other in places
+            if this in indices and other in indices
         )
 
     def _part(self, name: str, this: int, other: int) -> Part:
@@ -111,16 +111,16 @@ class _Found:
             same=same,
         )
 
-    def _key(self, place: int) -> str:
-        cell = self.grid.cells[place]
+    def _key(self, index: int) -> str:
+        cell = self.grid.cells[index]
         return training_key(cell.arch, cell.recipe, self.config.facts.train)
 
 
 def luck_of(noise: Noise, trials: int) -> Luck:
     """Return what chance alone gives a search that takes the best of N trials.
 
-    That is the standard deviation of one training over seeds times the expected maximum of so
-    many standard normal numbers, as if all networks were equal, and each trained as here.
+    That is the standard deviation of one training over seeds times the expected maximum of N
+    standard normal numbers, as if all networks were equal, and each trained as here.
     """
     known = noise.df > 0
     return Luck(

@@ -117,10 +117,10 @@ class FinalistStudy:
         return self.winner_within()
 
     def winner_within(self, params: int | None = None) -> Winner | None:
-        """Return the winner of the finalists of at most so many parameters.
+        """Return the winner of the finalists of at most N parameters.
 
         Args:
-            params: The most; None: of all finalists.
+            params: The N; None: of all finalists.
         """
         rows = self.table.set_index("cell")
         rows = rows[(rows["n"] > 0) & rows["out_after"].isna()]
@@ -264,7 +264,7 @@ def chosen(
         trials: Its trials, by number.
         storage: SQLAlchemy URL of its storage, if it is not what the study remembers.
         purpose: What it is for: `to retrain`.
-        params: At most so many parameters; None: any that the study allows.
+        params: At most N parameters; None: any that the study allows.
         metric: By which number; the study's own by default.
 
     Raises:

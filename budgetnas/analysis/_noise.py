@@ -121,7 +121,7 @@ class Noise:
         )
 
     def of_seeds(self, n: int, other: int, quantile: float) -> float:
-        """Return the part of the seeds of a difference of two means of so many seeds."""
+        """Return the part of the seeds of a difference of two means of n and `other` seeds."""
         return self._t(quantile) * self.sd * math.sqrt(1 / n + 1 / other) if self.df else 0.0
 
     def of_images(self, one: Repeats, other: Repeats, quantile: float) -> float:

@@ -1,4 +1,4 @@
-"""Who is out of a race: a function of what complete rounds have measured, and of nothing else.
+"""Eliminations from a race: a function of what complete rounds measured, and of nothing else.
 
 `budgetnas.space.grid.Race` states the test.
 """
@@ -17,12 +17,12 @@ from budgetnas.study.trials import turn_of
 
 @dataclass(frozen=True)
 class Elimination:
-    """Why a configuration is out of a race."""
+    """Why a configuration was eliminated from a race."""
 
     after: int
-    """So many complete rounds."""
+    """Complete rounds before it."""
     behind: float
-    """How far its mean accuracy is below the best one's, in [0, 1]."""
+    """How far its mean accuracy was below the best one's, in [0, 1]."""
     noise: float
     """How far it could have been by chance."""
 
@@ -34,7 +34,7 @@ def newly_eliminated(
     complete: int,
     counts: tuple[int, ...] = (),
 ) -> dict[int, Elimination]:
-    """Return which of the configurations that are still in are out from now on.
+    """Return which of the configurations that are still in are eliminated by the last round.
 
     Those are shown to be worse, and not to be less than the margin below the best. One that has
     not been measured, or of which nothing shows how much a seed changes, stays in.
@@ -52,12 +52,12 @@ def newly_eliminated(
         return {}
     best = max(means, key=lambda cell: means[cell])
     quantile = 1 - race.alpha / (2 * (len(means) - 1))
-    out = {}
+    found = {}
     for cell, mean in means.items():
         chance = noise.between(measured[cell], measured[best], quantile)
         if (behind := means[best] - mean) > chance and behind + chance >= race.margin:
-            out[cell] = Elimination(complete, behind, chance)
-    return out
+            found[cell] = Elimination(complete, behind, chance)
+    return found
 
 
 def eliminated(
@@ -66,28 +66,28 @@ def eliminated(
     images: int,
     counts: tuple[int, ...] = (),
 ) -> dict[int, Elimination]:
-    """Return which configurations are out after some complete rounds.
+    """Return which configurations some complete rounds eliminate.
 
     Args:
         race: The rule.
         rounds: Of each round, in order, what every configuration's training measured; None where
-            it has not: it failed, or the configuration was out.
+            it has not: it failed, or the configuration was eliminated.
         images: Validation images.
         counts: How many of them each class has, where classes count alike.
 
     Returns:
-        The places of those that are out, and why.
+        Their indices, and why.
     """
-    out: dict[int, Elimination] = {}
+    found: dict[int, Elimination] = {}
     for complete in range(2, len(rounds) + 1):
         columns = enumerate(zip(*rounds[:complete], strict=True))
-        left = {cell: column for cell, column in columns if cell not in out}
+        left = {cell: column for cell, column in columns if cell not in found}
         measured = {
             cell: Repeats.of(once for once in column if once is not None)
             for cell, column in left.items()
         }
-        out |= newly_eliminated(race, measured, images, complete, counts)
-    return out
+        found |= newly_eliminated(race, measured, images, complete, counts)
+    return found
 
 
 def why_eliminated(
@@ -97,7 +97,7 @@ def why_eliminated(
     images: int,
     counts: tuple[int, ...] = (),
 ) -> Elimination | None:
-    """Return why a trial is not to be trained, if its configuration is out of a race.
+    """Return why a trial is not to be trained, if its configuration was eliminated from a race.
 
     Args:
         proposal: The study's.
@@ -109,11 +109,11 @@ def why_eliminated(
     if not isinstance(proposal, Grid) or proposal.race is None:
         return None
     size = len(proposal.cells)
-    complete, place = divmod(turn_of(trials, number).index, size)
+    complete, index = divmod(turn_of(trials, number).index, size)
     proposed = (record for record in map(TrialRecord, trials) if record.is_proposed)
     ended = [_measured(record, images) for record in islice(proposed, complete * size)]
     rounds = [ended[first : first + size] for first in range(0, len(ended), size)]
-    return eliminated(proposal.race, rounds, images, counts).get(place)
+    return eliminated(proposal.race, rounds, images, counts).get(index)
 
 
 def _measured(record: TrialRecord, images: int) -> Measurement | None:

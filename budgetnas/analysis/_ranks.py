@@ -143,7 +143,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Short:
-    """The short trainings of one architecture with one seed and so many epochs."""
+    """The short trainings of one architecture with one seed and N epochs."""
 
     plain: Outcome
     """As trials of the study are trained."""
@@ -168,7 +168,7 @@ Outcomes: TypeAlias = Mapping[tuple[str, str, int], Outcome]
 
 
 def short_trainings(epochs: int) -> tuple[str, str]:
-    """Name the trainings of so many epochs: as the study's are, and with averaged weights."""
+    """Name the trainings of N epochs: as the study's are, and with averaged weights."""
     plain = f"{epochs} epoch{'s' * (epochs > 1)}"
     return plain, f"{plain}, averaged"
 

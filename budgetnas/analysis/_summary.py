@@ -18,10 +18,10 @@ from budgetnas.study.measurements import CORRECT, unpack
 from budgetnas.study.metric import METRICS, attribute_of
 from budgetnas.study.trial_record import Kind
 
-OUT = "out"
+ELIMINATED = "out"
 VERDICTS: dict[str, str] = {
     **{str(verdict): str(verdict) for verdict in Verdict},
-    OUT: "out of the race",
+    ELIMINATED: "out of the race",
     "failed": "failed",
     "over budget": "over budget",
     "stopped early": "stopped early",
@@ -70,7 +70,7 @@ def measured_repeats(config: StudyConfig, table: pd.DataFrame) -> dict[int, Repe
 def _completed(table: pd.DataFrame, column: str) -> pd.DataFrame:
     """Leave out what was stopped early: it is no measurement of what was asked.
 
-    A duplicate stays if it has what its twin measured.
+    A duplicate stays if the trial that it repeats was measured.
     """
     measured = table["kind"].isin([Kind.TRAINED, Kind.DUPLICATE]) & table[column].notna()
     return table[measured & ~table["stopped_early"].astype(bool)]
@@ -156,11 +156,11 @@ def _configurations(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
     if isinstance(grid, Grid):
         rows = [
             {
-                "cell": place,
+                "cell": index,
                 "configuration": label,
                 **{axis_column(name): cell.values[name] for name in axis_names(config)},
             }
-            for place, (cell, label) in enumerate(zip(grid.cells, cell_labels(grid), strict=True))
+            for index, (cell, label) in enumerate(zip(grid.cells, cell_labels(grid), strict=True))
         ]
         return pd.DataFrame(rows)
     trained = table[table["kind"] == Kind.TRAINED]
@@ -170,7 +170,7 @@ def _configurations(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
 def _verdict(row: pd.Series, judged: Judged | None, kinds: set[str]) -> str:
     """Return what became of a configuration."""
     if not math.isnan(row["out_after"]):
-        return OUT
+        return ELIMINATED
     if judged is not None:
         return str(judged.verdict)
     if row["stopped"]:

@@ -42,14 +42,14 @@ def cell_labels(grid: Grid) -> list[str]:
 def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFrame:
     """List the trials of a study.
 
-    Of a grid, a duplicate (the same network, recipe and seed under another name) has what its twin
-    measured; it was not trained again.
+    In a grid, a duplicate (the same network, recipe and seed under another name) has the
+    measurements of the trial that it repeats; it was not trained again.
 
     Returns:
-        A row a trial: `number`; `kind`; `cell`, which tells configurations apart (the place in
+        A row a trial: `number`; `kind`; `cell`, which tells configurations apart (the index in
         the grid; in a search the trial's own number); `configuration`, its name; a column an axis
         of a grid; `seed`, counted from 0; `measured`, the number of the trial that was trained for
-        it, its own or its twin's; `params` and `macs`; `val_accuracy` and
+        it, its own or the one it repeats; `params` and `macs`; `val_accuracy` and
         `val_balanced_accuracy` in [0, 1]; `val_loss`; `epochs`; `seconds`; `selected_epoch`;
         `stopped_early`; `out_after`, the rounds of a race after which it was not to be trained;
         `failure`; `arch` (JSON); `right`, which validation images were correct (see
@@ -81,26 +81,26 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
 
 
 class _Found:
-    """The trials of a study, and whatever is looked up for each, found once."""
+    """The trials of a study, with what is looked up for each."""
 
     def __init__(self, config: StudyConfig, trials: Iterable[FrozenTrial]) -> None:
         self.records = [TrialRecord(trial) for trial in trials]
         self._numbered = {record.number: record for record in self.records}
         self._grid = config.proposal if isinstance(config.proposal, Grid) else None
         cells = self._grid.cells if self._grid else ()
-        self._places = {frozenset(cell.values.items()): at for at, cell in enumerate(cells)}
+        self._indices = {frozenset(cell.values.items()): at for at, cell in enumerate(cells)}
         self._labels = cell_labels(self._grid) if self._grid else []
 
     def measured(self, record: TrialRecord) -> TrialRecord:
-        """Return what was trained for a trial: itself, but of a duplicate in a grid its twin."""
-        twin = record.duplicate_of if self._grid else None
-        return self._numbered.get(record.number if twin is None else twin, record)
+        """Return the trial that was trained for this one: itself, or in a grid what it repeats."""
+        original = record.duplicate_of if self._grid else None
+        return self._numbered.get(record.number if original is None else original, record)
 
     def configuration(self, record: TrialRecord) -> dict[str, Any]:
-        """Say which one a trial has: `cell`, `configuration`, `seed` and the axes."""
+        """Return the columns `cell`, `configuration`, `seed` and the axes of a trial."""
         if self._grid is None:
             return {"cell": record.number, "configuration": _title(record), "seed": 0}
-        cell, seed = self._place(self._grid, record.trial)
+        cell, seed = self._index(self._grid, record.trial)
         values = self._grid.cells[cell].values
         return {
             "cell": cell,
@@ -109,13 +109,13 @@ class _Found:
             **{axis_column(name): value for name, value in values.items()},
         }
 
-    def _place(self, grid: Grid, trial: FrozenTrial) -> tuple[int, int]:
-        """Find a trial's place in the grid, by number where it has not drawn it yet, and seed."""
+    def _index(self, grid: Grid, trial: FrozenTrial) -> tuple[int, int]:
+        """Return a trial's index in the grid, by number before it has drawn, and its seed."""
         values = frozenset((name, v) for name, v in trial.params.items() if name != SEED)
-        if values in self._places and SEED in trial.params:
-            return self._places[values], int(trial.params[SEED])
-        seed, place = divmod(trial.number, len(grid.cells))
-        return place, seed
+        if values in self._indices and SEED in trial.params:
+            return self._indices[values], int(trial.params[SEED])
+        seed, index = divmod(trial.number, len(grid.cells))
+        return index, seed
 
 
 def _title(record: TrialRecord) -> str:
@@ -131,7 +131,7 @@ def _title(record: TrialRecord) -> str:
 
 
 def curve_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFrame:
-    """List every epoch of every trained trial, and of each duplicate in a grid those of its twin.
+    """List every epoch of every trained trial, and of each duplicate in a grid the original's.
 
     Of a trial without curves only the study's metric is known, which it has reported.
 
@@ -176,7 +176,7 @@ def band_table(curves: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row a configuration, metric and epoch: `cell`, `configuration`, `metric`, `epoch`, `n`
         (seeds), `mean`, `low` and `high` (the lowest and the highest seed). Epochs of which
-        nothing is known are left out.
+        nothing is known are missing.
     """
     keys = ["cell", "configuration", "epoch"]
     metrics = [name for name in CURVES if name != "lr"]

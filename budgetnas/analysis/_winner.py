@@ -58,7 +58,7 @@ class Judged:
 
 
 def quantile_of(comparisons: int) -> float:
-    """Return the quantile of a one-sided interval, corrected for so many comparisons."""
+    """Return the quantile of a one-sided interval, corrected for N comparisons."""
     return 1 - ALPHA / max(1, comparisons)
 
 

@@ -122,10 +122,10 @@ def _print_result(result: "Finalists") -> None:
 
 
 def _row(row: "Finalist") -> list[str]:
-    from budgetnas.analysis import OUT, VERDICTS, Verdict
+    from budgetnas.analysis import ELIMINATED, VERDICTS, Verdict
 
     verdict = VERDICTS[row.verdict]
-    if row.verdict == OUT:
+    if row.verdict == ELIMINATED:
         verdict = f"out after round {row.out_after}"
     if row.failures:
         verdict += f", {row.failures} failed"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from budgetnas.analysis import (
-    OUT,
+    ELIMINATED,
     VERDICTS,
     Noise,
     Verdict,
@@ -121,7 +121,7 @@ def _not_worse(report: Report) -> list[str]:
 
 def _out(summary: pd.DataFrame) -> str:
     """Name what a race has dropped; what was never measured is named among the others."""
-    rows = summary[(summary["verdict"] == OUT) & (summary["n"] > 0)]
+    rows = summary[(summary["verdict"] == ELIMINATED) & (summary["n"] > 0)]
     named = [f"{row.configuration} after {row.out_after:.0f} seeds" for row in rows.itertuples()]
     return f"Out of the race: {listed(named)}." if named else ""
 

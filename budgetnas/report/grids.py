@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from budgetnas.analysis import OUT, VERDICTS, Verdict, axis_column
+from budgetnas.analysis import ELIMINATED, VERDICTS, Verdict, axis_column
 from budgetnas.report.style import (
     ACCURACY,
     LEGEND_ABOVE,
@@ -31,16 +31,16 @@ COLORS: dict[str, str] = {
     Verdict.EQUIVALENT: PALETTE[0],
     Verdict.NOT_DISTINGUISHED: PALETTE[5],
     Verdict.WORSE: PALETTE[7],
-    OUT: PALETTE[7],
+    ELIMINATED: PALETTE[7],
 }
 SYMBOLS: dict[str, str] = {
     Verdict.BEST: "star",
     Verdict.EQUIVALENT: "circle",
     Verdict.NOT_DISTINGUISHED: "circle-open",
     Verdict.WORSE: "diamond",
-    OUT: "x",
+    ELIMINATED: "x",
 }
-RARE = OUT, Verdict.EQUIVALENT
+RARE = ELIMINATED, Verdict.EQUIVALENT
 """What most grids have none of: then it is not in the legend."""
 
 

@@ -1,6 +1,6 @@
 """How a study's numbers were measured, in words, and the captions of what came after it."""
 
-from budgetnas.analysis import ALPHA, IMAGES_PART, NOISE_FORMULA, OUT, margin_of, points_of
+from budgetnas.analysis import ALPHA, ELIMINATED, IMAGES_PART, NOISE_FORMULA, margin_of, points_of
 from budgetnas.arch import COST_NAMES
 from budgetnas.report.answer import NOT_RECORDED, points
 from budgetnas.report.read import Report
@@ -129,7 +129,7 @@ def _equivalent(report: Report) -> str:
     if report.best is None or not report.noise.df:
         return ""
     still_in = int(
-        report.summary["bound"].notna().sum() - (report.summary["verdict"] == OUT).sum()
+        report.summary["bound"].notna().sum() - (report.summary["verdict"] == ELIMINATED).sum()
     )
     margin = points_of(margin_of(report.config))
     wins = "The smallest of the best and its equivalents wins. " if report.finalists else ""
