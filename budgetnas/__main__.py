@@ -17,7 +17,7 @@ def main() -> int:
     words = sys.argv[1:]
     last_words = "budgetnas: interrupted"
     if words[:1] and words[0] in RESUMED:
-        last_words = f"Interrupted. What was finished is kept. To go on: {signals.repeated(words)}"
+        last_words = f"Interrupted. Finished work is saved. To continue: {signals.repeated(words)}"
     signals.end_on_the_spot(last_words)
     from budgetnas.cli.main import main as run
 

@@ -132,7 +132,7 @@ class ShownProgress(ABC):
         """Print what is kept and the command that continues."""
         self._bar.stop()
         self._quiet = False
-        self.say(f"Interrupted. {self.kept()} To go on: {again}")
+        self.say(f"Interrupted. {self.kept()} To continue: {again}")
 
     @abstractmethod
     def __call__(self, event: Event) -> None:
@@ -249,9 +249,9 @@ class SearchProgress(ShownProgress):
     def kept(self) -> str:
         """Return what an interruption leaves."""
         if self._trained is None:  # interrupted before the study was opened
-            return "What was finished is kept."
+            return "Finished work is saved."
         whose = "the running one's" if self._workers == 1 else "the running ones'"
-        return f"{self._trained} trained trials and {whose} finished epochs are kept."
+        return f"{self._trained} trained trials and {whose} finished epochs are saved."
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
@@ -363,7 +363,7 @@ class RetrainProgress(ShownProgress):
 
     def kept(self) -> str:
         """Return what an interruption leaves."""
-        return f"{self._done} finished epochs are kept."
+        return f"{self._done} finished epochs are saved."
 
     def __call__(self, event: Event) -> None:
         """Show an event."""

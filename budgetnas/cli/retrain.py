@@ -139,7 +139,7 @@ def retrain(
             signals.change_last_words(f"Interrupted. To see the result: {again}")
     except KeyboardInterrupt:
         again = _again(target, watch.folder, device, seeds)
-        signals.change_last_words(f"Interrupted. To go on: {again}")
+        signals.change_last_words(f"Interrupted. To continue: {again}")
         watch.interrupted(again)
         raise typer.Exit(130) from None
     if as_json:

@@ -138,7 +138,7 @@ class Comparison(Finding):
     @property
     def lines(self) -> list[str]:
         """Return what gave the accuracy, a line each, as far as it is known."""
-        unfinished = f"Comparison is not finished. To go on: {self.command}"
+        unfinished = f"Comparison is not finished. To continue: {self.command}"
         known = [part.words for part in self.parts]
         return [
             *([] if self.finished else [unfinished]),

@@ -180,7 +180,7 @@ def storage_guard(url: str) -> Iterator[None]:
             cause = cause.__cause__
         raise BudgetnasError(
             f"the storage {redacted(url)} failed: {str(cause).splitlines()[0]}; what was finished "
-            "before is in it, the same command goes on once it works"
+            "is in it; fix this and run the same command again"
         ) from error
 
 

@@ -73,7 +73,9 @@ def test_an_interruption_leaves_no_process(
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert out == ""
-    assert err.splitlines()[-1].startswith("Interrupted. Nothing is kept. To go on: budgetnas b")
+    assert err.splitlines()[-1].startswith(
+        "Interrupted. Nothing is kept. To continue: budgetnas b"
+    )
     assert "Traceback" not in err
     assert all(map(is_gone, children))
 

@@ -35,7 +35,7 @@ def test_interrupted_it_says_what_goes_on_and_then_prints_a_table(
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert err.splitlines()[-1].endswith(f"To go on: budgetnas {' '.join(map(str, WORDS))}")
+    assert err.splitlines()[-1].endswith(f"To continue: budgetnas {' '.join(map(str, WORDS))}")
     ended = budgetnas(*WORDS)
     assert ended.status == 0, ended.err
     heading, winner, *lines = ended.out.splitlines()

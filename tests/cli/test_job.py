@@ -70,7 +70,7 @@ def test_an_interrupted_search_says_how_to_go_on(
     last = err.splitlines()[-1]
     assert last.startswith("Interrupted. ")
     again = "budgetnas search --budget 100k --dataset digits --epochs 3 --trials 500"
-    assert last.endswith(f"To go on: {again}")
+    assert last.endswith(f"To continue: {again}")
     states = trial_states()
     assert "RUNNING" not in states
     trained = states.count("COMPLETE")

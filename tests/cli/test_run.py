@@ -102,7 +102,7 @@ def test_the_same_command_again_goes_on_and_then_does_nothing(
     assert process.returncode == 130, err
     last = err.splitlines()[-1]
     assert last.startswith("Interrupted. ")
-    assert last.endswith("To go on: budgetnas run studies/rates --quick")
+    assert last.endswith("To continue: budgetnas run studies/rates --quick")
     partly = budgetnas("report", "studies/rates", "--json").json()
     assert partly["study"] == NAME
     done = budgetnas(*RUN, "--json").json()

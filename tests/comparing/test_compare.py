@@ -155,7 +155,7 @@ def test_at_the_timeout_it_says_what_goes_on() -> None:
     found = compare(**LITTLE, timeout=1e-9)
     assert (found.finished, found.rows, found.notes) == (False, (), ())
     assert found.lines == [
-        "Comparison is not finished. To go on: budgetnas compare --study digits-12k --seeds 2 "
+        "Comparison is not finished. To continue: budgetnas compare --study digits-12k --seeds 2 "
         "--epochs 1 --recipe full --random 2"
     ]
     partly = compare(**{**LITTLE, "random": 0}, timeout=1e-9)

@@ -45,7 +45,7 @@ def test_workers_never_outlive_their_search(started: Start) -> None:
     assert (process.returncode, out) == (130, "")
     assert all(map(is_gone, workers))
     assert "Traceback" not in err
-    assert "the running ones' finished epochs are kept. To go on: budgetnas search" in err
+    assert "the running ones' finished epochs are saved. To continue: budgetnas search" in err
 
     assert not list(Path("studies/digits-100k").glob(".*.part"))
     notices: list[Event] = []

@@ -49,7 +49,7 @@ def test_a_compared_study_shows_the_table_the_parts_and_the_formulas() -> None:
 def test_one_that_has_only_begun_says_what_goes_on() -> None:
     comparison(finished=False, rows=(), parts=(), luck=None, random=0).write(FOLDER)
     said = words(render(made()))
-    assert "Comparison is not finished. To go on: budgetnas compare --study made" in said
+    assert "Comparison is not finished. To continue: budgetnas compare --study made" in said
     assert "best random" not in said
 
 

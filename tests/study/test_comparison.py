@@ -56,7 +56,9 @@ def test_its_lines() -> None:
     made = comparison()
     assert made.lines == [PART.words, LUCK.words, *made.notes]
     begun = comparison(finished=False, rows=(), parts=(), luck=None, notes=())
-    assert begun.lines == ["Comparison is not finished. To go on: budgetnas compare --study made"]
+    assert begun.lines == [
+        "Comparison is not finished. To continue: budgetnas compare --study made"
+    ]
 
 
 def test_it_is_kept() -> None:
