@@ -83,7 +83,7 @@ def describe_best(trials: Sequence[FrozenTrial]) -> Best | None:
     best = best_trial(trials)
     if best is None or best.value is None:
         return None
-    return Best(best.number, best.value, best.params, best.arch_fields)
+    return Best(best.number, best.value, best.params, best.arch.model_dump(mode="json"))
 
 
 @dataclass(frozen=True)

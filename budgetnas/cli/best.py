@@ -76,5 +76,5 @@ def _json(record: "TrialRecord", metric: Metric) -> dict[str, Any]:
         "value": record.measured(metric),
         "params": record.params,
         "macs": record.cost("macs"),
-        "arch": record.arch_fields,
+        "arch": record.arch.model_dump(mode="json"),
     }

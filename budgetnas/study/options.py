@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import Parameter, get_annotations
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -34,11 +34,9 @@ from budgetnas.space import (
     Space,
 )
 from budgetnas.spec import Spec, rule_of, shorten
+from budgetnas.study.drawn import Drawn
 from budgetnas.study.metric import DEFAULT_METRIC, METRICS, Metric
 from budgetnas.study.place import budget_needed, default_name
-
-if TYPE_CHECKING:
-    from budgetnas.study.drawn import Drawn  # which imports Optuna
 
 
 @dataclass(frozen=True)
@@ -364,7 +362,7 @@ class Training(Options):
         return recipe if self.epochs is None else recipe.changed(epochs=self.epochs)
 
     def fitted_recipe(
-        self, source: DataSource, channels: int, images: int | None, drawn: "Drawn | None" = None
+        self, source: DataSource, channels: int, images: int | None, drawn: Drawn | None = None
     ) -> tuple[Recipe, list[str]]:
         """Fit a named recipe to images, and lay over it what a trial has drawn; with notices.
 

@@ -13,11 +13,10 @@ open           RUNNING, or WAITING to be taken up again                         
 =============  ==================================================================  ===========
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Self, Unpack, cast
+from typing import Any, Generic, Self, TypeVar, Unpack
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -29,6 +28,8 @@ from budgetnas.spec import parse_json
 from budgetnas.study.drawn import Drawn
 from budgetnas.study.measurements import Bools, Measurements, unpack
 from budgetnas.study.metric import Metric, attribute_of
+
+T = TypeVar("T")
 
 NUMBERS = (
     "params", "macs", "val_accuracy", "val_balanced_accuracy", "val_loss", "epochs", "seconds",
@@ -73,6 +74,18 @@ class Kind(StrEnum):
     OPEN = "open"
 
 
+class _Stored(Generic[T]):
+    """An attribute as it is stored."""
+
+    def __init__(self, name: str, *absent: T) -> None:
+        self._name, self._absent = name, absent
+
+    def __get__(self, record: "TrialRecord", owner: type) -> T:
+        stored = record.trial.user_attrs
+        found: T = stored.get(self._name, *self._absent) if self._absent else stored[self._name]
+        return found
+
+
 @dataclass(frozen=True)
 class TrialRecord:
     """What is known of a trial: what it drew, costs and measured, and what became of it.
@@ -82,6 +95,32 @@ class TrialRecord:
     """
 
     trial: FrozenTrial
+
+    params = _Stored[int]("params")
+    """Trainable parameters; it is an error to ask before they are counted."""
+    arch_json = _Stored[str | None]("arch", None)
+    """The architecture as it is stored; None before it is drawn."""
+    digest = _Stored[str | None]("digest", None)
+    """What identifies its training; None before that was compared with others."""
+    duplicate_of = _Stored[int | None]("duplicate_of", None)
+    """The trial that trained the same."""
+    failure = _Stored[str | None]("failure", None)
+    """Why it failed."""
+    is_halved = _Stored[bool]("halved_batch", False)
+    """Whether it is trained with half the batch: the whole did not fit."""
+    deaths = _Stored[int]("deaths", 0)
+    """How many processes died while they trained it."""
+    epochs = _Stored[int]("epochs", 0)
+    """How many it was trained."""
+    val_loss = _Stored[float | None]("val_loss", None)
+    """The loss on the validation images."""
+    curves = _Stored[Mapping[str, Sequence[float]] | None]("curves", None)
+    """What each epoch measured, under the names in `CURVES`."""
+    correct_bits = _Stored[str | None]("right", None)
+    """Which validation images were correct, as it is stored."""
+    _elimination = _Stored[dict[str, Any] | None]("out_of_race", None)
+    confusion = _Stored[Sequence[Sequence[int]] | None]("confusion", None)
+    """Validation images [true class, predicted class]."""
 
     @classmethod
     def of(cls, trial: FrozenTrial | optuna.Trial) -> Self:
@@ -99,14 +138,10 @@ class TrialRecord:
         return self.trial.value
 
     @property
-    def _attributes(self) -> Attributes:
-        return cast("Attributes", self.trial.user_attrs)
-
-    @property
     def is_foreign(self) -> bool:
         """Whether it has ended and was added to the study by another program."""
         return self.trial.state.is_finished() and not any(
-            name in self._attributes for name in OURS
+            name in self.trial.user_attrs for name in OURS
         )
 
     @property
@@ -140,9 +175,9 @@ class TrialRecord:
             return Kind.TRAINED
         if self.excess() > 0 or any(self.excess(cost) > 0 for cost in COSTS):
             return Kind.OVER_BUDGET
-        if "duplicate_of" in self._attributes:
+        if self.duplicate_of is not None:
             return Kind.DUPLICATE
-        if "out_of_race" in self._attributes:
+        if self._elimination is not None:
             return Kind.OUT
         raise InputError(
             "a pruned trial must have epochs, excess, duplicate_of or out_of_race, "
@@ -162,12 +197,12 @@ class TrialRecord:
     @property
     def is_drawn(self) -> bool:
         """Whether its architecture is known."""
-        return "arch" in self._attributes
+        return "arch" in self.trial.user_attrs
 
     @property
     def is_counted(self) -> bool:
         """Whether its costs are known, all of them: this one is written last."""
-        return "excess" in self._attributes
+        return "excess" in self.trial.user_attrs
 
     @property
     def arch(self) -> Arch:
@@ -176,18 +211,7 @@ class TrialRecord:
         Raises:
             InputError: If the storage has something that can't be.
         """
-        return Arch.from_json(self._attributes["arch"], f"trial {self.number}")
-
-    @property
-    def arch_fields(self) -> dict[str, Any]:
-        """The architecture as plain data."""
-        fields: dict[str, Any] = json.loads(self._attributes["arch"])
-        return fields
-
-    @property
-    def arch_json(self) -> str | None:
-        """The architecture as it is stored; None before it is drawn."""
-        return self._attributes.get("arch")
+        return Arch.from_json(self.trial.user_attrs["arch"], f"trial {self.number}")
 
     @property
     def overrides(self) -> Overrides:
@@ -197,17 +221,12 @@ class TrialRecord:
             InputError: If the storage has something that can't be.
         """
         where = f"trial {self.number}"
-        return Overrides.parse(parse_json(self._attributes.get("recipe", "{}"), where), where)
+        return Overrides.parse(parse_json(self.trial.user_attrs.get("recipe", "{}"), where), where)
 
     @property
     def drawn(self) -> Drawn:
         """What is trained again, where the trial is."""
         return Drawn(self.number, self.arch, self.overrides)
-
-    @property
-    def params(self) -> int:
-        """Trainable parameters."""
-        return self._attributes["params"]
 
     def cost(self, name: str) -> int | None:
         """Return what it costs, by a name in `COSTS`; None before it is counted."""
@@ -224,49 +243,15 @@ class TrialRecord:
         return excess
 
     @property
-    def digest(self) -> str | None:
-        """Identifies what is trained; None before that was compared with others."""
-        return self._attributes.get("digest")
-
-    @property
-    def duplicate_of(self) -> int | None:
-        """The trial that trained the same."""
-        return self._attributes.get("duplicate_of")
-
-    @property
     def eliminated_after(self) -> int | None:
         """The complete rounds of a race after which its configuration was out."""
-        return self._attributes.get("out_of_race", {}).get("after")
-
-    @property
-    def failure(self) -> str | None:
-        """Why it failed."""
-        return self._attributes.get("failure")
-
-    @property
-    def is_halved(self) -> bool:
-        """Whether it is trained with half the batch: the whole did not fit."""
-        return "halved_batch" in self._attributes
-
-    @property
-    def deaths(self) -> int:
-        """How many processes died while they trained it."""
-        return self._attributes.get("deaths", 0)
-
-    @property
-    def epochs(self) -> int:
-        """How many it was trained."""
-        return self._attributes.get("epochs", 0)
+        why = self._elimination
+        return None if why is None else why["after"]
 
     @property
     def numbers(self) -> dict[str, float | None]:
         """What is known of `NUMBERS`."""
         return {name: self.trial.user_attrs.get(name) for name in NUMBERS}
-
-    @property
-    def val_loss(self) -> float | None:
-        """The loss on the validation images."""
-        return self._attributes.get("val_loss")
 
     def measured(self, metric: Metric | None = None) -> float | None:
         """Return what it measured when it was completed; None if it was not.
@@ -287,24 +272,9 @@ class TrialRecord:
             )
         return float(found)
 
-    @property
-    def curves(self) -> Mapping[str, Sequence[float]] | None:
-        """What each epoch measured, under the names in `CURVES`."""
-        return self._attributes.get("curves")
-
-    @property
-    def correct_bits(self) -> str | None:
-        """Which validation images were correct, as it is stored."""
-        return self._attributes.get("right")
-
     def correct(self, images: int) -> Bools | None:
         """Return which of so many validation images were correct; None if that is not known."""
         return unpack(self.correct_bits, images)
-
-    @property
-    def confusion(self) -> Sequence[Sequence[int]] | None:
-        """Validation images [true class, predicted class]."""
-        return self._attributes.get("confusion")
 
     def check(self) -> None:
         """See that it has what a trial of its kind has.

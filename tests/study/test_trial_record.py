@@ -30,7 +30,7 @@ def test_what_is_drawn_and_counted() -> None:
     for record in (TrialRecord.of(trial), TrialRecord(study.trials[0])):
         assert (record.is_drawn, record.is_counted, record.kind) == (True, True, Kind.OPEN)
         assert (record.arch, record.overrides) == (SMALL, Overrides(batch_size=64))
-        assert record.arch_fields == SMALL.model_dump(mode="json")
+        assert record.arch_json == SMALL.to_json()
         assert (record.params, record.cost("macs"), record.cost("bytes-8")) == (700, 70, None)
         assert (record.excess(), record.excess("macs"), record.excess("bytes-8")) == (-300, 20, 0)
     assert trial.constraints == {"params": -0.3, "macs": 0.4}
