@@ -10,8 +10,11 @@ demo: .venv/installed ## a search on embedded digits, the winner retrained and t
 	$(BIN)/budgetnas search --budget 100k --dataset digits --trials 20 --epochs 9
 	$(BIN)/budgetnas retrain best --study digits-100k --epochs 60
 
-test: .venv/installed-dev ## all tests
-	$(BIN)/pytest -n 2 --dist worksteal
+test: .venv/installed-dev ## the fast tests: minutes on two cores
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not program and not gpu"
+
+test-all: .venv/installed-dev ## all tests, programs, faults, fuzz, studies and notebooks too
+	$(BIN)/pytest -n 2 --dist worksteal --durations=30
 
 lint: .venv/installed-dev ## what else guards the house: style, types, the import contracts
 	$(BIN)/ruff check .

@@ -24,9 +24,30 @@ from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.files import cache_folder
 from budgetnas.train.numerics import choose_numerics
+from tests.searching.small import run
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("ci")
+
+
+SLOW = (
+    "tests/faults/", "tests/fuzz/", "tests/notebooks/", "tests/test_studies.py",
+    "tests/test_gpu_scripts.py", "tests/searching/test_crash.py",
+    "tests/searching/test_interruption.py", "tests/searching/test_on_pretended_gpu.py",
+    "tests/searching/test_workers.py",
+)  # fmt: skip
+"""Where every test is slow; elsewhere single ones are marked."""
+PROGRAMS = {"budgetnas", "started"}
+"""Fixtures that start the program: seconds of imports each time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Choose the tier: `make test` leaves out what is slow or starts programs."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+        if PROGRAMS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.program)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,6 +83,31 @@ def _clean_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _measured: Pa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path.with_name(f"{tmp_path.name}-cache")))
     shutil.copytree(_measured, cache_folder())
+
+
+@pytest.fixture(autouse=True)
+def _no_estimate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No search times a training to say how long it takes, but where that is asked for."""
+    if request.node.get_closest_marker("estimate") is None:
+        monkeypatch.setattr("budgetnas.searching.work._tell_estimate", lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def _begun(_measured: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("begun")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        shutil.copytree(_measured, cache_folder())
+        patched.chdir(folder)
+        run(trials=1)
+    return folder / "studies"
+
+
+@pytest.fixture
+def begun(_begun: Path, _clean_folder: None) -> str:
+    """A study of one small trial, searched once for all tests."""
+    shutil.copytree(_begun, "studies")
+    return "digits-12k"
 
 
 @pytest.fixture(scope="session")

@@ -101,6 +101,7 @@ def test_durations() -> None:
     assert said == ["0 s", "59 s", "1 min 1 s", "1 h 1 min", "2 d 7 h"]
 
 
+@pytest.mark.estimate
 def test_functions_show_progress_unless_told_otherwise(capsys: pytest.CaptureFixture[str]) -> None:
     """Where there is no terminal, in lines on stderr; on stdout never anything."""
     given: dict[str, Any] = {"epochs": 1}

@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial
 
 from budgetnas.comparing.finalists import Finalists, finalists
 from budgetnas.space import Space
-from tests.searching.small import run, trials_in
+from tests.searching.small import FREE, run, trials_in
 
 NAME = "digits-12k"
 RACE = f"{NAME}/finalists"
@@ -24,7 +24,11 @@ SPACE = Space.parse(
 def search() -> str:
     """Of four trials, the first and the third have a learning rate that learns."""
     result = run(
-        trials=4, epochs=1, space=SPACE, sampler="random", pruner="none", train_samples=400
+        trials=4,
+        epochs=1,
+        space=SPACE,
+        train_samples=400,
+        **{**FREE, "sampler": "random", "pruner": "none"},
     )
     return result.study
 

@@ -63,6 +63,7 @@ def values(name: str) -> list[tuple[Any, ...]]:
     return [(t.number, t.state, t.params, t.value) for t in trials_in(name)]
 
 
+@pytest.mark.estimate
 def test_winner_baselines_and_random_networks_are_trained_alike_once() -> None:
     begin()
     found = compare(BASE, **LITTLE)

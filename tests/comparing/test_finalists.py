@@ -100,6 +100,7 @@ def race_grid(config: StudyConfig) -> Any:
     return config.proposal.cells
 
 
+@pytest.mark.slow
 def test_interrupted_anywhere_it_is_the_same_race(raced: str) -> None:
     whole = measured()
     shutil.rmtree(FOLDER)
@@ -144,6 +145,7 @@ def ended() -> int:
     return 0
 
 
+@pytest.mark.estimate
 def test_the_same_again_does_nothing_and_more_seeds_go_on(raced: str) -> None:
     before = measured()
     events: list[Event] = []

@@ -49,7 +49,7 @@ def test_it_describes_what_the_default_search_draws() -> None:
 
 def test_it_describes_the_trials_that_a_search_trains() -> None:
     """That the search's own draws lie between the ends that were planned."""
-    result = run(5, budget="12k", proposal="fill", presets=True, sampler="random", epochs=1)
+    result = run(5, budget="12k", epochs=1)
     found = plan("12k", dataset="digits", space=SMALL, epochs=1)
     (drawn,) = found.drawn
     trained = [t.user_attrs["params"] for t in trials_of(result)]
@@ -152,6 +152,6 @@ def test_what_stopping_early_saves(name: str, low: float, high: float) -> None:
 
 def test_a_search_of_what_is_planned_saves_epochs() -> None:
     """That it says how many, and that they add up."""
-    result = run(trials=8, pruner="halving", epochs=9, budget="12k")
+    result = run(trials=8, epochs=9, budget="12k")
     assert result.epochs_in_full == 8 * 9
     assert result.epochs == sum(len(t.intermediate_values) for t in trials_of(result)) < 72

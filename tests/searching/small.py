@@ -14,13 +14,12 @@ SMALL = Space.parse(
 )
 
 
-OLD = {"proposal": "free", "presets": False, "sampler": "tpe", "pruner": "median"}
-"""Draws that may be over the budget, all of them the sampler's: what most of these tests are
-about. tests/searching/test_proposals.py has the defaults."""
+FREE = {"proposal": "free", "presets": False, "sampler": "tpe", "pruner": "median"}
+"""Draws that may be over the budget, and a sampler that learns: not the defaults."""
 
 
 def run(trials: int = 3, **options: Any) -> SearchResult:
-    given: dict[str, Any] = {"dataset": "digits", "epochs": 2, "space": SMALL, **OLD, **options}
+    given: dict[str, Any] = {"dataset": "digits", "epochs": 2, "space": SMALL, **options}
     return search(given.pop("budget", "12k"), trials=trials, **given)
 
 

@@ -9,7 +9,7 @@ from budgetnas.errors import InputError
 from budgetnas.planning.outlook import plan
 from budgetnas.retraining.retrain import retrain
 from budgetnas.searching.search import search
-from budgetnas.space import Free, Space
+from budgetnas.space import Fill, Space
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.place import known_studies
 from tests.data import pictures
@@ -41,7 +41,7 @@ def test_a_dict_says_what_a_file_says() -> None:
     result = run(1, space=table, recipe={"base": "full", "batch_size": 64})
     config = StudyConfig.read(Path("studies") / result.study)
     space = Space.from_table(table, "t")
-    assert config.proposal == Free(sampler="tpe", space=space, presets=False)
+    assert config.proposal == Fill(space=space)
     assert (config.recipe.batch_size, config.recipe.label_smoothing) == (64, 0.1)
 
 

@@ -12,6 +12,8 @@ from budgetnas.searching import work
 from budgetnas.train import numerics
 from tests.searching.small import run
 
+pytestmark = pytest.mark.estimate
+
 FAILURES = [
     BudgetnasError("a worker process must train to be timed, it died of SIGSEGV"),
     OutOfMemory("out of memory: timing a training"),

@@ -5,7 +5,7 @@ from itertools import pairwise
 from budgetnas.events import Event, TrialEnded
 from budgetnas.study.trial_record import Kind
 from tests.commits import commits_of
-from tests.searching.small import run
+from tests.searching.small import FREE, run
 
 
 def test_a_trial_is_a_commit_each_for_its_number_its_draws_its_epochs_and_its_end() -> None:
@@ -16,7 +16,7 @@ def test_a_trial_is_a_commit_each_for_its_number_its_draws_its_epochs_and_its_en
             ends.append((event.kind, len(commits)))
 
     with commits_of() as commits:
-        run(trials=3, epochs=9, train_samples=100, pruner="none", watch=watch)
+        run(trials=3, epochs=9, train_samples=100, watch=watch, **{**FREE, "pruner": "none"})
     counted = [(kind, after - before) for (_, before), (kind, after) in pairwise(ends)]
     trained = [n for kind, n in counted if kind is Kind.TRAINED]
     rejected = [n for kind, n in counted if kind in (Kind.OVER_BUDGET, Kind.DUPLICATE)]

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from budgetnas.events import EpochEnded, Estimated, Event, Notice, SearchStarted
 from budgetnas.searching.crash import NOTE
 from tests.searching.small import run, trials_of
@@ -48,7 +50,7 @@ def test_the_trial_is_named_with_its_network_batches_and_arithmetic() -> None:
     dies(EpochEnded)
     assert FAULT in note().read_text()
     (said,) = [text for text in notices(run) if FAULT in text]
-    assert said.startswith(f"the process of trial 0 died of {FAULT} (preact ")
+    assert said.startswith(f"the process of trial 0 died of {FAULT} (")
     assert "batches of " in said
     assert said.endswith("): the trial is taken up again")
     assert not note().exists()
@@ -60,7 +62,7 @@ def test_a_trial_that_crashes_again_and_again_fails() -> None:
     result = run(trials=2)
     assert (result.trained, result.failed) == (2, 1)
     failure = trials_of(result)[0].user_attrs["failure"]
-    assert failure.startswith(f"its process died 3 times, the last time of {FAULT} (preact ")
+    assert failure.startswith(f"its process died 3 times, the last time of {FAULT} (")
 
 
 def test_killing_is_no_fault_of_the_trial() -> None:
@@ -71,6 +73,7 @@ def test_killing_is_no_fault_of_the_trial() -> None:
     assert not note().exists()
 
 
+@pytest.mark.estimate
 def test_a_crash_without_a_trial_was_the_estimates() -> None:
     """It is not measured the next time, which would end as before."""
     dies(Estimated)

@@ -19,8 +19,6 @@ from budgetnas.study.trial_record import Kind, TrialRecord
 from tests.searching.small import run, trials_of
 
 STUDY = "digits-12k"
-FILL: dict[str, Any] = {"proposal": "fill", "sampler": "random"}
-"""Draws that all fit, so that each trial is a trained one."""
 
 
 def opened(name: str = STUDY) -> optuna.Study:
@@ -40,9 +38,8 @@ def drawn(result: SearchResult) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_a_trial_that_was_added_is_left_out_by_number(sampler: str) -> None:
-    options = {**FILL, "sampler": sampler, "pruner": "halving"}
-    alone = run(trials=4, study="alone", **options)
-    run(trials=2, **options)
+    alone = run(trials=4, study="alone", sampler=sampler)
+    run(trials=2, sampler=sampler)
     add_foreign()
     notices: list[str] = []
     result = search(
@@ -57,7 +54,7 @@ def test_a_trial_that_was_added_is_left_out_by_number(sampler: str) -> None:
 
 
 def test_what_reads_a_study_leaves_it_out() -> None:
-    run(trials=1, **FILL)
+    run(trials=1)
     add_foreign()
     search(study=STUDY, trials=2)
     assert [trial.number for trial in find_begun(STUDY).trials()] == [0, 2]
@@ -73,14 +70,14 @@ def test_what_reads_a_study_leaves_it_out() -> None:
 
 
 def test_enqueued_values_are_trained() -> None:
-    run(trials=1, **FILL)
+    run(trials=1)
     wanted = {"block": "preact", "stages": 1, "depth_1": 2, "fill": 0.9}
     opened().enqueue_trial(wanted)
     result = search(study=STUDY, trials=2)
     trial = trials_of(result)[1]
     assert trial.params.items() >= wanted.items()
     assert TrialRecord(trial).kind is Kind.TRAINED
-    whole = run(trials=2, study="alone", **FILL)
+    whole = run(trials=2, study="alone")
     assert drawn(search(study=STUDY, trials=3))[2] == drawn(whole)[1], "it takes no turn"
 
 
@@ -97,7 +94,7 @@ def test_enqueued_values_are_trained() -> None:
 def test_enqueued_values_that_can_not_be_fail_with_their_reason(
     values: dict[str, Any], reason: str
 ) -> None:
-    run(trials=1, **FILL)
+    run(trials=1)
     opened().enqueue_trial(values)
     result = search(study=STUDY, trials=2)
     failed = trials_of(result)[1]
@@ -107,7 +104,7 @@ def test_enqueued_values_that_can_not_be_fail_with_their_reason(
 
 
 def test_many_of_them_do_not_end_the_search() -> None:
-    run(trials=1, **FILL)
+    run(trials=1)
     for number in range(6):
         opened().enqueue_trial({"block": f"nonesuch {number}"})
     result = search(study=STUDY, trials=2)

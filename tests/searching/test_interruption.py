@@ -15,10 +15,16 @@ from budgetnas.errors import BudgetnasError, OutOfMemory
 from budgetnas.events import EpochEnded, Event, Notice
 from budgetnas.searching.pruners import PRUNERS
 from budgetnas.searching.samplers import NSGAII, SAMPLERS
+from budgetnas.searching.work import SearchResult
 from budgetnas.study.storage import existing_study
 from budgetnas.study.trial_record import Kind, TrialRecord
 from budgetnas.train import engine
-from tests.searching.small import replay, run, trials_in, trials_of
+from tests.searching import small
+from tests.searching.small import FREE, replay, trials_in, trials_of
+
+
+def run(**options: Any) -> SearchResult:
+    return small.run(**{**FREE, **options})
 
 
 def test_a_study_in_pieces_is_the_study_in_one(monkeypatch: pytest.MonkeyPatch) -> None:

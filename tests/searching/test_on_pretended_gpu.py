@@ -23,6 +23,7 @@ from tests.pretended_cuda.tensors import DEVICE
 from tests.searching.small import run, trials_of
 from tests.train.variants import ARCH
 
+pytestmark = pytest.mark.estimate
 ON = torch.device("cuda")
 
 
@@ -41,7 +42,7 @@ class Heard:
 
 
 def searched(**options: Any) -> Any:
-    return run(budget="3k", trials=2, epochs=2, device="cuda", proposal="fill", **options)
+    return run(budget="3k", trials=2, epochs=2, device="cuda", **options)
 
 
 def test_a_search_its_finalists_and_a_retraining() -> None:

@@ -1,5 +1,6 @@
 """What a search draws, first and later: presets, fill, several limits, several budgets."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,30 +11,29 @@ from budgetnas.errors import InputError
 from budgetnas.searching.first import first_networks, wanted
 from budgetnas.searching.samplers import SAMPLERS
 from budgetnas.searching.search import search
-from budgetnas.space import PROPOSALS, Space
+from budgetnas.space import PROPOSALS, Fill, Space
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
-from tests.searching.small import run, trials_of
+from tests.searching.scripted import Scripted, always, config_of, fuller_is_better
+from tests.searching.small import FREE, SMALL, run, trials_of
 
-DEFAULTS = {"proposal": None, "presets": None, "sampler": None, "pruner": None}
 
-
-def archs_of(listed: list[FrozenTrial]) -> list[Arch]:
+def archs_of(listed: Sequence[FrozenTrial]) -> list[Arch]:
     return [Arch.from_json(trial.user_attrs["arch"]) for trial in listed]
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_draw_of_fill_fits(sampler: str) -> None:
-    result = run(trials=6, proposal="fill", sampler=sampler, pruner="halving")
-    assert (result.trained, result.over_budget) == (6, 0)
-    for arch in archs_of(trials_of(result)):
+    study = Scripted(config_of(proposal=Fill(space=SMALL, sampler=sampler)))
+    study.run(always(0.3, 0.5, 0.7), trials=6)
+    assert study.kinds.count(Kind.TRAINED) == 6
+    assert Kind.OVER_BUDGET not in study.kinds
+    for arch in archs_of(study.trials):
         assert 0.5 * 12_000 < count_params(arch) <= 12_000
 
 
 def test_the_published_networks_come_first() -> None:
-    result = run(
-        trials=2, budget="80k", space=None, image_size=8, train_samples=100, epochs=1, **DEFAULTS
-    )
+    result = run(trials=2, budget="80k", space=None, image_size=8, train_samples=100, epochs=1)
     first, second = trials_of(result)
     assert first.user_attrs["preset"] == "modified-resnet-small"
     assert archs_of([first])[0] == PRESETS["modified-resnet-small"].adapted(1, 10)
@@ -45,9 +45,9 @@ def test_the_published_networks_come_first() -> None:
 
 
 def test_not_if_told_not_to_nor_outside_of_a_space() -> None:
-    result = run(trials=1, proposal="fill", budget="80k", space=None, epochs=1, train_samples=100)
+    result = run(trials=1, presets=False, budget="80k", space=None, epochs=1, train_samples=100)
     assert "preset" not in trials_of(result)[0].user_attrs
-    narrow = run(trials=1, study="narrow", budget="80k", presets=None, epochs=1, train_samples=100)
+    narrow = run(trials=1, study="narrow", budget="80k", epochs=1, train_samples=100)
     assert "preset" not in trials_of(narrow)[0].user_attrs, "the space holds none of them"
 
 
@@ -67,7 +67,7 @@ def test_what_a_preset_would_have_had_to_draw(name: str) -> None:
 
 
 def test_each_limit_is_a_constraint_of_its_own() -> None:
-    result = run(trials=4, budget="12k", max_macs="60k", max_bytes="20k", bits=16)
+    result = run(trials=4, budget="12k", max_macs="60k", max_bytes="20k", bits=16, **FREE)
     listed = trials_of(result)
     over = [trial for trial in listed if TrialRecord(trial).kind is Kind.OVER_BUDGET]
     assert over
@@ -92,7 +92,7 @@ def test_an_impossible_combination_says_what_it_would_take() -> None:
 
 
 def test_several_budgets_take_turns() -> None:
-    result = run(trials=6, proposal="fill", also="6k", pruner="halving")
+    result = run(trials=6, also="6k")
     listed = trials_of(result)
     limits = [12_000 if trial.number % 2 == 0 else 6_000 for trial in listed]
     for arch, limit in zip(archs_of(listed), limits, strict=True):
@@ -105,33 +105,34 @@ def test_several_budgets_take_turns() -> None:
 
 def test_small_networks_are_judged_among_small_ones() -> None:
     """The first of each budget passes every rung: nobody of its size was better."""
-    result = run(trials=2, proposal="fill", also="3k", pruner="halving", epochs=3)
+    result = run(trials=2, also="3k", epochs=3)
     large, small = trials_of(result)
     assert small.user_attrs["params"] <= 3_000 < large.user_attrs["params"]
     assert len(small.intermediate_values) == len(large.intermediate_values) == 3
 
 
-@pytest.mark.parametrize("options", [{"also": "6k"}, {"max_macs": "1M"}, {}])
-def test_a_search_by_fill_goes_on_as_it_would_have(options: dict[str, str]) -> None:
-    given = {"proposal": "fill", "presets": True, "pruner": "halving", "budget": "80k", **options}
-    given |= {"space": None, "train_samples": 200, "epochs": 1}
-    whole = run(trials=14, study="whole", **given)
+@pytest.mark.parametrize("cost", ["also", "macs", "params"])
+def test_a_search_by_fill_goes_on_as_it_would_have(cost: str) -> None:
+    config = config_of(
+        budget=Budget.from_text("80k"), proposal=Fill(space=Space()),
+        smaller=(Budget.from_text("6k"),) if cost == "also" else (),
+        limits=(Budget(limit=1_000_000, cost="macs"),) if cost == "macs" else (),
+    )  # fmt: skip
+    whole, parts = Scripted(config), Scripted(config)
+    whole.run(fuller_is_better, trials=14)
     for trials in (1, 5, 12, 14):
-        parts = run(trials=trials, study="parts", **given)
-    drawn = [
-        [(t.params, t.user_attrs["params"], t.value) for t in trials_of(each)]
-        for each in (whole, parts)
-    ]
-    assert drawn[0] == drawn[1]
+        parts.run(fuller_is_better, trials=trials)
+    assert whole.kinds.count(Kind.TRAINED) == 14
+    assert parts.drawn == whole.drawn
 
 
 def test_other_limits_do_not_continue_a_study() -> None:
-    run(trials=1, proposal="fill", max_macs="1M")
+    run(trials=1, max_macs="1M")
     for option, value, says in (
         ("max_macs", "2M", "--max-macs was 1000000, now 2000000"),
         ("also", "6k", "--also"),
         ("proposal", "free", "--proposal was fill, now free"),
-        ("presets", True, "--presets was False, now True"),
+        ("presets", False, "--presets was True, now False"),
     ):
         with pytest.raises(InputError, match=says):
             search(study="digits-12k", trials=1, **{option: value})

@@ -241,6 +241,7 @@ def test_what_no_trial_is_to_blame_for_leaves_it_open(monkeypatch: pytest.Monkey
     assert run().trained == 4
 
 
+@pytest.mark.estimate
 def test_a_finished_grid_is_not_begun_again() -> None:
     run(FILE + RATES.replace("0.05", "1e6"))
     events: list[Event] = []

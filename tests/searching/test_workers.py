@@ -11,7 +11,7 @@ import torch
 from budgetnas.arch import PRESETS, Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import BudgetnasError
-from budgetnas.events import EpochEnded, Estimated, Event, Notice, TrialEnded
+from budgetnas.events import EpochEnded, Estimated, Event, Notice
 from budgetnas.executors import (
     WorkersChoice,
     _process,
@@ -22,7 +22,6 @@ from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.searching import loop
 from budgetnas.searching.begin import split_images
 from budgetnas.seeds import derive_seed
-from budgetnas.space import Space
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
 from budgetnas.train.fit import TrainingData
@@ -145,24 +144,7 @@ def test_at_the_timeout_every_running_trial_is_kept() -> None:
     assert {tuple(epochs) for epochs in seen.values()} == {tuple(range(1, 16))}, "none twice"
 
 
-def test_what_is_being_trained_is_not_trained_twice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "REJECTED_IN_A_ROW", 6)
-    tiny = Space.parse(
-        {"arch": {"stages": 1, "width": 8, "depth": 1, "block": "basic", "se": "none",
-                  "shortcut_kernel": [1, 3, 5, 7, 9]}}, "test",
-    )  # fmt: skip
-    ended: list[Kind] = []
-
-    def watch(event: Event) -> None:
-        if isinstance(event, TrialEnded):
-            ended.append(event.kind)
-
-    result = run(trials=3, space=tiny, sampler="random", workers=2, watch=watch)
-    assert (result.trained, result.stopped) == (1, "exhausted")
-    assert ended == [*[Kind.DUPLICATE] * 6, Kind.TRAINED, *[Kind.DUPLICATE] * 6]
-    assert {t.user_attrs.get("duplicate_of") for t in trials_of(result)} == {None, 0}
-
-
+@pytest.mark.estimate
 def test_a_grid_of_several_workers_is_the_grid_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
     threads: list[int] = []
 

@@ -92,13 +92,13 @@ def sql(statement: str) -> None:
         ),
     ],
 )
-def test_what_was_changed_is_not_continued(damage: Callable[[], object], message: str) -> None:
-    run(trials=1)
+def test_what_was_changed_is_not_continued(
+    damage: Callable[[], object], message: str, begun: str
+) -> None:
     damage()
     before = {path: path.read_bytes() for path in FOLDER.iterdir()}
-    begun = (FOLDER / "study.toml").exists()
     with pytest.raises(BudgetnasError) as caught:
-        search(study="digits-12k", trials=2) if begun else run(trials=2)
+        search(study=begun, trials=2) if (FOLDER / "study.toml").exists() else run(trials=2)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert {path: path.read_bytes() for path in FOLDER.iterdir() if path.name != ".lock"} == {
