@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from typing import Annotated, Any, Generic, Protocol, Self, TypeVar
 
-from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from budgetnas.spec import Maybe, Spec, shorten
 
@@ -19,9 +19,6 @@ class Range(Spec, Generic[N]):
 
     Both ends are held to what the field allows of a single value.
     """
-
-    # for each of its parametrizations pydantic would search all modules for their source: 0.7 s
-    model_config = ConfigDict(use_attribute_docstrings=False)
 
     low: N
     """The smallest value."""

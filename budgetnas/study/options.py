@@ -51,7 +51,8 @@ class Shown:
     """Whether it has a place instead of a name."""
 
 
-class Options(Spec, validate_default=False):
+# only here are docstrings read: pydantic looks for their source in all modules, 2 ms a class
+class Options(Spec, validate_default=False, use_attribute_docstrings=True):
     """What may be asked of a verb."""
 
     panel: ClassVar[str]
