@@ -14,7 +14,7 @@ from functools import wraps
 from inspect import Parameter, Signature, cleandoc
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -46,7 +46,6 @@ from budgetnas.study.metric import beside_accuracy
 from budgetnas.study.options import Options
 from budgetnas.study.trial_record import Kind
 
-P = ParamSpec("P")
 R = TypeVar("R")
 O = TypeVar("O", bound=Options)  # noqa: E741
 Clock = Callable[[], float]
@@ -404,26 +403,6 @@ class RetrainProgress(ShownProgress):
 def _balanced(event: RunEpochEnded) -> str:
     """Write what was measured of classes that count alike."""
     return "" if event.balanced is None else f" (balanced {event.balanced:.2%})"
-
-
-def shows(kind: type[ShownProgress]) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Make a function show its progress unless its caller watches it, or wants no output.
-
-    The function has the arguments `watch`, None by default, and `show_progress`, True by default.
-    """
-
-    def decorated(function: Callable[P, R]) -> Callable[P, R]:
-        @wraps(function)
-        def shown(*args: P.args, **kwargs: P.kwargs) -> R:
-            if kwargs.get("watch") is not None or not kwargs.get("show_progress", True):
-                return function(*args, **kwargs)
-            with kind() as progress:
-                kwargs["watch"] = progress
-                return function(*args, **kwargs)
-
-        return shown
-
-    return decorated
 
 
 def verb(

@@ -263,7 +263,7 @@ RULES = {
 def _describe(model: type[Spec], problem: Any, data: object) -> str:
     """Turn one pydantic problem into `key: rule, got value`."""
     key = _key(problem["loc"], data, absent=problem["type"] == "missing")
-    rule = rule_of(model, problem)
+    rule = rule_of(model, problem).removeprefix(f"{key.rpartition('.')[2]}: ")
     return f"{key}: {rule}" if key else rule
 
 

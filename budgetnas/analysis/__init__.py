@@ -24,7 +24,6 @@ from budgetnas.analysis._counted import Counted, count_asked, count_study, fit_t
 from budgetnas.analysis._decomposition import (
     BEST_RANDOM,
     FILLED,
-    PUBLISHED,
     RECIPE,
     WINNER,
     decompose,
@@ -107,7 +106,6 @@ __all__ = [
     "IMAGES_PART",
     "NETWORK",
     "NOISE_FORMULA",
-    "PUBLISHED",
     "RECIPE",
     "VARIANT",
     "VERDICTS",

@@ -9,6 +9,7 @@ import pandas as pd
 
 from budgetnas.arch import Arch, count_macs, count_params, layer_table
 from budgetnas.study.asked_run import AskedRun, asked_run
+from budgetnas.study.options import RunOptions
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def count_study(
     Raises:
         InputError: If the file is not what it should be.
     """
-    return count_asked(asked_run(study, False, dataset, data_dir))
+    options = RunOptions.of(study=study, dataset=dataset, data_dir=data_dir)
+    return count_asked(asked_run(options))
 
 
 def count_asked(asked: AskedRun) -> CountResult:

@@ -15,14 +15,13 @@ from budgetnas.space import Grid
 from budgetnas.study.comparison import Compared, Luck, Part
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.drawn import training_key
+from budgetnas.study.finding import PUBLISHED
 
 RECIPE = "recipe"
 """The axis of a comparison that chooses the recipe."""
 WINNER, BEST_RANDOM = "winner", "best random"
 FILLED = "efficient-resnet at the budget"
 """The baseline that shows what the recipe gives, and what the architecture."""
-PUBLISHED = "published"
-"""What the recipe that efficient-resnet was published with is called here."""
 
 
 @dataclass(frozen=True)

@@ -1,61 +1,19 @@
 """``budgetnas calibrate``: how far a study's short trainings can be trusted."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from budgetnas.cli.command import LongOutput, command
 from budgetnas.cli.console import print_table
-from budgetnas.cli.options import (
-    DataDirOption,
-    DeviceOption,
-    JsonOption,
-    StorageOption,
-    StudyOption,
-    TimeoutOption,
-    WorkersOption,
-    some,
-)
+from budgetnas.comparing.options import CalibrateOptions
 
 if TYPE_CHECKING:
     from budgetnas.study.calibration import Calibration
 
 
-def calibrate(
-    study: StudyOption = None,
-    archs: Annotated[
-        int, typer.Option(metavar="K", help="Number of architectures to compare, at least 5.")
-    ] = 12,
-    short: Annotated[
-        str,
-        typer.Option(metavar="N,N,...", help="Numbers of epochs of a trial to compare."),
-    ] = "1,3,9",
-    epochs: Annotated[
-        int, typer.Option(metavar="N", help="Number of epochs of a full training.")
-    ] = 30,
-    recipe: Annotated[
-        str,
-        typer.Option(
-            parser=some,
-            metavar="NAME|FILE",
-            help="Recipe of a full training: its name, or a TOML file that changes one.",
-        ),
-    ] = "full",
-    seeds: Annotated[
-        int, typer.Option(metavar="N", help="Number of seeds of each, short and in full.")
-    ] = 1,
-    top: Annotated[
-        int,
-        typer.Option(
-            metavar="K", help="Number of the best of a ranking that the regret is measured for."
-        ),
-    ] = 3,
-    data_dir: DataDirOption = None,
-    storage: StorageOption = None,
-    device: DeviceOption = "auto",
-    timeout: TimeoutOption = None,
-    workers: WorkersOption = "1",
-    as_json: JsonOption = False,
-) -> None:
+@command(CalibrateOptions, LongOutput)
+def calibrate(options: CalibrateOptions, output: LongOutput) -> None:
     """Measure how few epochs rank architectures as a full training does.
 
     Trains architectures of a study's space, spread over its sizes, short and in full, and reports
@@ -64,28 +22,17 @@ def calibrate(
     same command again continues. Example:
     `budgetnas calibrate --study digits-100k --archs 12 --short 1,3,9 --epochs 30`
     """
-    from budgetnas.comparing.asked_calibration import (
-        AskedCalibration,
-        calibrated_space,
-        short_epochs,
-    )
     from budgetnas.study.begun import find_begun
 
-    candidates = short_epochs(short)
-    AskedCalibration(archs, candidates, epochs, recipe, seeds, top)
-    calibrated_space(find_begun(study))
+    find_begun(options.study).space()  # what is not there needs no torch to be refused
     from budgetnas.cli.watch import shown
     from budgetnas.comparing.calibrate import calibrate as run
     from budgetnas.progress import SearchProgress
 
-    watch = SearchProgress()
+    watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
     with shown(watch):
-        found = run(
-            study, archs=archs, short=candidates, epochs=epochs, recipe=recipe, seeds=seeds,
-            top=top, data_dir=data_dir, storage=storage, device=device, timeout=timeout,
-            workers=workers, watch=watch,
-        )  # fmt: skip
-    if as_json:
+        found = run(options, watch=watch)
+    if output.as_json:
         typer.echo(found.model_dump_json())
     else:
         _print_result(found)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from functools import wraps
 from inspect import Parameter, Signature
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import typer
 
@@ -64,12 +64,12 @@ def _typer_parameters(options: type[Options]) -> Iterator[Parameter]:
     """Yield a parameter a field: a flag, or text that the options validate."""
     for name, panel in options.panels().items():
         field, shown = options.model_fields[name], options.shown(name)
-        flag = field.annotation in (bool, bool | None)
+        flag = bool in (field.annotation, *get_args(field.annotation))
         default = field.default if isinstance(field.default, bool | str | int) else None
         about: dict[str, Any] = {
             "help": options.help(name),
             "rich_help_panel": panel,
-            "metavar": shown.metavar or None,
+            "metavar": shown.metavar,
             "show_default": default is not None and not flag,
         }
         flags = options.flags(name)

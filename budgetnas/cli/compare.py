@@ -1,49 +1,19 @@
 """``budgetnas compare``: what gave the accuracy of a search's winner."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from budgetnas.cli.command import LongOutput, command
 from budgetnas.cli.console import heading_of, print_table
-from budgetnas.cli.options import (
-    DataDirOption,
-    DeviceOption,
-    EpochsOption,
-    JsonOption,
-    RecipeOption,
-    StorageOption,
-    StudyOption,
-    TimeoutOption,
-    WorkersOption,
-)
+from budgetnas.comparing.options import CompareOptions
 
 if TYPE_CHECKING:
     from budgetnas.study.comparison import Compared, Comparison
 
 
-def compare(
-    study: StudyOption = None,
-    seeds: Annotated[
-        int | None,
-        typer.Option(metavar="N", help="Number of seeds of each network; 3 unless given."),
-    ] = None,
-    epochs: EpochsOption = None,
-    recipe: RecipeOption = None,
-    random: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Number of random networks, trained as the search's trials are, of which the "
-            "best is compared; as many as the search has trained unless given, 0: none.",
-        ),
-    ] = None,
-    data_dir: DataDirOption = None,
-    storage: StorageOption = None,
-    device: DeviceOption = "auto",
-    timeout: TimeoutOption = None,
-    workers: WorkersOption = "1",
-    as_json: JsonOption = False,
-) -> None:
+@command(CompareOptions, LongOutput)
+def compare(options: CompareOptions, output: LongOutput) -> None:
     """Measure what gave the accuracy: the recipe, the architecture, the search, or luck.
 
     Trains the winner of a search, the papers' networks, two of them scaled until they fill the
@@ -52,23 +22,17 @@ def compare(
     the study and shown in its report; the same command again continues. Example:
     `budgetnas compare --study digits-100k --seeds 3`
     """
-    from budgetnas.comparing.asked_calibration import calibrated_space
-    from budgetnas.comparing.asked_comparison import AskedComparison
     from budgetnas.study.begun import find_begun
 
-    AskedComparison(seeds, epochs, recipe, random)
-    calibrated_space(find_begun(study))  # what is not there needs no torch to be refused
+    find_begun(options.study).space()  # what is not there needs no torch to be refused
     from budgetnas.cli.watch import shown
     from budgetnas.comparing.compare import compare as run
     from budgetnas.progress import SearchProgress
 
-    watch = SearchProgress()
+    watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
     with shown(watch):
-        found = run(
-            study, seeds=seeds, epochs=epochs, recipe=recipe, random=random, data_dir=data_dir,
-            storage=storage, device=device, timeout=timeout, workers=workers, watch=watch,
-        )  # fmt: skip
-    if as_json:
+        found = run(options, watch=watch)
+    if output.as_json:
         typer.echo(found.model_dump_json())
     else:
         _print_result(found)

@@ -1,25 +1,13 @@
 """``budgetnas finalists``: the best trials of a search, trained longer, until one wins."""
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from budgetnas.arch import Budget
+from budgetnas.cli.command import LongOutput, command
 from budgetnas.cli.console import heading_of, print_table
-from budgetnas.cli.options import (
-    DataDirOption,
-    DeviceOption,
-    EpochsOption,
-    JsonOption,
-    MetricOption,
-    RecipeOption,
-    StorageOption,
-    StudyOption,
-    TimeoutOption,
-    WorkersOption,
-)
-from budgetnas.recipe import load_recipe
+from budgetnas.comparing.options import FinalistsOptions
 
 if TYPE_CHECKING:
     from budgetnas.comparing.finalists import Finalist, Finalists
@@ -27,47 +15,8 @@ if TYPE_CHECKING:
 UNKNOWN = "\N{EN DASH}"
 
 
-def finalists(
-    study: StudyOption = None,
-    top: Annotated[
-        int | None,
-        typer.Option(
-            min=2,
-            max=10_000,
-            metavar="K",
-            help="Number of the best trials; 5 unless given. If fewer are completed, those.",
-        ),
-    ] = None,
-    seeds: Annotated[
-        int | None,
-        typer.Option(
-            min=2, max=10_000, metavar="N", help="Number of seeds of each; 3 unless given."
-        ),
-    ] = None,
-    margin: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=100,
-            metavar="POINTS",
-            help="A smaller network wins if it is shown (at 95 %) to be less than this many "
-            "percentage points below the best; 1 unless given, 0: only the best mean wins.",
-        ),
-    ] = None,
-    epochs: EpochsOption = None,
-    recipe: RecipeOption = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(metavar="N", help="Maximum of a trial's parameters: 500k, 5M."),
-    ] = None,
-    metric: MetricOption = None,
-    data_dir: DataDirOption = None,
-    storage: StorageOption = None,
-    device: DeviceOption = "auto",
-    timeout: TimeoutOption = None,
-    workers: WorkersOption = "1",
-    as_json: JsonOption = False,
-) -> None:
+@command(FinalistsOptions, LongOutput)
+def finalists(options: FinalistsOptions, output: LongOutput) -> None:
     """Train the best trials of a search longer, with several seeds each, and name the winner.
 
     It is a race: all are trained with the first seed, then all with the second, and so on. From
@@ -79,24 +28,17 @@ def finalists(
     uses the winner. Example:
     `budgetnas finalists --study digits-100k --top 5 --seeds 3`
     """  # fmt: skip
-    limit = None if budget is None else Budget.from_text(budget)
-    if recipe is not None:
-        load_recipe(recipe)
     from budgetnas.study.begun import find_begun
 
-    find_begun(study)  # what is not there needs no torch to be refused
+    find_begun(options.study)  # what is not there needs no torch to be refused
     from budgetnas.cli.watch import shown
     from budgetnas.comparing.finalists import finalists as run
     from budgetnas.progress import SearchProgress
 
-    watch = SearchProgress()
+    watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
     with shown(watch):
-        result = run(
-            study, top=top, seeds=seeds, margin=margin, epochs=epochs, recipe=recipe, budget=limit,
-            metric=metric, data_dir=data_dir, storage=storage, device=device, timeout=timeout,
-            workers=workers, watch=watch,
-        )  # fmt: skip
-    if as_json:
+        result = run(options, watch=watch)
+    if output.as_json:
         typer.echo(json.dumps(result.as_json()))
     else:
         _print_result(result)

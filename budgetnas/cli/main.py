@@ -29,9 +29,8 @@ from budgetnas.passwords import without_passwords
 
 app = typer.Typer(
     name="budgetnas",
-    add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -80,6 +79,8 @@ def _run(arguments: list[str]) -> int:
         return int(app(args=arguments, prog_name="budgetnas", standalone_mode=False) or 0)
     except BudgetnasError as error:
         return _complain(str(error), error.exit_code)
+    except SystemExit as ended:  # of the shell's completion
+        return int(ended.code or 0)
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", 130)
     except OSError as error:

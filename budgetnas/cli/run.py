@@ -1,51 +1,21 @@
 """``budgetnas run``: a study file's question answered, in full or scaled down."""
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from budgetnas.cli.command import LongOutput, command
 from budgetnas.cli.console import print_table
-from budgetnas.cli.options import (
-    EXHAUSTED,
-    DataDirOption,
-    DatasetOption,
-    DeviceOption,
-    JsonOption,
-    SkipUnreadableOption,
-    TimeoutOption,
-    WorkersOption,
-    some,
-)
+from budgetnas.cli.options import EXHAUSTED
+from budgetnas.study.options import RunOptions
 
 if TYPE_CHECKING:
     from budgetnas.searching.work import SearchResult
 
 
-def run(
-    study: Annotated[
-        str,
-        typer.Argument(
-            parser=some,
-            metavar="STUDY",
-            help="A study file, its folder, or its name in ./studies.",
-        ),
-    ],
-    quick: Annotated[
-        bool,
-        typer.Option(
-            "--quick", help="Scale it down to a minute or two on a CPU; results are labelled so."
-        ),
-    ] = False,
-    dataset: DatasetOption = None,
-    data_dir: DataDirOption = None,
-    skip_unreadable: SkipUnreadableOption = None,
-    device: DeviceOption = "auto",
-    timeout: TimeoutOption = None,
-    workers: WorkersOption = "1",
-    as_json: JsonOption = False,
-) -> None:
+@command(RunOptions, LongOutput)
+def run(options: RunOptions, output: LongOutput) -> None:
     """Run a study file: a search, a grid of configurations, or a list of networks.
 
     Networks are compared on validation images only. The same command again continues where it
@@ -54,33 +24,29 @@ def run(
     """
     from budgetnas.study.file import StudyFile, find_file
 
-    path, _ = find_file(study)
+    path, _ = find_file(options.study)
     if not StudyFile.read(path).train:
-        _count(study, dataset, data_dir, as_json)
+        _count(options, output)
         return
     from budgetnas.cli.watch import shown
     from budgetnas.progress import SearchProgress
     from budgetnas.searching.run_study import run_study
 
-    watch = SearchProgress()
+    watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
     with shown(watch):
-        result = run_study(
-            study, quick=quick, dataset=dataset, data_dir=data_dir,
-            skip_unreadable=skip_unreadable, device=device,
-            timeout=timeout, workers=workers, watch=watch,
-        )  # fmt: skip
-    if as_json:
+        result = run_study(options, watch=watch)
+    if output.as_json:
         typer.echo(json.dumps(result.as_json()))
     else:
         _print_result(result)
 
 
-def _count(study: str, dataset: str | None, data_dir: Path | None, as_json: bool) -> None:
+def _count(options: RunOptions, output: LongOutput) -> None:
     """Print which networks of a study that trains nothing fit the budget."""
     from budgetnas.analysis import count_study
 
-    counted = count_study(study, dataset=dataset, data_dir=data_dir)
-    if as_json:
+    counted = count_study(options.study, dataset=options.dataset, data_dir=options.data_dir)
+    if output.as_json:
         typer.echo(json.dumps(counted.as_json()))
         return
     print_table(

@@ -1,7 +1,6 @@
 """`calibrate`: how far short trainings of a study foretell full ones."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from budgetnas._version import __version__
 from budgetnas.analysis import (
@@ -15,11 +14,11 @@ from budgetnas.analysis import (
     trial_table,
 )
 from budgetnas.arch import Arch, count_params
-from budgetnas.comparing.asked_calibration import AskedCalibration, calibrated_space
-from budgetnas.comparing.derived import Means, derived_name, train_grid
+from budgetnas.comparing.derived import derived_name, train_grid
+from budgetnas.comparing.options import CalibrateOptions
 from budgetnas.comparing.spread import spread_archs
-from budgetnas.events import Notice, Watcher, nobody
-from budgetnas.progress import SearchProgress, shows
+from budgetnas.events import Notice, Watcher
+from budgetnas.progress import SearchProgress, verb
 from budgetnas.recipe import Recipe
 from budgetnas.recipe.optimizer import Average
 from budgetnas.seeds import derive_seed
@@ -38,80 +37,47 @@ AVERAGE = Average(horizon=0.25)
 """Of a few epochs, the usual twentieth would be the last few steps alone."""
 
 
-@shows(SearchProgress)
-def calibrate(
-    study: str | None = None,
-    *,
-    archs: int = 12,
-    short: Sequence[int] = (1, 3, 9),
-    epochs: int = 30,
-    recipe: Recipe | str = "full",
-    seeds: int = 1,
-    top: int = 3,
-    data_dir: str | Path | None = None,
-    storage: str | None = None,
-    device: str = "auto",
-    timeout: float | None = None,
-    workers: int | str = 1,
-    watch: Watcher | None = None,
-    show_progress: bool = True,
-) -> Calibration:
+@verb(CalibrateOptions, SearchProgress)
+def calibrate(options: CalibrateOptions, watch: Watcher) -> Calibration:
     """Train architectures of a study's space short and in full, and compare the rankings.
 
     All are validated on the study's own validation images; no test image is seen. Asked for
     again, it goes on where it stopped, and trains nothing once it is finished. What comes out is
     written to calibration.json in the study's folder, and shown in its report.
 
-    Args:
-        study: The study, a search that has begun; None: the only one, else the newest.
-        archs: How many architectures, spread evenly by ratio over the space's feasible sizes.
-        short: Candidates for the epochs of a trial; each is a training of its own, whose schedule
-            spans it, once as the study's trials are and once with averaged weights.
-        epochs: Epochs of a full training.
-        recipe: Of a full training: a name, a file, or a recipe.
-        seeds: How often each architecture is trained in each way.
-        top: The k of the regret: how many would be trained in full.
-        data_dir: Where the study's images are now, if they have been moved.
-        storage: SQLAlchemy URL of the study's storage, if it is not what the study remembers.
-        device: auto, cpu, cuda or cuda:N.
-        timeout: Seconds after which it stops at the next epoch.
-        workers: How many trainings at once, or auto.
-        watch: Told what happens, instead of showing it.
-        show_progress: Show on stderr how far it is; False to be silent.
-
     Raises:
         InputError: If the study is none, or what is asked can't be.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
-    watch = watch or nobody
-    asked = AskedCalibration(archs, tuple(short), epochs, recipe, seeds, top)
-    base = find_begun(study)
+    base = find_begun(options.study)
     if base.guessed:
         watch(Notice(f"study {base.name}"))
     name = derived_name(base, VARIANT)
-    grid, adapted = _settled(name, base, asked)
-    command = asked.command(base.name, data_dir)
+    grid, adapted = _settled(name, base, options)
+    names = ("archs", "short", "epochs", "recipe", "seeds", "top")
+    settled = {name: getattr(options, name) for name in names}
+    command = options.command("calibrate", base.name, *names, "data_dir", **settled)
     about = About(question="How far can a short training be trusted?", command=command)
-    means = Means(data_dir, storage, device, timeout, workers, watch)
-    result = train_grid(base, VARIANT, grid, base.config.recipe, about, means, adapted)
-    measured = _measured(find_begun(name), storage)
-    found = _judged(base, asked, grid, measured, command, result.stopped == "trials")
+    result = train_grid(base, VARIANT, grid, base.config.recipe, about, options, watch, adapted)
+    measured = _measured(find_begun(name), options.storage)
+    found = _judged(base, options, grid, measured, command, result.stopped == "trials")
     found = found.changed(recommended=found.choose())
     found.write(base.folder)
     return found
 
 
-def _settled(name: str, base: BegunStudy, asked: AskedCalibration) -> tuple[Grid, Sequence[str]]:
+def _settled(name: str, base: BegunStudy, asked: CalibrateOptions) -> tuple[Grid, Sequence[str]]:
     """Settle what is trained, and what of the full recipe had to adapt."""
-    space = calibrated_space(base)
-    full, adapted = asked.full_recipe(base.config)
+    space = base.space()
+    facts = base.config.facts
+    full, adapted = asked.fitted_recipe(base.config.data, facts.channels, facts.train)
     archs = spread_archs(base.config, space, asked.archs)
     grid = _grid(archs, base.config.recipe, full, asked)
     _require_as_it_began(name, grid)
     return grid, adapted
 
 
-def _grid(archs: Sequence[Arch], short: Recipe, full: Recipe, asked: AskedCalibration) -> Grid:
+def _grid(archs: Sequence[Arch], short: Recipe, full: Recipe, asked: CalibrateOptions) -> Grid:
     """List the trainings: each architecture in all ways, before the next."""
     recipes = {FULL: full}
     for epochs in asked.short:
@@ -161,7 +127,7 @@ def _options(grid: Grid) -> dict[str, object]:
 
 def _judged(
     base: BegunStudy,
-    asked: AskedCalibration,
+    asked: CalibrateOptions,
     grid: Grid,
     measured: Outcomes,
     command: str,
@@ -192,7 +158,7 @@ def _judged(
         seeds=asked.seeds,
         short=asked.short,
         epochs=asked.epochs,
-        recipe=asked.recipe_name,
+        recipe=str(asked.recipe),
         top=asked.top,
         rows=rankings.rows(),
         recommended=None,

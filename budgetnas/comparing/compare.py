@@ -1,22 +1,22 @@
 """`compare`: what gave the accuracy, the recipe, the architecture, the search, or luck."""
 
-import re
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
 from optuna.trial import TrialState
 
 from budgetnas._version import __version__
 from budgetnas.analysis import WINNER, chosen, decompose, trial_table
-from budgetnas.comparing.asked_calibration import calibrated_space
-from budgetnas.comparing.asked_comparison import AskedComparison
-from budgetnas.comparing.derived import Means, derived_name, derived_trials, train_grid
-from budgetnas.comparing.entrants import Entrants, entrants, train_random
-from budgetnas.events import Notice, Watcher, each_once, nobody
-from budgetnas.progress import SearchProgress, shows
-from budgetnas.recipe import Recipe
+from budgetnas.comparing.derived import (
+    derived_name,
+    derived_trials,
+    train_grid,
+)
+from budgetnas.comparing.entrants import Entrants, entrants, recipe_for, train_random
+from budgetnas.comparing.options import SEEDS, CompareOptions
+from budgetnas.events import Notice, Watcher, each_once
+from budgetnas.progress import SearchProgress, verb
 from budgetnas.space import Grid
 from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.comparison import Comparison
@@ -31,22 +31,8 @@ SOON = 1e-9
 """Seconds that are left where none are."""
 
 
-@shows(SearchProgress)
-def compare(
-    study: str | None = None,
-    *,
-    seeds: int | None = None,
-    epochs: int | None = None,
-    recipe: Recipe | str | None = None,
-    random: int | None = None,
-    data_dir: str | Path | None = None,
-    storage: str | None = None,
-    device: str = "auto",
-    timeout: float | None = None,
-    workers: int | str = 1,
-    watch: Watcher | None = None,
-    show_progress: bool = True,
-) -> Comparison:
+@verb(CompareOptions, SearchProgress)
+def compare(options: CompareOptions, watch: Watcher) -> Comparison:
     """Train a search's winner, baselines and the best of random networks alike; tell them apart.
 
     All are trained with the first seed, then all with the second, on the search's own images and
@@ -54,48 +40,36 @@ def compare(
     is asked for. What comes out is written to comparison.json in the study's folder, and shown in
     its report.
 
-    Args:
-        study: The search; the only study, else the newest.
-        seeds: With how many seeds each network is trained; 3.
-        epochs: Instead of the recipe's.
-        recipe: How to train; `full` for 30 epochs by default. Fields that a trial had drawn
-            replace those of a named recipe.
-        random: How many networks to draw at random and train as the search's trials are, of which
-            the best is compared; as many as the search has trained by default, 0: none.
-        data_dir: Where the study's images are now, if they have been moved.
-        storage: SQLAlchemy URL of the study's storage, if it is not what the study remembers.
-        device: auto, cpu, cuda or cuda:N.
-        timeout: Seconds after which it stops at the next epoch.
-        workers: How many trainings at once, or auto.
-        watch: Told what happens, instead of showing it.
-        show_progress: Show on stderr how far it is; False to be silent.
-
     Raises:
         InputError: If what is asked can't be.
         SearchFailed: After five failed random networks in a row.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
-    watch = watch or nobody
-    asked = AskedComparison(seeds, epochs, recipe, random)
-    base = find_begun(study)
-    calibrated_space(base)
+    base = find_begun(options.study)
+    base.space()
     derived_name(base, VARIANT)
     if base.guessed:
         watch(Notice(f"study {base.name}"))
+    storage = options.storage
     winner = chosen(base, base.trials(storage), storage, "to compare").trial
-    means = _ending_together(Means(data_dir, storage, device, timeout, workers, each_once(watch)))
+    watch, left = each_once(watch), _ending_together(options)
     began = _began(base)
     if began is not None:
-        return _again(base, asked, *began, winner, means())
-    return _anew(base, asked, winner, means)
+        return _again(base, left(), *began, winner, watch)
+    return _anew(base, left, winner, watch)
 
 
-def _ending_together(means: Means) -> Callable[[], Means]:
+def _ending_together(options: CompareOptions) -> Callable[[], CompareOptions]:
     """Give each of several trainings the seconds that are left then."""
-    if means.timeout is None or not means.timeout > 0:  # which is refused later
-        return lambda: means
-    deadline = time.monotonic() + means.timeout
-    return lambda: replace(means, timeout=max(SOON, deadline - time.monotonic()))
+    if options.timeout is None:
+        return lambda: options
+    deadline = options.deadline()
+
+    def left() -> CompareOptions:
+        seconds = max(SOON, deadline - time.monotonic())
+        return options.model_copy(update={"timeout": seconds})
+
+    return left
 
 
 def _began(base: BegunStudy) -> tuple[StudyConfig, Comparison] | None:
@@ -108,14 +82,16 @@ def _began(base: BegunStudy) -> tuple[StudyConfig, Comparison] | None:
 
 
 def _anew(
-    base: BegunStudy, asked: AskedComparison, winner: TrialRecord, means: Callable[[], Means]
+    base: BegunStudy, left: Callable[[], CompareOptions], winner: TrialRecord, watch: Watcher
 ) -> Comparison:
     """Train random networks, settle who takes part, and compare."""
-    now = means()
-    trials = base.trials(now.storage)
+    asked = left()
+    trials = base.trials(asked.storage)
     count = tally(trials).trained if asked.random is None else asked.random
-    command = asked.command(base.name, count, now.data_dir)
-    found = train_random(base, count, command, now)
+    recipe, seeds = asked.written_recipe(), asked.seeds or SEEDS
+    settled_options = {"random": count, "epochs": recipe.epochs, "seeds": seeds}
+    command = _command(asked, base.name, recipe=asked.recipe, **settled_options)
+    found = train_random(base, count, command, asked, watch)
     settled = entrants(base, asked, winner, found)
     kept = Comparison(
         study=base.name,
@@ -127,22 +103,22 @@ def _anew(
         random=count,
         seeds=settled.grid.seeds,
         epochs=settled.recipe.epochs,
-        recipe=asked.recipe_name,
+        recipe=str(asked.recipe),
         metric=base.config.metric,
         largest_class=base.config.facts.largest_share,
         notes=settled.notes if found.finished else (),
     )
     kept.write(base.folder)  # before its trainings begin: whoever goes on with them needs it
-    return _compared(base, settled, kept, means()) if found.finished else kept
+    return _compared(base, settled, kept, left(), watch) if found.finished else kept
 
 
 def _again(
     base: BegunStudy,
-    asked: AskedComparison,
+    asked: CompareOptions,
     began: StudyConfig,
     kept: Comparison,
     winner: TrialRecord,
-    means: Means,
+    watch: Watcher,
 ) -> Comparison:
     """Go on with the networks that it began with, with more seeds if that is asked for."""
     grid = began.proposal
@@ -152,19 +128,20 @@ def _again(
     if winner.number != kept.winner:
         best = f"trial {winner.number}, now the best of {base.name}"
         text = f"{best}, is not the {WINNER} here, trial {kept.winner}; to compare anew, {way_out}"
-        means.watch(Notice(text))
+        watch(Notice(text))
     seeds = asked.seeds or grid.seeds
-    command = re.sub(r"--seeds \d+", f"--seeds {seeds}", kept.command)
+    command = _command(CompareOptions.of_command(kept.command), base.name, seeds=seeds)
     adapted = [began.about.adapted] if began.about.adapted else []
     settled = Entrants(grid.changed(seeds=seeds), began.recipe, adapted, kept.notes)
-    return _compared(base, settled, kept.changed(command=command, seeds=seeds), means)
+    return _compared(base, settled, kept.changed(command=command, seeds=seeds), asked, watch)
 
 
 def _require_same(
-    base: BegunStudy, asked: AskedComparison, began: StudyConfig, kept: Comparison, way_out: str
+    base: BegunStudy, asked: CompareOptions, began: StudyConfig, kept: Comparison, way_out: str
 ) -> None:
     """Refuse another comparison, and say in its options what differs."""
-    recipe = asked.recipe_for(base.config)[0] if asked.recipe is not None else None
+    given_recipe = "recipe" in asked.model_fields_set
+    recipe = recipe_for(asked, base.config)[0] if given_recipe else None
     options: dict[str, tuple[object, object]] = {
         "--epochs": (began.recipe.epochs, asked.epochs),
         "--recipe": (began.recipe, recipe),
@@ -174,15 +151,24 @@ def _require_same(
     require_same(f"the comparison {began.name!r}", given, way_out)
 
 
-def _compared(base: BegunStudy, settled: Entrants, kept: Comparison, means: Means) -> Comparison:
+def _command(options: CompareOptions, study: str, **settled: Any) -> str:
+    names = ("seeds", "epochs", "recipe", "random", "data_dir")
+    return options.command("compare", study, *names, **settled)
+
+
+def _compared(
+    base: BegunStudy, settled: Entrants, kept: Comparison, options: CompareOptions, watch: Watcher
+) -> Comparison:
     """Train all networks, or go on with that, and sum up."""
     about = About(
         question=f"What gave the accuracy of {base.name}'s winner?", command=kept.command
     )
     for note in settled.notes:
-        means.watch(Notice(note))
-    result = train_grid(base, VARIANT, settled.grid, settled.recipe, about, means, settled.adapted)
-    config, trials = derived_trials(base, VARIANT, means.storage)
+        watch(Notice(note))
+    result = train_grid(
+        base, VARIANT, settled.grid, settled.recipe, about, options, watch, settled.adapted
+    )
+    config, trials = derived_trials(base, VARIANT, options.storage)
     judged = decompose(config, trial_table(config, trials), kept.trials)
     found = kept.changed(
         finished=result.stopped == "trials",

@@ -1,18 +1,16 @@
 """Training more networks for a study that has begun, as a study in a folder of its own."""
 
-import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
+from budgetnas.comparing.options import ComparingOptions
 from budgetnas.errors import InputError
-from budgetnas.events import Watcher, nobody
+from budgetnas.events import Watcher
 from budgetnas.files import require_writable
 from budgetnas.recipe import Recipe
-from budgetnas.searching.asked_workers import check_workers
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.work import Job, SearchResult, work
 from budgetnas.space import Fill, Free, Grid
@@ -21,24 +19,6 @@ from budgetnas.study.config import About, StudyConfig, storage_url
 from budgetnas.study.metric import Metric
 from budgetnas.study.place import config_path, study_folder
 from budgetnas.train.device import choose_device
-
-
-@dataclass(frozen=True)
-class Means:
-    """With what a comparison is trained; none of it changes what is trained."""
-
-    data_dir: str | Path | None = None
-    """Where the study's images are now, if they have been moved."""
-    storage: str | None = None
-    """SQLAlchemy URL of the study's storage, if it is not what the study remembers."""
-    device: str = "auto"
-    """auto, cpu, cuda or cuda:N."""
-    timeout: float | None = None
-    """Seconds after which it stops at the next epoch."""
-    workers: int | str = 1
-    """How many trainings at once, or auto."""
-    watch: Watcher = nobody
-    """Told what happens."""
 
 
 def derived_name(base: BegunStudy, variant: str) -> str:
@@ -56,7 +36,8 @@ def train_grid(
     grid: Grid,
     recipe: Recipe,
     about: About,
-    means: Means,
+    options: ComparingOptions,
+    watch: Watcher,
     notices: Sequence[str] = (),
     metric: Metric | None = None,
 ) -> SearchResult:
@@ -68,7 +49,8 @@ def train_grid(
         grid: The configurations, fitted to the study's images.
         recipe: What is written down as the grid's recipe; each configuration has its own.
         about: Words for its report.
-        means: With what it is trained.
+        options: With what it is trained.
+        watch: Told what happens.
         notices: What recipes had to give up for these images.
         metric: What is compared; the study's own by default.
 
@@ -77,7 +59,7 @@ def train_grid(
         KeyboardInterrupt: As it came; everything finished is kept.
     """
     settled = Settled(recipe, grid, list(notices))
-    return _train(base, _Derived(variant, settled, about, metric=metric), means)
+    return _train(base, _Derived(variant, settled, about, metric=metric), options, watch)
 
 
 def train_drawn(
@@ -86,7 +68,8 @@ def train_drawn(
     proposal: Free | Fill,
     trials: int,
     about: About,
-    means: Means,
+    options: ComparingOptions,
+    watch: Watcher,
 ) -> SearchResult:
     """Train what a proposal draws exactly as the trials of a study, until there are so many.
 
@@ -96,7 +79,8 @@ def train_drawn(
         proposal: Where networks come from; what is over the study's limits does not count.
         trials: How many trained trials there should be in the end.
         about: Words for its report.
-        means: With what they are trained.
+        options: With what they are trained.
+        watch: Told what happens.
 
     Raises:
         InputError: If it has begun otherwise, or what is asked can't be.
@@ -104,7 +88,9 @@ def train_drawn(
         KeyboardInterrupt: As it came; everything finished is kept.
     """
     settled = Settled(base.config.recipe, proposal, [])
-    return _train(base, _Derived(variant, settled, about, trials, as_searched=True), means)
+    return _train(
+        base, _Derived(variant, settled, about, trials, as_searched=True), options, watch
+    )
 
 
 def derived_trials(
@@ -129,9 +115,9 @@ class _Derived:
     as_searched: bool = False
     """Whether it has the study's pruner, and its choice of an epoch, too."""
 
-    def plan(self, name: str, config: StudyConfig, means: Means) -> Plan:
+    def plan(self, name: str, config: StudyConfig, data_dir: Path | None) -> Plan:
         """Take the images, split, seed and limits of a study."""
-        source = config.data if means.data_dir is None else config.data.at(means.data_dir)
+        source = config.data if data_dir is None else config.data.at(data_dir)
         return Plan(
             name, source, config.seed, config.train_samples, at_most=False, budget=config.budget,
             pruner=config.pruner if self.as_searched else "none",
@@ -141,20 +127,18 @@ class _Derived:
         )  # fmt: skip
 
 
-def _train(base: BegunStudy, derived: _Derived, means: Means) -> SearchResult:
+def _train(
+    base: BegunStudy, derived: _Derived, options: ComparingOptions, watch: Watcher
+) -> SearchResult:
     """Begin a derived study, or go on with it."""
-    if means.timeout is not None and not means.timeout > 0:
-        raise InputError(f"timeout > 0 must hold, got {means.timeout:g}")
-    at_once = check_workers(means.workers)
     name, config = derived_name(base, derived.variant), base.config
     folder = study_folder(name)
     began = StudyConfig.read(folder) if config_path(folder).is_file() else None
-    plan = derived.plan(name, config, means)
+    plan = derived.plan(name, config, options.data_dir)
     require_writable(folder)
-    url = storage_url(config, base.folder, means.storage) if config.storage else None
-    deadline = math.inf if means.timeout is None else time.monotonic() + means.timeout
+    url = storage_url(config, base.folder, options.storage) if config.storage else None
     job = Job(
-        name, folder, plan, began, means.data_dir, url, derived.trials, deadline,
-        choose_device(means.device), at_once,
+        name, folder, plan, began, options.data_dir, url, derived.trials, options.deadline(),
+        choose_device(options.device), options.workers,
     )  # fmt: skip
-    return work(job, means.watch)
+    return work(job, watch)

@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 
-from budgetnas.analysis import BEST_RANDOM, FILLED, NETWORK, PUBLISHED, RECIPE, WINNER, best_trial
+from budgetnas.analysis import BEST_RANDOM, FILLED, NETWORK, RECIPE, WINNER, best_trial
 from budgetnas.arch import Arch
-from budgetnas.comparing.asked_comparison import SEEDS, AskedComparison
 from budgetnas.comparing.baselines import baselines
-from budgetnas.comparing.derived import Means, derived_name, derived_trials, train_drawn
-from budgetnas.events import Notice
+from budgetnas.comparing.derived import derived_name, derived_trials, train_drawn
+from budgetnas.comparing.options import PUBLISHED_RECIPE, SEEDS, CompareOptions
+from budgetnas.events import Notice, Watcher
 from budgetnas.recipe import Recipe
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig
+from budgetnas.study.drawn import Drawn
+from budgetnas.study.finding import PUBLISHED
+from budgetnas.study.options import Training
 from budgetnas.study.trial_record import TrialRecord
 
 RANDOM = "random"
@@ -43,7 +46,9 @@ class RandomNetworks:
     """What is not as it was asked for."""
 
 
-def train_random(base: BegunStudy, count: int, command: str, means: Means) -> RandomNetworks:
+def train_random(
+    base: BegunStudy, count: int, command: str, options: CompareOptions, watch: Watcher
+) -> RandomNetworks:
     """Draw networks at random and train them as a search's trials, or go on with that.
 
     Their space, limits, recipe, pruner, images and split are the search's; nothing is learnt from
@@ -55,16 +60,16 @@ def train_random(base: BegunStudy, count: int, command: str, means: Means) -> Ra
     if not count:
         return RandomNetworks()
     if again == proposal:
-        own = best_trial(base.trials(means.storage))
+        own = best_trial(base.trials(options.storage))
         return RandomNetworks(own, note=f"{BEST_RANDOM}: the search's own best, it is random, too")
     name = derived_name(base, RANDOM)
-    means.watch(Notice(f"looking for the best of {count:,} random networks: study {name}"))
+    watch(Notice(f"looking for the best of {count:,} random networks: study {name}"))
     about = About(
         question=f"How good is the best of {count:,} random networks of {base.name}?",
         command=command,
     )
-    result = train_drawn(base, RANDOM, again, count, about, means)
-    _, trials = derived_trials(base, RANDOM, means.storage)
+    result = train_drawn(base, RANDOM, again, count, about, options, watch)
+    _, trials = derived_trials(base, RANDOM, options.storage)
     best, note = best_trial(trials), None
     if best is None:
         note = f"no {BEST_RANDOM}: none of them could be trained to its end"
@@ -74,15 +79,15 @@ def train_random(base: BegunStudy, count: int, command: str, means: Means) -> Ra
 
 
 def entrants(
-    base: BegunStudy, asked: AskedComparison, winner: TrialRecord, random: RandomNetworks
+    base: BegunStudy, asked: CompareOptions, winner: TrialRecord, random: RandomNetworks
 ) -> Entrants:
     """List who is compared, and by which recipe each is trained."""
     config = base.config
-    recipe, adapted = asked.recipe_for(config)
-    published, more = asked.published_for(config)
+    recipe, adapted = recipe_for(asked, config)
+    published, more = published_for(asked, config)
     adapted += [notice for notice in more if notice not in adapted]
     known, notes = baselines(config)
-    name = asked.recipe_name
+    name = str(asked.recipe)
     first, drawn = _of_trial(WINNER, winner, asked, config, adapted)
     cells = [first, *(_cell(label, arch, name, recipe) for label, arch in known.items())]
     notes += drawn
@@ -97,17 +102,31 @@ def entrants(
     return Entrants(_grid(cells, asked.seeds or SEEDS), recipe, adapted, tuple(notes))
 
 
+def recipe_for(
+    asked: Training, config: StudyConfig, drawn: Drawn | None = None
+) -> tuple[Recipe, list[str]]:
+    """Fit a recipe to a study's images, and lay over it what a trial had drawn; with notices."""
+    facts = config.facts
+    return asked.fitted_recipe(config.data, facts.channels, facts.train, drawn)
+
+
+def published_for(asked: Training, config: StudyConfig) -> tuple[Recipe, list[str]]:
+    """Fit the published recipe to a study's images, for as many epochs; with notices."""
+    epochs = asked.written_recipe().epochs
+    return recipe_for(Training.of(recipe=PUBLISHED_RECIPE, epochs=epochs), config)
+
+
 def _of_trial(
     name: str,
     record: TrialRecord,
-    asked: AskedComparison,
+    asked: CompareOptions,
     config: StudyConfig,
     adapted: list[str],
 ) -> tuple[Cell, list[str]]:
     """Train a trial's network; a recipe that adapts takes what the trial had drawn, too."""
-    recipe, notices = asked.recipe_for(config, record.drawn)
+    recipe, notices = recipe_for(asked, config, record.drawn)
     notes = [f"{name} is trained {notice}" for notice in notices if notice not in adapted]
-    return _cell(name, record.arch, asked.recipe_name, recipe), notes
+    return _cell(name, record.arch, str(asked.recipe), recipe), notes
 
 
 def _cell(name: str, arch: Arch, recipe_name: str, recipe: Recipe) -> Cell:

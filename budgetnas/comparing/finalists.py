@@ -1,19 +1,17 @@
 """`finalists`: the best trials of a search, trained longer with several seeds, as a race."""
 
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
 
 from budgetnas.analysis import VARIANT, FinalistStudy, Winner, read_finalists
-from budgetnas.arch import Budget
-from budgetnas.comparing.asked_finalists import AskedFinalists
-from budgetnas.comparing.derived import Means, derived_name, train_grid
+from budgetnas.comparing.choice import Choice
+from budgetnas.comparing.derived import derived_name, train_grid
+from budgetnas.comparing.options import FinalistsOptions
 from budgetnas.errors import InputError
-from budgetnas.events import Notice, Watcher, nobody
-from budgetnas.progress import SearchProgress, shows
-from budgetnas.recipe import Recipe
+from budgetnas.events import Notice, Watcher
+from budgetnas.progress import SearchProgress, verb
 from budgetnas.searching.loop import Stopped
 from budgetnas.space import Grid
 from budgetnas.study.begun import BegunStudy, find_begun
@@ -84,25 +82,8 @@ class Finalists:
         return asdict(self)
 
 
-@shows(SearchProgress)
-def finalists(
-    study: str | None = None,
-    *,
-    top: int | None = None,
-    seeds: int | None = None,
-    margin: float | None = None,
-    epochs: int | None = None,
-    recipe: Recipe | str | None = None,
-    budget: Budget | str | int | None = None,
-    metric: str | None = None,
-    data_dir: str | Path | None = None,
-    storage: str | None = None,
-    device: str = "auto",
-    timeout: float | None = None,
-    workers: int | str = 1,
-    watch: Watcher | None = None,
-    show_progress: bool = True,
-) -> Finalists:
+@verb(FinalistsOptions, SearchProgress)
+def finalists(options: FinalistsOptions, watch: Watcher) -> Finalists:
     """Train the best trials of a search longer, each with several seeds, and name the winner.
 
     They are compared on the search's validation images. After every round of seeds whoever is
@@ -110,45 +91,22 @@ def finalists(
     wins that is shown to be less than the margin below the best mean, else the best mean
     (`budgetnas.analysis`). What has begun is continued as it began, with more seeds if asked.
 
-    Args:
-        study: The search; the only study, else the newest.
-        top: How many of its best trials, 2 at least; 5, or all where there are fewer.
-        seeds: With how many seeds each; 3.
-        margin: By how many percentage points a smaller network may be below the best and still
-            win; 1. With 0 only the best mean wins.
-        epochs: Instead of the recipe's.
-        recipe: How to train; `full` for 30 epochs by default. Fields that a trial had drawn
-            replace those of a named recipe.
-        budget: Only trials of at most so many parameters.
-        metric: What finalists are chosen and compared by, `accuracy` or `balanced`; the search's
-            own by default.
-        data_dir: Where the study's images are now, if they have been moved.
-        storage: SQLAlchemy URL of the study's storage, if it is not what the study remembers.
-        device: auto, cpu, cuda or cuda:N.
-        timeout: Seconds after which it stops at the next epoch.
-        workers: How many trainings at once, or auto.
-        watch: Told what happens, instead of showing it.
-        show_progress: Show on stderr how far it is; False to be silent.
-
     Raises:
         InputError: If what is asked can't be.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
-    watch = watch or nobody
-    asked = AskedFinalists.of(top, seeds, margin, epochs, recipe, budget, metric)
-    base = find_begun(study)
+    base = find_begun(options.study)
     _require_search(base)
     if base.guessed:
         watch(Notice(f"study {base.name}"))
-    settled = asked.settle(base, storage)
+    settled = Choice(options).settle(base, options.storage)
     for text in settled.told:
         watch(Notice(text))
-    means = Means(data_dir, storage, device, timeout, workers, watch)
     result = train_grid(
-        base, VARIANT, settled.grid, settled.recipe, settled.about, means, settled.adapted,
-        settled.metric,
+        base, VARIANT, settled.grid, settled.recipe, settled.about, options, watch,
+        settled.adapted, settled.metric,
     )  # fmt: skip
-    found = read_finalists(base.config, storage)
+    found = read_finalists(base.config, options.storage)
     assert found is not None, "they have just been trained"
     return _summed_up(base.name, found, result.stopped)
 

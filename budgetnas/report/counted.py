@@ -15,6 +15,7 @@ from budgetnas.report.plots import COST_TITLES, plot_stages
 from budgetnas.report.style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped
 from budgetnas.study.asked_run import asked_run
 from budgetnas.study.file import StudyFile
+from budgetnas.study.options import RunOptions
 from budgetnas.study.place import asks, config_path, study_folder
 
 
@@ -72,7 +73,7 @@ def find_counted(name: str | None) -> CountedReport | None:
     """Count the networks of a study file that trains nothing; None if it is something else."""
     if name is None or not asks(config_path(folder := study_folder(name))):
         return None
-    asked = asked_run(folder, False, None, None)
+    asked = asked_run(RunOptions(study=str(folder)))
     if asked.file.train:
         return None
     counted = count_asked(asked)

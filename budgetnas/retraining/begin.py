@@ -4,7 +4,6 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,15 +17,13 @@ from budgetnas.data.load import load_train
 from budgetnas.data.splits import split_images
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
-from budgetnas.recipe import Recipe
+from budgetnas.retraining.options import RetrainOptions
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.retraining.target import Target
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import require_same
-from budgetnas.study.drawn import Drawn
-from budgetnas.study.metric import DEFAULT_METRIC, Metric
-from budgetnas.study.options import AskedRecipe, Training
+from budgetnas.study.metric import DEFAULT_METRIC
 from budgetnas.study.place import STUDIES, config_path
 from budgetnas.train.compiled import worth_compiling
 from budgetnas.train.engine import check_schedule, recipe_statistics
@@ -34,109 +31,15 @@ from budgetnas.train.memory import attempt, memory_guard
 from budgetnas.train.numerics import choose_numerics
 
 
-@dataclass(frozen=True)
-class RetrainRequest:
-    """What the caller asked for; None where nothing was said."""
-
-    target: str
-    study: str | None
-    dataset: str | None
-    data_dir: str | Path | None
-    image_size: int | None
-    fit: str | None
-    background: str | None
-    skip_unreadable: bool | None
-    epochs: int | None
-    recipe: AskedRecipe | None
-    seed: int | None
-    select: str | None
-    test_curves: bool
-    metric: Metric | None = None
-    """By what the best epoch is told; the study's by default."""
-    compiled: bool = False
-    """Whether torch.compile shall be tried, and used where it is faster."""
-
-    def source(self, origin: BegunStudy | None) -> DataSource:
-        """The data that is asked for, what is not said being the study's."""
-        if origin is None or (self.dataset and self.dataset != origin.config.data.dataset):
-            return DataSource.choose(
-                self.dataset or "cifar10",
-                self.data_dir,
-                *self._view(None, None, None),
-                self.skip_unreadable,
-            )
-        data = origin.config.data
-        return DataSource.choose(
-            data.dataset,
-            self.data_dir or data.data_dir,
-            *self._view(data.image_size, data.fit, data.background),
-            data.skip_unreadable if self.skip_unreadable is None else self.skip_unreadable,
-        )
-
-    def _view(
-        self, size: int | None, fit: str | None, background: str | None
-    ) -> tuple[int | None, str | None, str | None]:
-        """Replace how a study's pictures are brought to their images by what is asked for."""
-        return self.image_size or size, self.fit or fit, self.background or background
-
-    def names_data(self) -> bool:
-        """Return whether the caller named the data, which can then differ from the study's."""
-        asked = (self.dataset, self.data_dir, self.image_size, self.fit, self.background)
-        return any(value is not None for value in asked)
-
-    def full_recipe(
-        self, found: Target, source: DataSource, channels: int, images: int
-    ) -> tuple[Recipe, list[str]]:
-        """The recipe that is asked for, fitted to images and trial if it is a named one."""
-        drawn = None
-        if found.trial is not None:
-            drawn = Drawn(found.trial, found.arch, found.overrides)
-        if found.recipe is None or self.recipe is not None:
-            return self._training().fitted_recipe(source, channels, images, drawn)
-        own = Training.of(recipe=AskedRecipe(found.recipe, adapts=True), epochs=self.epochs)
-        return own.fitted_recipe(source, channels, None, drawn)  # its batch is its study's
-
-    def _training(self) -> Training:
-        return Training.of(recipe=self.recipe or "full", epochs=self.epochs)
-
-    def require_same(self, began: RunConfig) -> None:
-        """Refuse to resume a run with other options than it began with."""
-        options: dict[str, tuple[object, object]] = {
-            "the version of budgetnas": (began.version, __version__),
-            "the target": (began.target, self.target),
-            "--study": (began.study or "none", self.study),
-            "--dataset": (began.data.dataset, self.dataset),
-            "--image-size": (began.data.image_size, self.image_size),
-            "--fit": (began.data.fit, self.fit),
-            "--background": (began.data.background, self.background),
-            "--skip-unreadable": (began.data.skip_unreadable, self.skip_unreadable),
-            "--epochs": (began.recipe.epochs, self.epochs),
-            "--seed": (began.seed, self.seed),
-            "--recipe": (began.recipe, self._recipe_again(began)),
-            "--select": (began.select, self.select),
-            "--metric": (began.metric, self.metric),
-            "--test-curves": (began.test_selected, self.test_curves or None),
-        }
-        given = {name: both for name, both in options.items() if both[1] is not None}
-        require_same(f"the run of {began.target!r}", given, "leave out --resume to begin another")
-
-    def _recipe_again(self, began: RunConfig) -> Recipe | None:
-        """The recipe that is asked for, as it would be had the run begun with it."""
-        if self.recipe is None:
-            return None
-        drawn = Drawn(began.trial or 0, began.arch, began.overrides)
-        return self._training().fitted_recipe(began.data, len(began.mean), began.images, drawn)[0]
-
-
 def begin(
-    asked: RetrainRequest,
+    asked: RetrainOptions,
     found: Target,
     origin: BegunStudy | None,
     device: torch.device,
     watch: Watcher,
 ) -> tuple[RunConfig, ImageSet, list[str]]:
     """Settle everything that defines a new run, and load its images; say what had to adapt."""
-    source = asked.source(origin)
+    source = asked.source_of(origin)
     images = _load(source, watch)
     if origin and source == origin.config.data and not asked.names_data():
         facts = {"the data": (origin.config.facts.fingerprint, images.fingerprint())}
@@ -145,7 +48,7 @@ def begin(
     seed = asked.seed if asked.seed is not None else origin.config.seed if origin else 0
     select = asked.select or "last"
     trained_on, _ = hold_out(images, select, seed)
-    recipe, adapted = asked.full_recipe(found, source, images.channels, len(trained_on))
+    recipe, adapted = asked.recipe_of(found, source, images.channels, len(trained_on))
     adapted += filter(None, [recipe.few_steps(len(trained_on))])
     said = [*filter(None, [notice]), *(f"recipe: {text}" for text in adapted)]
     statistics = recipe_statistics(recipe, trained_on)

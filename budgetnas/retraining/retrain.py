@@ -2,34 +2,30 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from budgetnas.data.heldout import check_test
 from budgetnas.data.images import ImageSet
 from budgetnas.data.test_log import LOG, count_uses
-from budgetnas.data.view import check_background, check_fit
 from budgetnas.errors import InputError
-from budgetnas.events import Notice, Watcher, nobody
+from budgetnas.events import Notice, Watcher
 from budgetnas.files import require_writable, system_guard
-from budgetnas.progress import RetrainProgress, shows
-from budgetnas.recipe import Recipe
+from budgetnas.progress import RetrainProgress, verb
 from budgetnas.retraining.begin import (
-    RetrainRequest,
     begin,
     hold_out,
     load_again,
     new_folder,
     unfinished,
 )
+from budgetnas.retraining.options import RetrainOptions
 from budgetnas.retraining.run import RunConfig, RunResult
-from budgetnas.retraining.selection import UPPER_BOUND, selection_problem
+from budgetnas.retraining.selection import UPPER_BOUND
 from budgetnas.retraining.target import find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.study.metric import WEIGHTED, as_metric, largest_notices, unequal_share
-from budgetnas.study.options import AskedRecipe
+from budgetnas.study.metric import WEIGHTED, largest_notices, unequal_share
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
 from budgetnas.train.device import choose_device
 from budgetnas.train.process import unchanged_process
@@ -38,109 +34,31 @@ RUNS = Path("runs")
 RESULT = "result.json"
 
 
-@shows(RetrainProgress)
+@verb(RetrainOptions, RetrainProgress)
 @unchanged_process()
-def retrain(
-    target: str = "best",
-    *,
-    study: str | None = None,
-    storage: str | None = None,
-    dataset: str | None = None,
-    data_dir: str | Path | None = None,
-    image_size: int | None = None,
-    fit: str | None = None,
-    background: str | None = None,
-    skip_unreadable: bool | None = None,
-    epochs: int | None = None,
-    recipe: Recipe | str | dict[str, Any] | None = None,
-    seed: int | None = None,
-    select: str | None = None,
-    metric: str | None = None,
-    test_curves: bool = False,
-    compiled: bool = False,
-    resume: bool = False,
-    out: str | Path | None = None,
-    device: str = "auto",
-    watch: Watcher | None = None,
-    show_progress: bool = True,
-) -> RunResult:
+def retrain(options: RetrainOptions, watch: Watcher) -> RunResult:
     """Train one architecture on all training images, then open the test part once.
 
     That is how it is unless `select` or `test_curves` says otherwise.
-
-    Args:
-        target: `best`, a trial's number, a preset's name, or an arch file.
-        study: The study it belongs to; the only one, else the newest, where one is needed.
-        storage: The study's storage, where it is not the one that the study was begun with.
-        dataset: Name of the data set; the study's, else cifar10.
-        data_dir: Where data sets are kept; the study's, else ./data.
-        image_size: Side of an image in pixels; the study's, else the data set's own.
-        fit: `crop`, `pad` or `squash` pictures that are not square; the study's, else crop.
-        background: What is behind transparent pixels and around padded pictures: white, black,
-            grey or #rrggbb; the study's, else white.
-        skip_unreadable: Leave out files of a folder that can't be read, instead of refusing them;
-            the study's, else not.
-        epochs: Instead of the recipe's.
-        recipe: How to train; `full` by default, of a grid's trial its own. Fields that the trial
-            had drawn replace those of a named recipe.
-        seed: What every random choice is derived from; the study's, else 0.
-        select: Whose weights to keep and to test: `last` for the last epoch's, the default;
-            `best-val` for the best on the data's validation part, else on a tenth of the training
-            images, which is held out;
-            `best-test` for the best on the test part itself, an upper bound, labelled
-            test-selected.
-        metric: By what best-val and best-test tell the best epoch, `accuracy` or `balanced`; the
-            study's by default.
-        test_curves: Evaluate the test part after every epoch, which makes the result test-selected
-            whatever is selected.
-        compiled: Train through torch.compile, if a measurement as the run begins says that the
-            whole run is faster with it.
-        resume: Continue a run that was interrupted, after its last finished epoch.
-        out: The run's folder; a new one in the study's `runs`, else in ./runs.
-        device: auto, cpu, cuda or cuda:N.
-        watch: Told what happens, instead of showing it.
-        show_progress: Show on stderr how far it is; False to be silent.
 
     Raises:
         InputError: If what is asked can't be.
         TrialFailed: If the training diverges or does not fit into memory.
         KeyboardInterrupt: As it came; every finished epoch is kept.
     """
-    watch = watch or nobody
-    if epochs is not None and epochs < 1:
-        raise InputError(f"epochs >= 1 must hold, got {epochs}")
-    if problem := selection_problem(select if select is not None else "last", test_curves):
-        raise InputError(problem)
-    asked = RetrainRequest(
-        target,
-        study,
-        dataset,
-        data_dir,
-        image_size,
-        None if fit is None else check_fit(fit),
-        None if background is None else check_background(background),
-        skip_unreadable,
-        epochs,
-        None if recipe is None else AskedRecipe.of(recipe),
-        seed,
-        select,
-        test_curves,
-        as_metric(metric),
-        compiled,
-    )
-    where = choose_device(device)
-    if resume and storage is not None:
+    where, out, target = choose_device(options.device), options.out, options.target
+    if options.resume and options.storage is not None:
         raise InputError("--resume needs no --storage: all that a run needs is in its folder")
-    if resume and out:
-        return _resume(Path(out), asked, where, [], watch)
-    origin, base = origin_of(target, study)
+    if options.resume and out:
+        return _resume(out, options, where, [], watch)
+    origin, base = origin_of(target, options.study)
     guessed = [f"study {origin.name}"] if origin and origin.guessed else []
-    if resume:
-        return _resume(unfinished(base, target), asked, where, guessed, watch)
-    found = find_target(target, origin, storage)
-    folder = new_folder(Path(out) if out else None, base, target, found)
+    if options.resume:
+        return _resume(unfinished(base, target), options, where, guessed, watch)
+    found = find_target(target, origin, options.storage)
+    folder = new_folder(out, base, target, found)
     require_writable(folder)
-    config, images, adapted = begin(asked, found, origin, where, watch)
+    config, images, adapted = begin(options, found, origin, where, watch)
     said = [*guessed, *([found.rule] if found.rule else []), *adapted]
     return run_in(config, images, folder, where, said, watch)
 
@@ -153,7 +71,7 @@ def origin_of(target: str, study: str | None) -> tuple[BegunStudy | None, Path]:
 
 def _resume(
     folder: Path,
-    asked: RetrainRequest,
+    asked: RetrainOptions,
     device: torch.device,
     notices: list[str],
     watch: Watcher,

@@ -13,9 +13,10 @@ from typing import Any
 
 from budgetnas.analysis import pooled
 from budgetnas.errors import InputError
-from budgetnas.events import Notice, Watcher, each_once, nobody
-from budgetnas.progress import RetrainProgress, shows
+from budgetnas.events import Notice, Watcher, each_once
+from budgetnas.progress import RetrainProgress, verb
 from budgetnas.retraining.begin import load_again, reseeded, runs_of
+from budgetnas.retraining.options import SeedsOptions
 from budgetnas.retraining.retrain import RESULT, origin_of, retrain, run_in
 from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.seeds import derive_seed
@@ -59,62 +60,40 @@ class SeedsResult:
         }
 
 
-@shows(RetrainProgress)
-def retrain_seeds(
-    target: str = "best",
-    *,
-    seeds: int,
-    seed: int | None = None,
-    data_dir: str | Path | None = None,
-    resume: bool = False,
-    out: str | Path | None = None,
-    device: str = "auto",
-    watch: Watcher | None = None,
-    show_progress: bool = True,
-    **options: Any,
-) -> SeedsResult:
+@verb(SeedsOptions, RetrainProgress)
+def retrain_seeds(options: SeedsOptions, watch: Watcher) -> SeedsResult:
     """Retrain one architecture with several seeds, one after the other.
 
-    Args:
-        target: `best`, a trial's number, a preset's name, or an arch file.
-        seeds: With how many, at least 2.
-        seed: The first one; the study's, else 0. All others are derived from it.
-        data_dir: Where data sets are kept; the study's, else ./data.
-        resume: Finish what was interrupted, and go on until there are so many runs; a single run
-            is gone on with, too.
-        out: The folder of the first run; the others' are called after it.
-        device: auto, cpu, cuda or cuda:N.
-        watch: Told what happens, instead of showing it.
-        show_progress: Show on stderr how far it is; False to be silent.
-        **options: Whatever else `retrain` knows.
+    The seed is the first run's, all others are derived from it. `out` is the first run's folder,
+    the others' are called after it. To resume is to finish what was interrupted, and to go on
+    until there are so many runs; a single run is gone on with, too.
 
     Raises:
         InputError: If what is asked can't be.
         TrialFailed: If a training diverges or does not fit into memory.
         KeyboardInterrupt: As it came; every finished epoch is kept.
     """
-    watch = watch or nobody
+    seeds, resume, out = options.seeds, options.resume, options.out
     if seeds < 2:
         raise InputError(f"--seeds must be at least 2 for a mean and its interval, got {seeds}")
     watch = each_once(watch)  # each run has the same to say of the same images
-    out = None if out is None else Path(out)
     if resume:
-        out = first_of(out) if out else _unfinished(target, options.get("study"), seeds, watch)
+        out = first_of(out) if out else _unfinished(options.target, options.study, seeds, watch)
     elif out:
         _require_new(out, seeds)
-    again: dict[str, Any] = {**options, "data_dir": data_dir, "device": device, "watch": watch}
-    results = [retrain(target, seed=seed, resume=resume, out=out, **again)]
+    results = [retrain(options.model_copy(update={"out": out}), watch=watch)]
     first = Path(results[0].run)
     for number in range(1, seeds):
         own, folder = seed_of(RunConfig.read(first).seed, number), member(first, number)
         watch(Notice(f"seed {number + 1} of {seeds}: {own}"))
         if resume and (folder / "run.json").is_file():
-            given = None if seed is None else own
-            results.append(retrain(target, seed=given, resume=True, out=folder, **again))
+            given = None if options.seed is None else own
+            again = options.model_copy(update={"out": folder, "seed": given})
+            results.append(retrain(again, watch=watch))
             continue
-        began, images = load_again(RunConfig.read(first), data_dir, watch)
-        config = reseeded(began, own, images)
-        results.append(run_in(config, images, folder, choose_device(device), [], watch))
+        began, images = load_again(RunConfig.read(first), options.data_dir, watch)
+        config, device = reseeded(began, own, images), choose_device(options.device)
+        results.append(run_in(config, images, folder, device, [], watch))
     return SeedsResult(tuple(results))
 
 

@@ -12,7 +12,6 @@ from optuna.distributions import (
 )
 from optuna.samplers import BaseSampler
 
-from budgetnas.errors import InputError
 from budgetnas.space import Grid
 from budgetnas.space.grid import SEED
 
@@ -111,14 +110,3 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
     "nsga2": lambda seed: NSGAII(seed=seed),
 }
-
-
-def known(kind: str, name: str, table: dict[str, object], where: str = "--") -> str:
-    """Check a name against a table; `where` says before its kind where it was given.
-
-    Raises:
-        InputError: With the names that are known.
-    """
-    if name not in table:
-        raise InputError(f"{where}{kind}: unknown {kind} {name!r}, known: {', '.join(table)}")
-    return name

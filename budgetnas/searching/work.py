@@ -25,7 +25,6 @@ from budgetnas.executors import (
     process_pool,
 )
 from budgetnas.files import system_guard
-from budgetnas.searching.asked_workers import AskedWorkers
 from budgetnas.searching.begin import begin, facts_of, split_images
 from budgetnas.searching.busy import OtherWork, describe_busy
 from budgetnas.searching.crash import crash_noted
@@ -37,6 +36,7 @@ from budgetnas.space import Grid
 from budgetnas.study.command import write_files
 from budgetnas.study.config import DataFacts, StudyConfig, require_same
 from budgetnas.study.metric import WEIGHTED, Metric, largest_notices
+from budgetnas.study.options import AskedWorkers
 from budgetnas.study.owned import add_hardware, owned_study, write_data
 from budgetnas.study.storage import default_url, redacted
 from budgetnas.study.trials import tally

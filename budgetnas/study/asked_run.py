@@ -8,12 +8,16 @@ from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
-from budgetnas.space import Grid, Space
+from budgetnas.space import Grid
 from budgetnas.study.config import About
 from budgetnas.study.file import StudyFile, find_file
 from budgetnas.study.file_tables import Quick
+from budgetnas.study.options import RunOptions
 from budgetnas.study.place import data_name
 from budgetnas.study.quick import quick_recipe
+
+MAKE_ANOTHER = ("quick", "dataset", "data_dir", "skip_unreadable")
+"""Options that make another study of the same file."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +30,7 @@ class AskedRun:
     file: StudyFile
     quick: Quick | None
     data: DataSource
-    asked: str
-    """What names the file on a command line."""
-    options: tuple[str, ...]
-    """As they were given."""
+    asked: RunOptions
 
     @property
     def name(self) -> str:
@@ -51,11 +52,6 @@ class AskedRun:
             seeds=min(file.seeds, quick.seeds) if quick else file.seeds,
         )
 
-    def space(self) -> Space:
-        """The space of a search."""
-        assert self.file.search is not None, "only a search has a space"
-        return Space.from_table(self.file.search.space, f"{self.path}: search.space")
-
     def recipe(self) -> Recipe:
         """The recipe of a search's trials, and what a grid's configurations change."""
         full = self.file.base_recipe(str(self.path))
@@ -76,11 +72,12 @@ class AskedRun:
         Args:
             samples: The training images that are used at most; None: all.
         """
+        command = ["budgetnas", "run", self.asked.study, *self.asked.words(*MAKE_ANOTHER)]
         return About(
             question=self.file.question,
             source=self.file.source,
             claim=self.file.claim,
-            command=shlex.join(["budgetnas", "run", self.asked, *self.options]),
+            command=shlex.join(command),
             scaled=self._scaled(samples) if self.quick else None,
         )
 
@@ -113,29 +110,23 @@ class AskedRun:
         return ", ".join(text for text, differs in words if differs)
 
 
-def asked_run(
-    study: str | Path,
-    quick: bool | Quick,
-    dataset: str | None,
-    data_dir: str | Path | None,
-    skip_unreadable: bool | None = None,
-) -> AskedRun:
+def asked_run(options: RunOptions) -> AskedRun:
     """Read a study file, and settle on which data and how large it is to be run."""
-    path, folder = find_file(str(study))
+    path, folder = find_file(options.study)
     file = StudyFile.read(path)
+    quick, dataset = options.quick, options.dataset
     scale = file.quick if quick is True else quick or None
     asked = file.data
     other = dataset is not None and dataset != asked.dataset
-    size = None if other else asked.image_size
-    place = data_dir if other or data_dir is not None else asked.data_dir
+    skip = options.skip_unreadable
     try:
         data = DataSource.choose(
             dataset or asked.dataset,
-            place,
-            size,
+            options.data_dir if other or options.data_dir is not None else asked.data_dir,
+            None if other else asked.image_size,
             asked.fit,
             asked.background,
-            asked.skip_unreadable if skip_unreadable is None else skip_unreadable,
+            asked.skip_unreadable if skip is None else skip,
         )
     except InputError as error:
         if dataset is not None:
@@ -143,10 +134,4 @@ def asked_run(
         raise InputError(str(error).replace("--dataset: ", f"{path}: data.dataset: ")) from None
     if scale:
         data = data.changed(image_size=min(data.image_size, scale.image_size))
-    options = [
-        *(["--quick"] if quick else []),
-        *(["--dataset", dataset] if dataset else []),
-        *(["--data-dir", str(data_dir)] if data_dir else []),
-        *(["--skip-unreadable"] if skip_unreadable else []),
-    ]
-    return AskedRun(path, folder, file, scale, data, str(study), tuple(options))
+    return AskedRun(path, folder, file, scale, data, options)

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from optuna.trial import FrozenTrial
 
+from budgetnas.errors import InputError
+from budgetnas.space import Grid, Space
 from budgetnas.study.config import StudyConfig, storage_url
 from budgetnas.study.owned import require_unchanged
 from budgetnas.study.place import find_study, study_folder
@@ -25,6 +27,20 @@ class BegunStudy:
     """What defines it."""
     guessed: bool
     """Whether the user did not name it."""
+
+    def space(self) -> Space:
+        """Return what it draws from.
+
+        Raises:
+            InputError: If it does not draw, but goes through a grid.
+        """
+        proposal = self.config.proposal
+        if isinstance(proposal, Grid):
+            raise InputError(
+                f"--study must be a search, which has a space to draw from, got {self.name!r}, "
+                f"a {proposal.name}"
+            )
+        return proposal.space
 
     def trials(self, storage: str | None = None) -> Sequence[FrozenTrial]:
         """Read its own trials, in the order of their numbers.

@@ -63,7 +63,9 @@ def require_same_search(config: StudyConfig, asked: SearchOptions) -> None:
 
 
 def _limit_of(value: Any) -> Any:
-    """Compare budgets, of whatever, by their limits."""
+    """Return a budget, of whatever, or several as numbers."""
+    if isinstance(value, tuple):
+        return tuple(map(_limit_of, value))
     return value.limit if isinstance(value, Budget) else value
 
 
@@ -88,7 +90,7 @@ def search_command(config: StudyConfig, trials: int) -> str:
         word
         for name in SearchOptions.panels()
         if name in given and given[name] != default[name]
-        for word in _words(name, given[name])
+        for word in SearchOptions.written(name, _limit_of(given[name]))
     ]
     return shlex.join(
         ["budgetnas", "search", "--study", config.name, *words, "--trials", str(trials)]
@@ -117,21 +119,6 @@ def write_files(config: StudyConfig, folder: Path) -> None:
             write_atomic(folder / "space.toml", config.proposal.space.to_toml())
         if _recipe_name(config) is None:
             write_atomic(folder / "recipe.toml", config.recipe.to_toml())
-
-
-def _words(name: str, value: Any) -> list[str]:
-    option = SearchOptions.flag(name)
-    match value:
-        case bool():
-            return [option] if value else [f"--no-{option.removeprefix('--')}"]
-        case Budget():
-            return [option, str(value.limit)]
-        case tuple():
-            return [option, ",".join(str(each.limit) for each in value)]
-        case Path():
-            return [option, value.as_posix()]
-        case _:
-            return [option, str(value)]
 
 
 def _recipe_name(config: StudyConfig) -> str | None:

@@ -28,13 +28,14 @@ from budgetnas.arch import Budget
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
 from budgetnas.recipe.named import recipe_from
-from budgetnas.space import Axis, Cell, Space
+from budgetnas.space import Axis, Cell
 from budgetnas.space.grid import Seeds
 from budgetnas.spec import Maybe, Spec, all_of, overlay, printable, read_toml, shorten
 from budgetnas.study.config import Selection
-from budgetnas.study.file_tables import AxisFile, Changes, Data, Quick, SearchFile, Time
+from budgetnas.study.file_tables import AxisFile, Changes, Data, Quick, Time
 from budgetnas.study.metric import DEFAULT_METRIC, Metric
 from budgetnas.study.network import Network, network_table
+from budgetnas.study.options import Drawing, Sampling
 from budgetnas.study.place import STUDIES, asks, config_path, study_folder
 from budgetnas.study.quick import quick_cells, quick_recipe
 
@@ -52,6 +53,17 @@ def _budget(given: object) -> object:
 
 
 Limit = Annotated[Budget, BeforeValidator(_budget)]
+
+
+class SearchTable(Drawing, Sampling):
+    """A search, as `budgetnas search` runs it."""
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _is_a_table(cls, space: Any) -> Any:
+        if not isinstance(space, dict):
+            raise ValueError(f"must be a table of keys, got {shorten(space)}")
+        return space
 
 
 class StudyFile(Spec):
@@ -91,7 +103,7 @@ class StudyFile(Spec):
     """The axes of a grid."""
     presets: tuple[str, ...] = ()
     """A list of presets, instead of a grid."""
-    search: Maybe[SearchFile] = None
+    search: Maybe[SearchTable] = None
     """A search, instead of either."""
     quick: Quick = Quick()
     """What `--quick` makes smaller."""
@@ -142,7 +154,6 @@ class StudyFile(Spec):
         file = cls.parse(data, source)
         if file.search:
             quick_recipe(file.base_recipe(source), file.quick, 1, source)
-            Space.from_table(file.search.space, f"{source}: search.space")
         else:
             file.cells(source, 3, 10, file.quick)
         return file

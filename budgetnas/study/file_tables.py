@@ -7,7 +7,6 @@ from pydantic import Field, field_validator, model_validator
 from budgetnas.data.view import Background, Fit, Side
 from budgetnas.errors import InputError
 from budgetnas.recipe.recipe import BatchSize, Epochs
-from budgetnas.space import DEFAULT_PROPOSAL, DEFAULT_SAMPLER
 from budgetnas.space.grid import SEED, Seeds
 from budgetnas.spec import Maybe, Spec, shorten
 
@@ -148,20 +147,3 @@ def _as_written(value: Any) -> str:
             return f"[{', '.join(map(_as_written, value))}]"
         case _:
             return str(value)
-
-
-class SearchFile(Spec):
-    """A search, as `budgetnas search` runs it."""
-
-    trials: Annotated[int, Field(ge=1, le=10**9)] = 100
-    """Trained trials."""
-    sampler: str = DEFAULT_SAMPLER
-    """Which of Optuna's samplers draws."""
-    pruner: str = "halving"
-    """Which pruner stops hopeless trials."""
-    proposal: str = DEFAULT_PROPOSAL
-    """How networks are drawn: `fill` or `free`."""
-    presets: bool = True
-    """Begin with the published networks that fit."""
-    space: dict[str, Any] = {}
-    """What differs from the default space, as in a space file."""

@@ -6,6 +6,8 @@ from typing import ClassVar, Self
 from budgetnas.files import write_atomic
 from budgetnas.spec import Spec, parse_json, read_text
 
+PUBLISHED = "published"
+"""What a comparison calls the recipe that efficient-resnet was published with."""
 NOT_KNOWN = "not known"
 
 

@@ -6,6 +6,7 @@ No torch and no Optuna here: help and what is wrong with an option need neither.
 """
 
 import math
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ from budgetnas.space import (
 )
 from budgetnas.spec import Spec, rule_of, shorten
 from budgetnas.study.drawn import Drawn
+from budgetnas.study.file_tables import Quick
 from budgetnas.study.metric import DEFAULT_METRIC, METRICS, Metric
 from budgetnas.study.place import budget_needed, default_name
 
@@ -57,6 +59,8 @@ class Options(Spec, validate_default=False, use_attribute_docstrings=True):
 
     panel: ClassVar[str]
     """The heading of the class's own fields in help."""
+    first: ClassVar[str] = "study"
+    """The field that needs no name where a function is called."""
 
     @classmethod
     def of(cls, **asked: Any) -> Self:
@@ -84,10 +88,13 @@ class Options(Spec, validate_default=False, use_attribute_docstrings=True):
 
     @classmethod
     def panels(cls) -> dict[str, str]:
-        """Return the fields with their panels: those of this class first, then of each base."""
-        classes = [each for each in cls.__mro__ if issubclass(each, Options) and each != Options]
-        own = {name: each for each in classes for name in get_annotations(each)}
-        return {name: each.panel for name, each in own.items() if name in cls.model_fields}
+        """Return the fields with their panels: those of each base, then those of this class."""
+        found = dict[str, str]()
+        for base in cls.__bases__:
+            if issubclass(base, Options):
+                found |= base.panels()
+        own = (name for name in get_annotations(cls) if name in cls.model_fields)
+        return found | {name: cls.panel for name in own if name not in found}
 
     @classmethod
     def shown(cls, name: str) -> Shown:
@@ -111,12 +118,36 @@ class Options(Spec, validate_default=False, use_attribute_docstrings=True):
     @classmethod
     def parameters(cls) -> list[Parameter]:
         """Return the fields as parameters of a function, of which the first needs no name."""
-        fields = [(name, cls.model_fields[name]) for name in cls.panels()]
+        names = dict.fromkeys([cls.first, *cls.panels()])
+        fields = [(name, cls.model_fields[name]) for name in names]
         kinds = [Parameter.POSITIONAL_OR_KEYWORD, *[Parameter.KEYWORD_ONLY] * len(fields)]
         return [
             Parameter(name, kind, default=_default(field), annotation=field.annotation)
             for (name, field), kind in zip(fields, kinds, strict=False)
         ]
+
+    def words(self, *names: str) -> list[str]:
+        """Write those of some fields that were asked as a command line has them."""
+        asked = [name for name in names if name in self.model_fields_set]
+        return [word for name in asked for word in self.written(name, getattr(self, name))]
+
+    @classmethod
+    def written(cls, name: str, value: Any) -> list[str]:
+        """Write a value of a field as a command line has it."""
+        option = cls.flag(name)
+        match value:
+            case None:
+                return []
+            case bool():
+                return [option] if value else [f"--no-{option.removeprefix('--')}"]
+            case AskedRecipe(name=None):
+                return []
+            case float():
+                return [option, f"{value:g}"]
+            case tuple():
+                return [option, ",".join(map(str, value))]
+            case _:
+                return [option, str(value)]
 
     @classmethod
     def help(cls, name: str) -> str:
@@ -311,7 +342,16 @@ class Comparing(Options):
     much as a large one."""
 
 
-class Data(Options):
+class Located(Options):
+    """Where images are."""
+
+    panel = "Data"
+
+    data_dir: Annotated[Place | None, Shown("DIR")] = None
+    """Where data sets are kept (./data); for folder, the folder itself."""
+
+
+class Named(Options):
     """Which images."""
 
     panel = "Data"
@@ -319,8 +359,17 @@ class Data(Options):
     dataset: Annotated[WhichDataset | None, Shown("NAME")] = None
     """cifar10, cifar100, svhn, fashion-mnist, digits (embedded), or folder (your images in
     --data-dir: train/<class>/*, optionally test/<class>/*)."""
-    data_dir: Annotated[Place | None, Shown("DIR")] = None
-    """Where data sets are kept (./data); for folder, the folder itself."""
+
+
+class Images(Named, Located):
+    """Which images, and where they are."""
+
+
+class Data(Images):
+    """Which images, and how they are brought to one size."""
+
+    panel = "Data"
+
     image_size: Annotated[Side | None, Shown("PIXELS")] = None
     """Side of an image. The data set's own unless given; 32 for folder."""
     fit: Annotated[Annotated[str, reads(check_fit)] | None, Shown("NAME")] = None
@@ -439,6 +488,8 @@ class SearchOptions(
 ):  # fmt: skip
     """What may be asked of a search; what it becomes is a `StudyConfig`."""
 
+    first = "budget"
+
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
         with as_value_error():
@@ -458,6 +509,8 @@ class SearchOptions(
 class PlanOptions(Costs, Drawing, Data, Training, Beginning, Device):
     """What may be asked of a look ahead at a search."""
 
+    first = "budget"
+
     budget: Annotated[Limit, Shown("N")]
     """Maximum of trainable parameters: 5e6, 5M, 500k."""
 
@@ -466,3 +519,18 @@ class PlanOptions(Costs, Drawing, Data, Training, Beginning, Device):
         with as_value_error():
             self.source()
         return self
+
+
+class WhichFile(Options):
+    """Which study file, and how large."""
+
+    panel = "What to run"
+
+    study: Annotated[Text, BeforeValidator(os.fspath), Shown("STUDY", argument=True)]
+    """A study file, its folder, or its name in ./studies."""
+    quick: Annotated[bool | Quick, Shown(flags=("--quick",))] = False
+    """Scale it down to a minute or two on a CPU; results are labelled so."""
+
+
+class RunOptions(WhichFile, Images, Unreadable, Resources):
+    """What may be asked of a run of a study file."""

@@ -314,7 +314,7 @@ def asks(says: str, words: str = "run s", old: str = "", new: str = "") -> Row:
 
 RUNS = [
     row("run", "Missing argument 'STUDY'"),
-    row("run ''", "'STUDY': must not be empty"),
+    row("run ''", "STUDY: must not be empty"),
     row("run s", "no study file s; in ./studies: none"),
     asks("no study file t; in ./studies: s", "run t"),
     asks("studies/s/study.toml: sedes: unknown key, known: arch, budget", new="sedes = 3"),
@@ -364,7 +364,7 @@ BENCHES = [
 CALIBRATE = "calibrate --study s"
 A_GRID = config_of(grid_of({"x": ("a", "b")}, [ARCH], 1), name="s").to_toml()
 CALIBRATIONS = [
-    row(f"{CALIBRATE} --archs 4", "--archs must be from 5 to 1,000, got 4"),
+    row(f"{CALIBRATE} --archs 4", "--archs: must be greater than or equal to 5, got '4'"),
     row(f"{CALIBRATE} --archs many", "got 'many'"),
     row(f"{CALIBRATE} --archs 8 --top 8", "--top must be from 1 to less than --archs, got 8"),
     *(
@@ -377,8 +377,8 @@ CALIBRATIONS = [
     ),
     row(f"{CALIBRATE} --short 1,30", "--short must be less than --epochs, got 1,30 and 30"),
     row(f"{CALIBRATE} --epochs 5 --short 9", "less than --epochs, got 9 and 5"),
-    row(f"{CALIBRATE} --epochs 10001", "--epochs must be from 1 to 10,000, got 10001"),
-    row(f"{CALIBRATE} --seeds 0", "--seeds must be from 1 to 10,000, got 0"),
+    row(f"{CALIBRATE} --epochs 10001", "--epochs: must be less than or equal to 10000, got '100"),
+    row(f"{CALIBRATE} --seeds 0", "--seeds: must be greater than or equal to 1, got '0'"),
     row(f"{CALIBRATE} --recipe best", "unknown recipe 'best', known: short, full"),
     row(f"{CALIBRATE} --recipe ''", "--recipe: must not be empty"),
     row(CALIBRATE, "no study 's' in ./studies; budgetnas search begins one"),
@@ -399,7 +399,7 @@ FINALISTS = [
     row("finalists --recipe fast", "unknown recipe 'fast', known: short, full"),
     row("finalists --budget much", "5e6, 5M, 500k or 5_000_000, got 'much'"),
     row("finalists --workers x", "--workers must be auto or a whole number from 1 to 64"),
-    row("finalists --pruner x", "No such option: --pruner; known: --study"),
+    row("finalists --pruner x", "No such option: --pruner; known: --top"),
     row("finalists --study s", "studies/s/study.toml: not valid", studies__s__study_toml="["),
     row("finalists --study s", "the best trials of a search, study 's' is a grid",
         studies__s__study_toml=A_GRID),
@@ -411,14 +411,14 @@ COMPARISONS = [
     row("compare", "no study in ./studies; budgetnas search begins one"),
     row("compare --study no", "no study 'no' in ./studies; budgetnas search begins one"),
     row("compare --study ''", "--study: must not be empty, got ''"),
-    row("compare --seeds 0", "--seeds must be from 1 to 10,000, got 0"),
+    row("compare --seeds 0", "--seeds: must be greater than or equal to 1, got '0'"),
     row("compare --seeds many", "got 'many'"),
-    row("compare --random -1", "--random must be from 0 to 100,000, got -1"),
+    row("compare --random -1", "--random: must be greater than or equal to 0, got '-1'"),
     row("compare --random all", "got 'all'"),
     row("compare --epochs 0", "--epochs: must be greater"),
     row("compare --recipe fast", "unknown recipe 'fast', known: short, full"),
     row("compare --workers x", "--workers must be auto or a whole number from 1 to 64"),
-    row("compare --top 3", "No such option: --top; known: --study"),
+    row("compare --top 3", "No such option: --top; known: --seeds"),
     row("compare --study s", "--study must be a search, which has a space to draw from, got 's'",
         studies__s__study_toml=A_GRID),
 ]  # fmt: skip

@@ -1,5 +1,6 @@
 """What must be quick imports nothing heavy; every command teaches."""
 
+import re
 import subprocess
 import sys
 
@@ -56,15 +57,24 @@ def test_importing_the_package_is_light() -> None:
 def test_every_command_and_option_has_help(budgetnas: Program, command: str) -> None:
     ended = budgetnas(command, "--help")
     assert ended.status == 0
-    listed = ended.out.partition("Options:")[2].splitlines()
-    options = [number for number, line in enumerate(listed) if line.startswith("  -")]
+    options = re.findall(r"^│ [ *]*(-.*)│$", ended.out, flags=re.MULTILINE)
     assert options
-    for number in options:
-        words = " ".join(listed[number : number + 2]).split()
-        assert len(words) > 3, listed[number]
+    for line in options:
+        assert len([word for word in line.split() if not word.startswith("-")]) > 1, line
 
 
 def test_the_program_alone_explains_itself(budgetnas: Program) -> None:
     assert budgetnas().out == budgetnas("--help").out
+    shown = budgetnas("-h").out
+    assert "..." not in shown.replace("[ARGS]...", "")
     for command in COMMANDS:
-        assert command in budgetnas("-h").out
+        assert command in shown
+
+
+def test_a_shell_completes_commands_and_options(
+    budgetnas: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_BUDGETNAS_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", "budgetnas search --pr")
+    monkeypatch.setenv("COMP_CWORD", "2")
+    assert {"--proposal", "--presets", "--pruner"} <= set(budgetnas().out.split())

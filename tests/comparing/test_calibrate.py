@@ -11,8 +11,8 @@ from scipy.stats import kendalltau
 from budgetnas.analysis import CRITERIA
 from budgetnas.arch import Budget, count_params
 from budgetnas.comparing import spread
-from budgetnas.comparing.asked_calibration import AskedCalibration, calibrated_space
 from budgetnas.comparing.calibrate import AVERAGE, calibrate
+from budgetnas.comparing.options import CalibrateOptions
 from budgetnas.comparing.spread import spread_archs
 from budgetnas.errors import InputError
 from budgetnas.events import Event, SearchStarted, TrialEnded
@@ -129,7 +129,7 @@ def test_no_more_architectures_than_there_are(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"archs": 4}, "--archs must be from 5 to 1,000, got 4"),
+        ({"archs": 4}, "--archs: must be greater than or equal to 5, got 4"),
         ({"short": ()}, "--short must be whole numbers from 1, each more than the last, got "),
         ({"short": (0, 1)}, "each more than the last, got 0,1"),
         ({"short": (3, 1)}, "each more than the last, got 3,1"),
@@ -137,18 +137,18 @@ def test_no_more_architectures_than_there_are(monkeypatch: pytest.MonkeyPatch) -
         ({"short": (1, 30)}, "--short must be less than --epochs, got 1,30 and 30"),
         ({"top": 12}, "--top must be from 1 to less than --archs, got 12 and 12"),
         ({"top": 0}, "less than --archs, got 0 and 12"),
-        ({"seeds": 0}, "--seeds must be from 1 to 10,000, got 0"),
-        ({"epochs": 10_001}, "--epochs must be from 1 to 10,000, got 10001"),
+        ({"seeds": 0}, "--seeds: must be greater than or equal to 1, got 0"),
+        ({"epochs": 10_001}, "--epochs: must be less than or equal to 10000, got 10001"),
         ({"recipe": "best"}, "unknown recipe 'best', known: short, full"),
     ],
 )
 def test_what_cant_be_asked(asked: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError) as refused:
-        AskedCalibration(**asked)
+        CalibrateOptions.of(**asked)
     assert says in str(refused.value)
 
 
 def test_only_a_search_has_a_space() -> None:
     config = config_of(grid_of({"x": ("a", "b")}, [ARCH], 1))
     with pytest.raises(InputError, match=r"--study must be a search.*, got 'made', a grid"):
-        calibrated_space(BegunStudy("made", Path("studies/made"), config, guessed=False))
+        BegunStudy("made", Path("studies/made"), config, guessed=False).space()

@@ -18,9 +18,9 @@ from budgetnas.analysis import (
     luck_of,
     trial_table,
 )
-from budgetnas.comparing.asked_comparison import AskedComparison
 from budgetnas.comparing.baselines import BASELINES
 from budgetnas.comparing.compare import compare
+from budgetnas.comparing.options import CompareOptions
 from budgetnas.errors import InputError
 from budgetnas.events import Estimated, Event, Notice, SearchStarted, TrialEnded
 from budgetnas.recipe import RECIPES
@@ -194,16 +194,16 @@ def test_the_winner_is_that_of_the_finalists(searched: str) -> None:
 @pytest.mark.parametrize(
     ("asked", "says"),
     [
-        ({"seeds": 0}, "--seeds must be from 1 to 10,000, got 0"),
-        ({"epochs": 0}, "--epochs must be from 1 to 10,000, got 0"),
-        ({"random": -1}, "--random must be from 0 to 100,000, got -1"),
+        ({"seeds": 0}, "--seeds: must be greater than or equal to 1, got 0"),
+        ({"epochs": 0}, "--epochs: must be greater than or equal to 1, got 0"),
+        ({"random": -1}, "--random: must be greater than or equal to 0, got -1"),
         ({"recipe": "best"}, "unknown recipe 'best', known: short, full"),
         ({"recipe": "published"}, "--recipe: 'published' is what another one is called here"),
     ],
 )
 def test_what_cant_be_asked(asked: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError) as refused:
-        AskedComparison(**asked)
+        CompareOptions.of(**asked)
     assert says in str(refused.value)
 
 

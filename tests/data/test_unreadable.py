@@ -12,6 +12,7 @@ from budgetnas.retraining.retrain import retrain
 from budgetnas.searching.search import search
 from budgetnas.study.asked_run import asked_run
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.options import RunOptions
 from tests.data.pictures import fill, held_out, source, train
 
 
@@ -147,8 +148,9 @@ def test_a_study_file_says_it_or_the_command() -> None:
     )
     file = Path("studies/s/study.toml")
     file.write_text(text + data)
-    assert not asked_run("s", False, None, None).data.skip_unreadable
-    asked = asked_run("s", False, None, None, True)
-    assert (asked.data.skip_unreadable, asked.options) == (True, ("--skip-unreadable",))
+    assert not asked_run(RunOptions.of(study="s")).data.skip_unreadable
+    asked = asked_run(RunOptions.of(study="s", skip_unreadable=True))
+    assert asked.data.skip_unreadable
+    assert asked.about(None).command == "budgetnas run s --skip-unreadable"
     file.write_text(text + data + "skip_unreadable = true\n")
-    assert asked_run("s", False, None, None).data.skip_unreadable
+    assert asked_run(RunOptions.of(study="s")).data.skip_unreadable

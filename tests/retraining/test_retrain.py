@@ -210,7 +210,7 @@ def test_a_diverging_run_says_so() -> None:
         ("resnet19", {}, "unknown arch 'resnet19', known: an arch file (.json), best, a trial's"),
         ("no.json", {}, "no.json: can't be read: No such file"),
         ("resnet18", {"study": "lost"}, "no study 'lost'"),
-        ("resnet18", {"epochs": 0}, "epochs >= 1 must hold, got 0"),
+        ("resnet18", {"epochs": 0}, "--epochs: must be greater than or equal to 1, got 0"),
         ("resnet18", {"dataset": "digits", "out": "full"}, "--out must be a new or empty folder"),
         ("resnet18", {"out": "none", "resume": True}, "none/run.json: can't be read"),
     ],

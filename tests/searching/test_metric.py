@@ -36,6 +36,7 @@ from budgetnas.study.asked_run import asked_run
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.measurements import CORRECT, unpack
 from budgetnas.study.metric import Metric, unequal_share
+from budgetnas.study.options import RunOptions
 from budgetnas.train.engine import Epoch
 from tests.analysis.made import trained
 from tests.conftest import Program
@@ -308,7 +309,7 @@ def test_a_study_file_says_it() -> None:
         'question = "?"\ncommand = "x"\ntime = { cpu = "1 s", gpu = "1 s" }\n'
         'metric = "balanced"\npresets = ["efficient-resnet"]\n'
     )
-    assert plan_of(asked_run("rates", False, None, None)).metric == "balanced"
+    assert plan_of(asked_run(RunOptions.of(study="rates"))).metric == "balanced"
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from budgetnas.study.asked_run import asked_run
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.file_tables import Quick
 from budgetnas.study.measurements import unpack
+from budgetnas.study.options import RunOptions
 from budgetnas.study.trial_record import Kind, TrialRecord
 from tests.searching.small import replay, trials_of
 
@@ -350,9 +351,9 @@ def test_networks_that_are_only_counted() -> None:
 def test_a_study_file_says_how_pictures_become_square() -> None:
     data = '{ dataset = "digits", fit = "pad", background = "#000000" }'
     write((FILE + RATES).replace('{ dataset = "digits" }', data))
-    asked = asked_run("which", QUICK, None, None)
+    asked = asked_run(RunOptions.of(study="which", quick=QUICK))
     assert (asked.data.fit, asked.data.background) == ("pad", "black")
-    other = asked_run("which", QUICK, "fashion-mnist", None)
+    other = asked_run(RunOptions.of(study="which", quick=QUICK, dataset="fashion-mnist"))
     assert (other.data.fit, other.data.background) == ("pad", "black")
 
 
@@ -369,5 +370,5 @@ def test_a_study_file_says_how_pictures_become_square() -> None:
 def test_what_is_no_fit_and_no_colour_is_refused_with_its_key(key: str, says: str) -> None:
     write((FILE + RATES).replace('"digits" }', f'"digits", {key} }}'))
     with pytest.raises(InputError) as caught:
-        asked_run("which", QUICK, None, None)
+        asked_run(RunOptions.of(study="which", quick=QUICK))
     assert str(caught.value) == f"studies/which/study.toml: {says}"

@@ -43,6 +43,6 @@ def test_a_function_shows_its_options() -> None:
     assert list(parameters)[:2] == ["budget", "also"]
     assert list(parameters)[-2:] == ["watch", "show_progress"]
     assert parameters["pruner"].default == "halving"
-    assert "    pruner: Which pruner stops hopeless trials" in (search.__doc__ or "")
+    assert f"    pruner: {SearchOptions.help('pruner')}" in (search.__doc__ or "")
     with pytest.raises(TypeError, match="unexpected keyword argument 'prunner'"):
         search("5M", prunner="none")

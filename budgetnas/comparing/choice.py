@@ -1,31 +1,22 @@
 """Which trials of a search become its finalists, and how they are trained."""
 
-import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from budgetnas.analysis import NETWORK, VARIANT, best_trials, finalist_name, points_of
-from budgetnas.arch import Budget, count_params
+from budgetnas.arch import count_params
+from budgetnas.comparing.options import LEAST_FINALISTS, SEEDS, TOP, FinalistsOptions
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
-from budgetnas.recipe.recipe import MAX_EPOCHS
 from budgetnas.space import Axis, Cell, Grid, Race
-from budgetnas.space.grid import MARGIN, MAX_SEEDS
+from budgetnas.space.grid import MARGIN
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig, require_same
 from budgetnas.study.drawn import Drawn, training_key
-from budgetnas.study.metric import Metric, as_metric
-from budgetnas.study.options import Training, as_budget
+from budgetnas.study.metric import Metric
 from budgetnas.study.place import config_path
 from budgetnas.study.trial_record import TrialRecord
-
-TOP, SEEDS, EPOCHS = 5, 3, 30
-"""How many finalists there are, with how many seeds, trained for how long, unless told."""
-LEAST = 2
-"""Finalists that a race needs: one alone is compared with nothing."""
 
 
 @dataclass(frozen=True)
@@ -47,47 +38,10 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class AskedFinalists:
-    """What the caller asked for; None where nothing was said."""
+class Choice:
+    """Which trials become finalists, by what is asked."""
 
-    top: int | None
-    seeds: int | None
-    margin: float | None
-    """In percentage points."""
-    epochs: int | None
-    recipe: Recipe | str | None
-    budget: Budget | None
-    metric: Metric | None = None
-
-    @classmethod
-    def of(
-        cls,
-        top: int | None,
-        seeds: int | None,
-        margin: float | None,
-        epochs: int | None,
-        recipe: Recipe | str | None,
-        budget: Budget | str | int | None,
-        metric: str | None = None,
-    ) -> Self:
-        """Refuse what can't be, whatever the study.
-
-        Raises:
-            InputError: With the first rule that is broken, and the value.
-        """
-        limits: list[tuple[str, float | None, int, int]] = [
-            ("top", top, LEAST, MAX_SEEDS),
-            ("margin", margin, 0, 100),
-            ("seeds", seeds, 2, MAX_SEEDS),  # of one, nobody knows how much a seed changes
-            ("epochs", epochs, 1, MAX_EPOCHS),
-        ]
-        for name, value, least, most in limits:
-            if value is not None and not least <= value <= most:
-                raise InputError(f"--{name} must be from {least} to {most:,}, got {value}")
-        largest = None if budget is None else as_budget(budget)
-        asked = cls(top, seeds, margin, epochs, recipe, largest, as_metric(metric))
-        asked._asked_recipe()
-        return asked
+    asked: FinalistsOptions
 
     def settle(self, base: BegunStudy, storage: str | None) -> Settled:
         """Choose the finalists of a search, or find those that it has.
@@ -112,8 +66,9 @@ class AskedFinalists:
         best = finalist_name(ranked[0].number)
         told = f"{best}, the best of the search, is no finalist; to choose anew, remove {folder}"
         known = any(cell.values[NETWORK] == best for cell in grid.cells)
-        about, seeds = began.about, self.seeds or grid.seeds
-        command = re.sub(r"\d+$", f"{seeds}", about.command or "")
+        about, seeds = began.about, self.asked.seeds or grid.seeds
+        then = FinalistsOptions.of_command(about.command or "")
+        command = _command(then.model_copy(update={"seeds": seeds}), config.name)
         return Settled(
             grid.changed(seeds=seeds), began.recipe, about.changed(command=command),
             [about.adapted] if about.adapted else [], began.metric, [] if known else [told],
@@ -123,25 +78,26 @@ class AskedFinalists:
         self, began: StudyConfig, grid: Grid, folder: Path, config: StudyConfig
     ) -> None:
         assert grid.race is not None, "finalists race"
-        asked_then = re.search(r"--top (\d+)", began.about.command or "")
+        then = FinalistsOptions.of_command(began.about.command or "")
         there = len(grid.cells)
-        margin = None if self.margin is None else points_of(self._margin)
-        fewer = asked_then is not None and self.top == int(asked_then[1])
+        recipe = self._fitted(config)[0] if "recipe" in self.asked.model_fields_set else None
+        margin = None if self.asked.margin is None else points_of(self._margin)
+        fewer = self.asked.top == then.top
         options: dict[str, tuple[object, object]] = {
-            "--top": (there, there if fewer else self.top),
+            "--top": (there, there if fewer else self.asked.top),
             "--margin": (points_of(grid.race.margin), margin),
-            "--epochs": (began.recipe.epochs, self.epochs),
-            "--metric": (began.metric, self.metric),
-            "--recipe": (began.recipe, self.recipe and self._fitted(config)[0]),
+            "--epochs": (began.recipe.epochs, self.asked.epochs),
+            "--metric": (began.metric, self.asked.metric),
+            "--recipe": (began.recipe, recipe),
         }
         given = {name: both for name, both in options.items() if both[1] is not None}
         what, way_out = f"study {began.name!r}", f"or remove {folder} to choose anew"
         require_same(what, given, way_out)
         largest = max(count_params(cell.arch) for cell in grid.cells)
-        if self.budget and largest > self.budget.limit:
+        if self.asked.budget and largest > self.asked.budget.limit:
             raise InputError(
                 f"--budget must be at least {largest:,}, the parameters of the largest finalist "
-                f"of study {config.name!r}, got {self.budget} ({way_out})"
+                f"of study {config.name!r}, got {self.asked.budget} ({way_out})"
             )
 
     def _chosen(self, base: BegunStudy, ranked: Sequence[TrialRecord]) -> Settled:
@@ -151,7 +107,7 @@ class AskedFinalists:
         for record in self._within(ranked):
             cell, notices = self._cell(record, base.config)
             key = training_key(cell.arch, cell.recipe, base.config.facts.train)
-            if key not in trained and len(cells) < (self.top or TOP):
+            if key not in trained and len(cells) < (self.asked.top or TOP):
                 trained.add(key)
                 cells.append(cell)
                 told += [f"recipe: {text}" for text in notices if text not in adapted]
@@ -160,7 +116,7 @@ class AskedFinalists:
         grid = Grid(
             axes=(Axis(name=NETWORK, values=names),),
             cells=tuple(cells),
-            seeds=self.seeds or SEEDS,
+            seeds=self.asked.seeds or SEEDS,
             race=Race(margin=self._margin),
         )
         about = self._about(base, len(cells))
@@ -168,11 +124,11 @@ class AskedFinalists:
 
     def _metric(self, config: StudyConfig) -> Metric:
         """What finalists are chosen and compared by."""
-        return self.metric or config.metric
+        return self.asked.metric or config.metric
 
     def _within(self, ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
         """Leave out what is larger than asked for."""
-        most = self.budget
+        most = self.asked.budget
         return [record for record in ranked if most is None or record.params <= most.limit]
 
     def _cell(self, record: TrialRecord, config: StudyConfig) -> tuple[Cell, list[str]]:
@@ -183,40 +139,36 @@ class AskedFinalists:
 
     def _fewer(self, base: BegunStudy, found: int) -> list[str]:
         """Say that there are fewer than asked for; refuse too few for a race."""
-        of = f" of at most {self.budget} parameters" if self.budget else ""
-        if found < LEAST:
+        of = f" of at most {self.asked.budget} parameters" if self.asked.budget else ""
+        if found < LEAST_FINALISTS:
             raise InputError(
-                f"finalists must be {LEAST} completed trials{of} or more whose trainings differ, "
-                f"study {base.name!r} has {found or 'none'}"
+                f"finalists must be {LEAST_FINALISTS} completed trials{of} or more whose "
+                f"trainings differ, study {base.name!r} has {found or 'none'}"
             )
-        if self.top is None or found >= self.top:
+        if self.asked.top is None or found >= self.asked.top:
             return []
         has = f"study {base.name!r} has {found} completed trials{of} whose trainings differ"
-        return [f"--top {self.top}: {has}; these are the finalists"]
+        return [f"--top {self.asked.top}: {has}; these are the finalists"]
 
     @property
     def _margin(self) -> float:
         """The margin that is asked for, in [0, 1]."""
-        return MARGIN if self.margin is None else self.margin / 100
-
-    def _asked_recipe(self) -> Training:
-        epochs = EPOCHS if self.recipe is None else None
-        return Training.of(recipe=self.recipe or "full", epochs=self.epochs or epochs)
+        return MARGIN if self.asked.margin is None else self.asked.margin / 100
 
     def _fitted(self, config: StudyConfig, drawn: Drawn | None = None) -> tuple[Recipe, list[str]]:
         """Fit the recipe to a study's images, and lay over it what a trial had drawn; notices."""
         facts = config.facts
-        return self._asked_recipe().fitted_recipe(config.data, facts.channels, facts.train, drawn)
+        return self.asked.fitted_recipe(config.data, facts.channels, facts.train, drawn)
 
     def _about(self, base: BegunStudy, many: int) -> About:
-        given = {
-            "--margin": self.margin, "--epochs": self.epochs, "--recipe": self.recipe,
-            "--budget": self.budget, "--metric": self.metric,
-        }  # fmt: skip
-        words = [f"{w}" for pair in given.items() if pair[1] is not None for w in pair]
-        top = f"{self.top or TOP}"  # as asked, also where there are fewer: the same goes on
-        command = ["budgetnas", "finalists", "--study", base.name, "--top", top, *words]
+        # the number that is asked for, also where there are fewer: the same goes on
+        settled = {"top": self.asked.top or TOP, "seeds": self.asked.seeds or SEEDS}
         return About(
             question=f"Which of the {many} best trials of {base.name} is best, trained longer?",
-            command=shlex.join([*command, "--seeds", f"{self.seeds or SEEDS}"]),
+            command=_command(self.asked.model_copy(update=settled), base.name),
         )
+
+
+def _command(options: FinalistsOptions, study: str) -> str:
+    rest = ("margin", "epochs", "recipe", "budget", "metric", "seeds")
+    return options.command("finalists", study, "top", *rest)
