@@ -5,7 +5,7 @@ import sys
 
 from budgetnas.cli import signals
 
-RESUMED = ("search", "retrain", "run", "finalists", "calibrate", "compare")
+RESUMED = ("search", "retrain", "run", "finalists", "fidelity", "calibrate", "compare")
 """Commands that continue where they stopped when they are given again."""
 
 

@@ -122,14 +122,14 @@ def test_functions_show_progress_unless_told_otherwise(capsys: pytest.CaptureFix
 
 
 def test_all_functions_can_be_silent() -> None:
-    from budgetnas.comparing.calibrate import calibrate
     from budgetnas.comparing.compare import compare
+    from budgetnas.comparing.fidelity import fidelity
     from budgetnas.comparing.finalists import finalists
     from budgetnas.retraining.series import retrain_seeds
 
     functions: list[Any] = [
         budgetnas.search, budgetnas.retrain, retrain_seeds, run_study, finalists, compare,
-        calibrate,
+        fidelity,
     ]  # fmt: skip
     for function in functions:
         assert hasattr(function, "__wrapped__"), "it shows progress"

@@ -16,7 +16,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from budgetnas.analysis._noise import Floats
-from budgetnas.study.calibration import LEAST_ARCHS, SEARCHES_BY, Calibration, Estimate, Row
+from budgetnas.study.fidelity import LEAST_ARCHS, SEARCHES_BY, Estimate, Fidelity, Row
 from budgetnas.study.metric import Metric, title_of
 from budgetnas.study.trial_record import TrialRecord
 
@@ -237,7 +237,7 @@ class ShortRankings:
         )
 
 
-def calibration_table(calibration: Calibration) -> pd.DataFrame:
+def fidelity_table(fidelity: Fidelity) -> pd.DataFrame:
     """List how well each criterion ranks after each number of epochs.
 
     Returns:
@@ -246,7 +246,7 @@ def calibration_table(calibration: Calibration) -> pd.DataFrame:
     """
     rows = [
         (row.criterion, row.epochs, row.tau.value, row.tau.low, row.tau.high)
-        for row in calibration.rows
+        for row in fidelity.rows
     ]
     table = pd.DataFrame(rows, columns=["criterion", "epochs", "tau", "low", "high"])
     return table.astype({"tau": float, "low": float, "high": float})

@@ -13,10 +13,10 @@ import typer
 from budgetnas.cli import signals
 from budgetnas.cli.bench import bench
 from budgetnas.cli.best import best
-from budgetnas.cli.calibrate import calibrate
 from budgetnas.cli.compare import compare
 from budgetnas.cli.count import count
 from budgetnas.cli.dashboard import dashboard
+from budgetnas.cli.fidelity import fidelity
 from budgetnas.cli.finalists import finalists
 from budgetnas.cli.plan import plan
 from budgetnas.cli.presets import presets
@@ -36,11 +36,12 @@ app = typer.Typer(
 
 # add yours here
 COMMANDS = (
-    search, retrain, run, report, plan, best, finalists, compare, calibrate, bench, count,
+    search, retrain, run, report, plan, best, finalists, compare, fidelity, bench, count,
     presets, dashboard,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)
+app.command("calibrate", hidden=True)(fidelity)  # its name until 0.6
 
 
 @app.callback(invoke_without_command=True)
@@ -134,7 +135,7 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
         known = ", ".join(name for name in options if name.startswith("--"))
         return f"{context.info_name}: {_and(message)} known: {known}"
     if message.startswith("No such command"):
-        return f"{_and(message)} known: {', '.join(context.command.commands)}"
+        return f"{_and(message)} known: {', '.join(_listed(context))}"
     where = f"{context.info_name}: " if context.parent else ""
     return where + message.rstrip(".") + (f", got {given!r}" if given is not None else "")
 
@@ -143,6 +144,11 @@ def _as_options_say(message: str) -> str:
     """Write what typer finds wrong with a value as `budgetnas.study.options` does."""
     value_of = r"Invalid value for '(--[a-z-]+)'[^:]*: "
     return re.sub(value_of, r"\1: ", message).replace(": Input should be", ": must be")
+
+
+def _listed(context: Any) -> list[str]:
+    """Return the names of the commands that the help lists."""
+    return [name for name, each in context.command.commands.items() if not each.hidden]
 
 
 def _and(message: str) -> str:

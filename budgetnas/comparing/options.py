@@ -10,7 +10,7 @@ from budgetnas.recipe import Recipe
 from budgetnas.recipe.recipe import Epochs
 from budgetnas.space.grid import MAX_SEEDS
 from budgetnas.spec import shorten
-from budgetnas.study.calibration import LEAST_ARCHS
+from budgetnas.study.fidelity import LEAST_ARCHS
 from budgetnas.study.finding import PUBLISHED
 from budgetnas.study.metric import METRICS, Metric
 from budgetnas.study.options import (
@@ -153,8 +153,8 @@ class InFull(Training):
     """Recipe of a full training: its name, or a TOML file that changes one."""
 
 
-class CalibrateOptions(Ranking, InFull, ComparingOptions):
-    """What may be asked of a calibration."""
+class FidelityOptions(Ranking, InFull, ComparingOptions):
+    """Options of `fidelity`."""
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:

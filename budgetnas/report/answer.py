@@ -45,7 +45,7 @@ def answer_lines(report: Report) -> list[str]:
         lines = [_of_nothing(report), _progress(report)]
     else:
         lines = _of_grid(report) if report.grid else _of_search(report)
-    advice = report.calibration.advice if report.calibration else ""
+    advice = report.fidelity.advice if report.fidelity else ""
     return [line for line in [*lines, advice] if line]
 
 

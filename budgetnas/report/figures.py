@@ -8,20 +8,20 @@ from budgetnas.analysis import (
     Counts,
     axis_names,
     band_table,
-    calibration_table,
     class_table,
     confused_pairs,
     cost_table,
+    fidelity_table,
     stage_table,
 )
 from budgetnas.report.grids import plot_grid
 from budgetnas.report.plots import (
     COST_TITLES,
     MOST_BANDS,
-    plot_calibration,
     plot_confusion,
     plot_costs,
     plot_curves,
+    plot_fidelity,
     plot_stages,
 )
 from budgetnas.report.read import Report, read_confusion
@@ -171,8 +171,8 @@ def _tested(report: Report) -> list[Drawn]:
     return [_confused(matrix, report.config.facts.classes, f"run {run['run']}", wrong)]
 
 
-def _calibration(report: Report) -> list[Drawn]:
-    table = None if report.calibration is None else calibration_table(report.calibration)
+def _fidelity(report: Report) -> list[Drawn]:
+    table = None if report.fidelity is None else fidelity_table(report.fidelity)
     if table is None or table["tau"].isna().all():
         return []
     read = (
@@ -180,7 +180,7 @@ def _calibration(report: Report) -> list[Drawn]:
         "over architectures."
     )
     title = "How far short trainings can be trusted"
-    return [Drawn("calibration", title, read, plot_calibration(table))]
+    return [Drawn("fidelity", title, read, plot_fidelity(table))]
 
 
 # add yours here: from a report to its figures of one kind, none where there are no numbers for it
@@ -191,5 +191,5 @@ FIGURES: tuple[Callable[[Report], list[Drawn]], ...] = (
     _stages,
     _confusion,
     _tested,
-    _calibration,
+    _fidelity,
 )

@@ -4,8 +4,8 @@ from budgetnas.analysis import ALPHA, ELIMINATED, IMAGES_PART, NOISE_FORMULA, ma
 from budgetnas.arch import COST_NAMES
 from budgetnas.report.answer import NOT_RECORDED, points
 from budgetnas.report.read import Report
-from budgetnas.study.calibration import Calibration
 from budgetnas.study.comparison import Comparison
+from budgetnas.study.fidelity import Fidelity
 from budgetnas.study.metric import title_of
 
 
@@ -172,18 +172,18 @@ def _dates(report: Report) -> str:
     return " to ".join(dict.fromkeys([days[0], days[-1]])) if days else ""
 
 
-def calibration_caption(calibration: Calibration) -> str:
+def fidelity_caption(fidelity: Fidelity) -> str:
     """Say what was compared, and what the numbers do not say."""
-    low, high = calibration.params
-    seeds = f"{calibration.seeds} seed{'s' * (calibration.seeds > 1)}"
+    low, high = fidelity.params
+    seeds = f"{fidelity.seeds} seed{'s' * (fidelity.seeds > 1)}"
     return (
-        f"{calibration.counted} of the study's space, from {low:,} to {high:,} parameters, were "
+        f"{fidelity.counted} of the study's space, from {low:,} to {high:,} parameters, were "
         f"measured in all ways, {seeds} each, on the study's validation images. A short training "
         "is one of its own, with a schedule of so many epochs; a full one has "
-        f"{calibration.epochs} epochs of the recipe {calibration.recipe}. In brackets: 95 % "
+        f"{fidelity.epochs} epochs of the recipe {fidelity.recipe}. In brackets: 95 % "
         "intervals over architectures, from resamples. Regret is what is lost of the best full "
-        f"accuracy, in percentage points, where only the first {calibration.top} of a ranking are "
-        f"trained in full. {calibration.rule.capitalize()}. Networks of alike sizes are harder to "
+        f"accuracy, in percentage points, where only the first {fidelity.top} of a ranking are "
+        f"trained in full. {fidelity.rule.capitalize()}. Networks of alike sizes are harder to "
         "rank than these; and a short training begins with the weights that its full one began "
         "with, which flatters it a little. Many numbers are compared here: the best is partly "
         "the luckiest."

@@ -19,7 +19,7 @@ from budgetnas.files import write_atomic
 from budgetnas.report.answer import NOT_RECORDED, answer_lines
 from budgetnas.report.counted import CountedReport, counted_figures, find_counted
 from budgetnas.report.figures import report_figures
-from budgetnas.report.method import calibration_caption, comparison_caption, method_lines
+from budgetnas.report.method import comparison_caption, fidelity_caption, method_lines
 from budgetnas.report.read import Report, read_report
 from budgetnas.report.style import Drawn
 from budgetnas.spec import printable
@@ -141,8 +141,8 @@ def _study_words(report: Report) -> dict[str, Any]:
         "any_failed": report.grid is not None and bool(summary["failures"].any()),
         "any_test_selected": bool(report.runs["test_selected"].any()),
         "beside": config.facts.largest_share,
-        "calibration": report.calibration,
-        "calibration_caption": report.calibration and calibration_caption(report.calibration),
+        "fidelity": report.fidelity,
+        "fidelity_caption": report.fidelity and fidelity_caption(report.fidelity),
         "comparison": report.comparison,
         "comparison_caption": report.comparison and comparison_caption(report.comparison),
         "epochs_kept": EPOCHS_KEPT,

@@ -255,11 +255,11 @@ APART = 1.04
 """The factor between the epochs of two lines, so that their intervals don't hide each other."""
 
 
-def plot_calibration(table: pd.DataFrame) -> go.Figure:
+def plot_fidelity(table: pd.DataFrame) -> go.Figure:
     """Draw tau against epochs, with its interval: a line a criterion.
 
     Args:
-        table: From `calibration_table`.
+        table: From `fidelity_table`.
     """
     figure, names = go.Figure(), list(dict.fromkeys(table["criterion"]))
     for place, name in enumerate(names):

@@ -28,10 +28,10 @@ from budgetnas.data.test_log import count_openings
 from budgetnas.errors import InputError
 from budgetnas.space.grid import Grid
 from budgetnas.spec import parse_json, read_text
-from budgetnas.study.calibration import Calibration
 from budgetnas.study.command import search_command
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig, storage_url
+from budgetnas.study.fidelity import Fidelity
 from budgetnas.study.owned import hardware_of, require_unchanged
 from budgetnas.study.place import find_study, study_folder
 from budgetnas.study.storage import existing_study
@@ -166,9 +166,9 @@ class Report:
         return run_table(self.folder)
 
     @cached_property
-    def calibration(self) -> Calibration | None:
+    def fidelity(self) -> Fidelity | None:
         """How far its short trainings can be trusted; None where that was not measured."""
-        return Calibration.read(self.folder)
+        return Fidelity.read(self.folder)
 
     @cached_property
     def comparison(self) -> Comparison | None:

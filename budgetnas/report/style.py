@@ -36,7 +36,7 @@ PERCENT = ".1~%"
 class Drawn:
     """A figure of a report."""
 
-    kind: Literal["grid", "costs", "curves", "stages", "confusion", "fits", "calibration"]
+    kind: Literal["grid", "costs", "curves", "stages", "confusion", "fits", "fidelity"]
     """What it is made of, whatever its title."""
     title: str
     """What it shows."""

@@ -361,29 +361,30 @@ BENCHES = [
     row("bench --device cuda:99", "got 'cuda:99'"),
 ]  # fmt: skip
 
-CALIBRATE = "calibrate --study s"
+FIDELITY = "fidelity --study s"
 A_GRID = config_of(grid_of({"x": ("a", "b")}, [ARCH], 1), name="s").to_toml()
 CALIBRATIONS = [
-    row(f"{CALIBRATE} --archs 4", "--archs: must be greater than or equal to 5, got '4'"),
-    row(f"{CALIBRATE} --archs many", "got 'many'"),
-    row(f"{CALIBRATE} --archs 8 --top 8", "--top must be from 1 to less than --archs, got 8"),
+    row(f"{FIDELITY} --archs 4", "--archs: must be greater than or equal to 5, got '4'"),
+    row(f"{FIDELITY} --archs many", "got 'many'"),
+    row(f"{FIDELITY} --archs 8 --top 8", "--top must be from 1 to less than --archs, got 8"),
     *(
-        row(f"{CALIBRATE} --short '{text}'", f"must be whole numbers such as 1,3,9, got '{text}'")
+        row(f"{FIDELITY} --short '{text}'", f"must be whole numbers such as 1,3,9, got '{text}'")
         for text in ("", "1,", "one", "1.5", "-1", "1 3", "1_0", "9" * 10)
     ),
     *(
-        row(f"{CALIBRATE} --short {text}", f"from 1, each more than the last, got {text}")
+        row(f"{FIDELITY} --short {text}", f"from 1, each more than the last, got {text}")
         for text in ("0,1", "3,1", "1,1")
     ),
-    row(f"{CALIBRATE} --short 1,30", "--short must be less than --epochs, got 1,30 and 30"),
-    row(f"{CALIBRATE} --epochs 5 --short 9", "less than --epochs, got 9 and 5"),
-    row(f"{CALIBRATE} --epochs 10001", "--epochs: must be less than or equal to 10000, got '100"),
-    row(f"{CALIBRATE} --seeds 0", "--seeds: must be greater than or equal to 1, got '0'"),
-    row(f"{CALIBRATE} --recipe best", "unknown recipe 'best', known: short, full"),
-    row(f"{CALIBRATE} --recipe ''", "--recipe: must not be empty"),
-    row(CALIBRATE, "no study 's' in ./studies; budgetnas search begins one"),
-    row("calibrate", "no study in ./studies; budgetnas search begins one"),
-    row(CALIBRATE, "--study must be a search, which has a space to draw from, got 's', a grid",
+    row(f"{FIDELITY} --short 1,30", "--short must be less than --epochs, got 1,30 and 30"),
+    row(f"{FIDELITY} --epochs 5 --short 9", "less than --epochs, got 9 and 5"),
+    row(f"{FIDELITY} --epochs 10001", "--epochs: must be less than or equal to 10000, got '100"),
+    row(f"{FIDELITY} --seeds 0", "--seeds: must be greater than or equal to 1, got '0'"),
+    row(f"{FIDELITY} --recipe best", "unknown recipe 'best', known: short, full"),
+    row(f"{FIDELITY} --recipe ''", "--recipe: must not be empty"),
+    row(FIDELITY, "no study 's' in ./studies; budgetnas search begins one"),
+    row("fidelity", "no study in ./studies; budgetnas search begins one"),
+    row("calibrate", "no study in ./studies; budgetnas search begins one"),  # its old name
+    row(FIDELITY, "--study must be a search, which has a space to draw from, got 's', a grid",
         studies__s__study_toml=A_GRID),
 ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from tests.conftest import Program, environment
 
 HEAVY = ("torch", "torchvision", "optuna", "pandas", "sklearn", "numpy", "sqlalchemy")
 COMMANDS = (
-    "search", "retrain", "plan", "best", "finalists", "compare", "calibrate", "bench", "count",
+    "search", "retrain", "plan", "best", "finalists", "compare", "fidelity", "bench", "count",
     "presets", "dashboard",
 )  # fmt: skip
 

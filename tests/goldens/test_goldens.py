@@ -19,8 +19,8 @@ import pytest
 
 from budgetnas.cli.main import COMMANDS, main
 from budgetnas.files import cache_folder
-from budgetnas.study.calibration import Calibration
 from budgetnas.study.comparison import Comparison
+from budgetnas.study.fidelity import Fidelity
 from budgetnas.study.storage import existing_study
 from tests.cli.test_bad_input import ROWS
 from tests.goldens import made
@@ -106,7 +106,7 @@ def schema_paths(schema: Mapping[str, Any], part: Any, at: str = "") -> Iterator
 def test_json(answers: Mapping[str, Any]) -> None:
     shapes = {f"budgetnas {words} --json": shape(paths(found)) for words, found in answers.items()}
     # what is null there, the measured numbers decide; tests/cli has that they print these
-    for name, model in (("compare", Comparison), ("calibrate", Calibration)):
+    for name, model in (("compare", Comparison), ("fidelity", Fidelity)):
         schema = model.model_json_schema(mode="serialization")
         shapes[f"budgetnas {name} --json"] = shape(schema_paths(schema, schema))
     check("json.txt", "\n".join(f"$ {words}\n{found}" for words, found in shapes.items()))

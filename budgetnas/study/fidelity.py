@@ -1,4 +1,4 @@
-"""`Calibration`, the content of calibration.json: how far a short training can be trusted."""
+"""`Fidelity`, the content of fidelity.json: how far a short training can be trusted."""
 
 from typing import Annotated
 
@@ -63,10 +63,10 @@ class Row(Spec):
     full: the best of all less the best of those."""
 
 
-class Calibration(Finding):
+class Fidelity(Finding):
     """What short trainings of a study have told of full ones."""
 
-    FILE = "calibration.json"
+    FILE = "fidelity.json"
 
     study: str
     """The study's name."""
@@ -110,7 +110,7 @@ class Calibration(Finding):
     def advice(self) -> str:
         """Say in a sentence what is recommended, and why."""
         if not self.finished:
-            return f"Calibration is not finished: {self.counted} are measured. {self.command}"
+            return f"Fidelity is measured for {self.counted} so far. {self.command}"
         best = self._best()
         if best is None:
             enough = self.n >= LEAST_ARCHS

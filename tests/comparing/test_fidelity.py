@@ -11,8 +11,8 @@ from scipy.stats import kendalltau
 from budgetnas.analysis import CRITERIA
 from budgetnas.arch import Budget, count_params
 from budgetnas.comparing import spread
-from budgetnas.comparing.calibrate import AVERAGE, calibrate
-from budgetnas.comparing.options import CalibrateOptions
+from budgetnas.comparing.fidelity import AVERAGE, fidelity
+from budgetnas.comparing.options import FidelityOptions
 from budgetnas.comparing.spread import spread_archs
 from budgetnas.errors import InputError
 from budgetnas.events import Event, SearchStarted, TrialEnded
@@ -21,14 +21,14 @@ from budgetnas.report.page import render
 from budgetnas.report.read import read_report
 from budgetnas.space import Free, Grid, Space
 from budgetnas.study.begun import BegunStudy
-from budgetnas.study.calibration import Calibration
 from budgetnas.study.config import StudyConfig
+from budgetnas.study.fidelity import Fidelity
 from tests.analysis.made import SMALL as ARCH
 from tests.analysis.made import config_of, grid_of
 from tests.searching.small import SMALL, run, trials_in
 
 BASE = "digits-12k"
-NAME = f"{BASE}/calibration"
+NAME = f"{BASE}/fidelity"
 FOLDER = Path("studies") / BASE
 LITTLE: dict[str, Any] = {"archs": 5, "short": (1, 2), "epochs": 3, "top": 2}
 
@@ -40,16 +40,16 @@ def begin() -> None:
 def test_architectures_are_trained_short_and_in_full_once() -> None:
     begin()
     events: list[Event] = []
-    found = calibrate(BASE, **LITTLE, watch=events.append)
+    found = fidelity(BASE, **LITTLE, watch=events.append)
     assert sum(isinstance(event, TrialEnded) for event in events) == 25
     assert (found.finished, found.n, found.archs) == (True, 5, 5)
     assert [(row.epochs, row.criterion) for row in found.rows] == [
         (epochs, criterion) for epochs in (1, 2) for criterion in CRITERIA
     ]
     assert [row.cost for row in found.rows[::4]] == [1 / 3, 2 / 3]
-    assert Calibration.read(FOLDER) == found
+    assert Fidelity.read(FOLDER) == found
 
-    config, base = StudyConfig.read(FOLDER / "calibration"), StudyConfig.read(FOLDER)
+    config, base = StudyConfig.read(FOLDER / "fidelity"), StudyConfig.read(FOLDER)
     assert (config.facts, config.seed, config.budget) == (base.facts, base.seed, base.budget)
     assert isinstance(config.proposal, Grid)
     recipes = {cell.values["training"]: cell.recipe for cell in config.proposal.cells}
@@ -67,13 +67,13 @@ def test_architectures_are_trained_short_and_in_full_once() -> None:
     assert found.rows[0].tau.value == (None if math.isnan(tau) else pytest.approx(tau))
 
     again: list[Event] = []
-    assert calibrate(BASE, **LITTLE, watch=again.append) == found
+    assert fidelity(BASE, **LITTLE, watch=again.append) == found
     assert not any(isinstance(event, TrialEnded) for event in again)
     said = render(read_report(BASE))
     assert "Short trainings against full ones" in said
     assert found.advice in answer_lines(read_report(BASE))
     with pytest.raises(InputError, match=r"--archs was 5, now 6; --short was 1,2, now 1; --ep"):
-        calibrate(BASE, archs=6, short=[1], epochs=4, top=2)
+        fidelity(BASE, archs=6, short=[1], epochs=4, top=2)
 
 
 def test_it_goes_on_where_it_stopped() -> None:
@@ -86,15 +86,15 @@ def test_it_goes_on_where_it_stopped() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        calibrate(BASE, **LITTLE, watch=stop)
-    assert Calibration.read(FOLDER) is None
+        fidelity(BASE, **LITTLE, watch=stop)
+    assert Fidelity.read(FOLDER) is None
     events: list[Event] = []
-    partly = calibrate(BASE, **LITTLE, timeout=1e-9, watch=events.append)
+    partly = fidelity(BASE, **LITTLE, timeout=1e-9, watch=events.append)
     started = next(event for event in events if isinstance(event, SearchStarted))
     assert (started.tally.trained, started.trials) == (2, 25)
     assert (partly.finished, partly.n, partly.rows, partly.recommended) == (False, 0, (), None)
     assert partly.advice.endswith(partly.command)
-    assert Calibration.read(FOLDER) == partly
+    assert Fidelity.read(FOLDER) == partly
 
 
 def config_in(space: Space = SMALL, **fields: Any) -> StudyConfig:
@@ -144,7 +144,7 @@ def test_no_more_architectures_than_there_are(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_what_cant_be_asked(asked: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError) as refused:
-        CalibrateOptions.of(**asked)
+        FidelityOptions.of(**asked)
     assert says in str(refused.value)
 
 

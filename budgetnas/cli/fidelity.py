@@ -1,4 +1,4 @@
-"""``budgetnas calibrate``: how far a study's short trainings can be trusted."""
+"""``budgetnas fidelity``: how far a study's short trainings can be trusted."""
 
 from typing import TYPE_CHECKING
 
@@ -6,27 +6,27 @@ import typer
 
 from budgetnas.cli.command import LongOutput, command
 from budgetnas.cli.console import print_table
-from budgetnas.comparing.options import CalibrateOptions
+from budgetnas.comparing.options import FidelityOptions
 
 if TYPE_CHECKING:
-    from budgetnas.study.calibration import Calibration
+    from budgetnas.study.fidelity import Fidelity
 
 
-@command(CalibrateOptions, LongOutput)
-def calibrate(options: CalibrateOptions, output: LongOutput) -> None:
+@command(FidelityOptions, LongOutput)
+def fidelity(options: FidelityOptions, output: LongOutput) -> None:
     """Measure how few epochs rank architectures as a full training does.
 
     Trains architectures of a study's space, spread over its sizes, short and in full, and reports
     how well the rankings agree (Kendall's tau, top-k regret), by several criteria, each with a
     bootstrap interval. Validation images only. Stored with the study and shown in its report; the
     same command again continues. Example:
-    `budgetnas calibrate --study digits-100k --archs 12 --short 1,3,9 --epochs 30`
+    `budgetnas fidelity --study digits-100k --archs 12 --short 1,3,9 --epochs 30`
     """
     from budgetnas.study.begun import find_begun
 
     find_begun(options.study).space()  # what is not there needs no torch to be refused
     from budgetnas.cli.watch import shown
-    from budgetnas.comparing.calibrate import calibrate as run
+    from budgetnas.comparing.fidelity import fidelity as run
     from budgetnas.progress import SearchProgress
 
     watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
@@ -38,7 +38,7 @@ def calibrate(options: CalibrateOptions, output: LongOutput) -> None:
         _print_result(found)
 
 
-def _print_result(found: "Calibration") -> None:
+def _print_result(found: "Fidelity") -> None:
     """Print a row a candidate and criterion, then what follows from them."""
     seeds = f"n = {found.seeds} seed{'s' * (found.seeds > 1)} each"
     typer.echo(

@@ -1,4 +1,4 @@
-"""`calibrate`: how far short trainings of a study foretell full ones."""
+"""`fidelity`: how well the short trainings of a study predict full ones."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from budgetnas.analysis import (
 )
 from budgetnas.arch import Arch, count_params
 from budgetnas.comparing.derived import derived_name, train_grid
-from budgetnas.comparing.options import CalibrateOptions
+from budgetnas.comparing.options import FidelityOptions
 from budgetnas.comparing.spread import spread_archs
 from budgetnas.events import Notice, Watcher
 from budgetnas.progress import SearchProgress, verb
@@ -24,11 +24,11 @@ from budgetnas.recipe.optimizer import Average
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.study.calibration import Calibration
 from budgetnas.study.config import About, StudyConfig, require_same
+from budgetnas.study.fidelity import Fidelity
 from budgetnas.study.place import config_path, study_folder
 
-VARIANT = "calibration"
+VARIANT = "fidelity"
 """What its trainings are called, and their folder in the study's."""
 
 NETWORK, TRAINING = "network", "training"
@@ -37,13 +37,13 @@ AVERAGE = Average(horizon=0.25)
 """Of a few epochs, the usual twentieth would be the last few steps alone."""
 
 
-@verb(CalibrateOptions, SearchProgress)
-def calibrate(options: CalibrateOptions, watch: Watcher) -> Calibration:
+@verb(FidelityOptions, SearchProgress)
+def fidelity(options: FidelityOptions, watch: Watcher) -> Fidelity:
     """Train architectures of a study's space short and in full, and compare the rankings.
 
     All are validated on the study's own validation images; no test image is seen. Asked for
     again, it goes on where it stopped, and trains nothing once it is finished. What comes out is
-    written to calibration.json in the study's folder, and shown in its report.
+    written to fidelity.json in the study's folder, and shown in its report.
 
     Raises:
         InputError: If the study is none, or what is asked can't be.
@@ -56,7 +56,7 @@ def calibrate(options: CalibrateOptions, watch: Watcher) -> Calibration:
     grid, adapted = _settled(name, base, options)
     names = ("archs", "short", "epochs", "recipe", "seeds", "top")
     settled = {name: getattr(options, name) for name in names}
-    command = options.command("calibrate", base.name, *names, "data_dir", **settled)
+    command = options.command("fidelity", base.name, *names, "data_dir", **settled)
     about = About(question="How far can a short training be trusted?", command=command)
     result = train_grid(base, VARIANT, grid, base.config.recipe, about, options, watch, adapted)
     measured = _measured(find_begun(name), options.storage)
@@ -66,7 +66,7 @@ def calibrate(options: CalibrateOptions, watch: Watcher) -> Calibration:
     return found
 
 
-def _settled(name: str, base: BegunStudy, asked: CalibrateOptions) -> tuple[Grid, Sequence[str]]:
+def _settled(name: str, base: BegunStudy, asked: FidelityOptions) -> tuple[Grid, Sequence[str]]:
     """Settle what is trained, and what of the full recipe had to adapt."""
     space = base.space()
     facts = base.config.facts
@@ -77,7 +77,7 @@ def _settled(name: str, base: BegunStudy, asked: CalibrateOptions) -> tuple[Grid
     return grid, adapted
 
 
-def _grid(archs: Sequence[Arch], short: Recipe, full: Recipe, asked: CalibrateOptions) -> Grid:
+def _grid(archs: Sequence[Arch], short: Recipe, full: Recipe, asked: FidelityOptions) -> Grid:
     """List the trainings: each architecture in all ways, before the next."""
     recipes = {FULL: full}
     for epochs in asked.short:
@@ -96,7 +96,7 @@ def _grid(archs: Sequence[Arch], short: Recipe, full: Recipe, asked: CalibrateOp
 
 
 def _require_as_it_began(name: str, grid: Grid) -> None:
-    """Refuse to go on with another calibration, and say in its options what differs.
+    """Raise if the measurement has begun with other options, and list those that differ.
 
     What else may differ, a recipe's field, `train_grid` finds.
     """
@@ -110,7 +110,7 @@ def _require_as_it_began(name: str, grid: Grid) -> None:
     options: dict[str, tuple[object, object]] = {
         option: (value, now[option]) for option, value in _options(began).items()
     }
-    require_same(f"the calibration {name!r}", options, f"to begin another, remove {folder}")
+    require_same(f"the measurement {name!r}", options, f"to begin another, remove {folder}")
 
 
 def _options(grid: Grid) -> dict[str, object]:
@@ -127,12 +127,12 @@ def _options(grid: Grid) -> dict[str, object]:
 
 def _judged(
     base: BegunStudy,
-    asked: CalibrateOptions,
+    asked: FidelityOptions,
     grid: Grid,
     measured: Outcomes,
     command: str,
     finished: bool,
-) -> Calibration:
+) -> Fidelity:
     """Compare the rankings, as far as they are known; recommend nothing yet."""
     networks, trainings = (axis.values for axis in grid.axes)
     rankings = ShortRankings(
@@ -146,7 +146,7 @@ def _judged(
         base.config.metric,
     )
     sizes = [count_params(cell.arch) for cell in grid.cells]
-    return Calibration(
+    return Fidelity(
         study=base.name,
         version=__version__,
         metric=base.config.metric,

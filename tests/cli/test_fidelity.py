@@ -1,4 +1,4 @@
-"""``budgetnas calibrate`` as it is typed: interrupted, continued, printed."""
+"""``budgetnas fidelity`` as it is typed: interrupted, continued, printed."""
 
 import json
 import signal
@@ -9,16 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from budgetnas.errors import InputError
-from budgetnas.study.calibration import Calibration
+from budgetnas.study.fidelity import Fidelity
 from tests.conftest import Program
 from tests.searching.small import run, trials_in
 
-WORDS = ("calibrate", "--study", "digits-12k", "--archs", 5, "--short", 1, "--epochs", 2)
+WORDS = ("fidelity", "--study", "digits-12k", "--archs", 5, "--short", 1, "--epochs", 2)
 
 
 def trained() -> int:
     with suppress(InputError):  # not there yet
-        return sum(t.state.name == "COMPLETE" for t in trials_in("digits-12k/calibration"))
+        return sum(t.state.name == "COMPLETE" for t in trials_in("digits-12k/fidelity"))
     return 0
 
 
@@ -47,7 +47,7 @@ def test_interrupted_it_says_what_goes_on_and_then_prints_a_table(
     assert rows[0].split()[:4] == ["1", "50.0%", "validation", "accuracy"]
     assert rows[4].startswith("Rule: recommended is the fewest epochs")
     assert rows[-1] == "Next: budgetnas report studies/digits-12k"
-    kept = Calibration.read(Path("studies/digits-12k"))
+    kept = Fidelity.read(Path("studies/digits-12k"))
     assert kept is not None
     assert forked(*WORDS, "--json").json() == json.loads(kept.model_dump_json())
     assert forked("report", found.study).out.splitlines()[-2] == rows[-2]
