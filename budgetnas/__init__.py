@@ -12,39 +12,93 @@ TYPE_CHECKING = False  # as `typing` would say, which takes long to import
 if TYPE_CHECKING:
     from typing import Any
 
-    from budgetnas.arch import Arch, Budget, count_macs, count_params
-    from budgetnas.model import build_model
-    from budgetnas.recipe import Recipe
-    from budgetnas.retraining.retrain import retrain
-    from budgetnas.retraining.run import load_run
-    from budgetnas.searching.search import search
-    from budgetnas.space import Space
+    from budgetnas._study import Study as Study
+    from budgetnas.analysis import Best as Best
+    from budgetnas.analysis import FrontStep as FrontStep
+    from budgetnas.arch import BLOCKS as BLOCKS
+    from budgetnas.arch import COSTS as COSTS
+    from budgetnas.arch import PRESETS as PRESETS
+    from budgetnas.arch import SE as SE
+    from budgetnas.arch import Arch as Arch
+    from budgetnas.arch import Budget as Budget
+    from budgetnas.arch import Stage as Stage
+    from budgetnas.arch import count_macs as count_macs
+    from budgetnas.arch import count_params as count_params
+    from budgetnas.arch import layer_table as layer_table
+    from budgetnas.comparing.compare import compare as compare
+    from budgetnas.comparing.fidelity import fidelity as fidelity
+    from budgetnas.comparing.finalists import Finalists as Finalists
+    from budgetnas.comparing.finalists import finalists as finalists
+    from budgetnas.errors import BudgetnasError as BudgetnasError
+    from budgetnas.errors import Diverged as Diverged
+    from budgetnas.errors import InputError as InputError
+    from budgetnas.errors import OutOfMemory as OutOfMemory
+    from budgetnas.errors import SearchFailed as SearchFailed
+    from budgetnas.errors import TrialFailed as TrialFailed
+    from budgetnas.events import EpochEnded as EpochEnded
+    from budgetnas.events import Estimated as Estimated
+    from budgetnas.events import Event as Event
+    from budgetnas.events import Loading as Loading
+    from budgetnas.events import Notice as Notice
+    from budgetnas.events import RunEpochEnded as RunEpochEnded
+    from budgetnas.events import RunStarted as RunStarted
+    from budgetnas.events import SearchStarted as SearchStarted
+    from budgetnas.events import TestOpened as TestOpened
+    from budgetnas.events import TrialEnded as TrialEnded
+    from budgetnas.model import build_model as build_model
+    from budgetnas.planning.outlook import Outlook as Outlook
+    from budgetnas.planning.outlook import plan as plan
+    from budgetnas.recipe import RECIPES as RECIPES
+    from budgetnas.recipe import Recipe as Recipe
+    from budgetnas.report.page import write_report as write_report
+    from budgetnas.retraining.retrain import retrain as retrain
+    from budgetnas.retraining.run import RunResult as RunResult
+    from budgetnas.retraining.run import load_run as load_run
+    from budgetnas.retraining.series import SeedsResult as SeedsResult
+    from budgetnas.retraining.series import retrain_seeds as retrain_seeds
+    from budgetnas.searching.run_study import run_study as run_study
+    from budgetnas.searching.search import search as search
+    from budgetnas.searching.work import SearchResult as SearchResult
+    from budgetnas.space import Space as Space
+    from budgetnas.study.comparison import Comparison as Comparison
+    from budgetnas.study.fidelity import Fidelity as Fidelity
 
-__all__ = [
-    "Arch",
-    "Budget",
-    "Recipe",
-    "Space",
-    "build_model",
-    "count_macs",
-    "count_params",
-    "load_run",
-    "retrain",
-    "search",
-]
-
-_HOMES = {
-    "Arch": "budgetnas.arch",
-    "Budget": "budgetnas.arch",
-    "Recipe": "budgetnas.recipe",
-    "Space": "budgetnas.space",
-    "build_model": "budgetnas.model",
-    "count_macs": "budgetnas.arch",
-    "count_params": "budgetnas.arch",
-    "load_run": "budgetnas.retraining.run",
-    "retrain": "budgetnas.retraining.retrain",
-    "search": "budgetnas.searching.search",
+# add yours here, and above for type checkers: which module holds which names
+_HELD_BY = {
+    "budgetnas._study": "Study",
+    "budgetnas.analysis": "Best FrontStep",
+    "budgetnas.arch": (
+        "Arch BLOCKS Budget COSTS PRESETS SE Stage count_macs count_params layer_table"
+    ),
+    "budgetnas.comparing.compare": "compare",
+    "budgetnas.comparing.fidelity": "fidelity",
+    "budgetnas.comparing.finalists": "Finalists finalists",
+    "budgetnas.errors": "BudgetnasError Diverged InputError OutOfMemory SearchFailed TrialFailed",
+    "budgetnas.events": (
+        "EpochEnded Estimated Event Loading Notice "
+        "RunEpochEnded RunStarted SearchStarted TestOpened TrialEnded"
+    ),
+    "budgetnas.model": "build_model",
+    "budgetnas.planning.outlook": "Outlook plan",
+    "budgetnas.recipe": "RECIPES Recipe",
+    "budgetnas.report.page": "write_report",
+    "budgetnas.retraining.retrain": "retrain",
+    "budgetnas.retraining.run": "RunResult load_run",
+    "budgetnas.retraining.series": "SeedsResult retrain_seeds",
+    "budgetnas.searching.run_study": "run_study",
+    "budgetnas.searching.search": "search",
+    "budgetnas.searching.work": "SearchResult",
+    "budgetnas.space": "Space",
+    "budgetnas.study.comparison": "Comparison",
+    "budgetnas.study.fidelity": "Fidelity",
 }
+_HOMES = {name: home for home, names in _HELD_BY.items() for name in names.split()}
+
+__all__ = sorted(_HOMES)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
 
 
 def __getattr__(name: str) -> "Any":

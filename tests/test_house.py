@@ -1,5 +1,6 @@
 """The house: public names, the import direction, seeds, and files written whole."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -13,13 +14,24 @@ from budgetnas.seeds import derive_seed
 
 ROOT = Path(__file__).parent.parent
 PUBLIC = [
-    "Arch", "Budget", "Recipe", "Space", "build_model", "count_macs", "count_params",
-    "load_run", "retrain", "search",
+    "Arch", "BLOCKS", "Best", "Budget", "BudgetnasError", "COSTS", "Comparison", "Diverged",
+    "EpochEnded", "Estimated", "Event", "Fidelity", "Finalists", "FrontStep", "InputError",
+    "Loading", "Notice", "OutOfMemory", "Outlook", "PRESETS", "RECIPES", "Recipe",
+    "RunEpochEnded", "RunResult", "RunStarted", "SE", "SearchFailed", "SearchResult",
+    "SearchStarted", "SeedsResult", "Space", "Stage", "Study", "TestOpened", "TrialEnded",
+    "TrialFailed", "build_model", "compare", "count_macs", "count_params", "fidelity",
+    "finalists", "layer_table", "load_run", "plan", "retrain", "retrain_seeds", "run_study",
+    "search", "write_report",
 ]  # fmt: skip
 
 
 def test_public_names() -> None:
     assert budgetnas.__all__ == PUBLIC
+    assert set(PUBLIC) <= set(dir(budgetnas))
+    typed = ast.parse(Path(budgetnas.__file__).read_text())
+    imports = (each for each in ast.walk(typed) if isinstance(each, ast.ImportFrom))
+    names = {alias.name for each in imports for alias in each.names}
+    assert names == {*PUBLIC, "import_module", "__version__", "Any"}, "type checkers know the same"
     for name in PUBLIC:
         assert getattr(budgetnas, name).__doc__
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

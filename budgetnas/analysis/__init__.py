@@ -2,6 +2,7 @@
 
 from budgetnas.analysis._best import (
     Best,
+    FrontStep,
     best_trial,
     best_trials,
     best_within,
@@ -116,6 +117,7 @@ __all__ = [
     "Elimination",
     "FinalistStudy",
     "Floats",
+    "FrontStep",
     "Judged",
     "Measurement",
     "Noise",
