@@ -1,7 +1,6 @@
 """Interrupted at any moment, a search goes on as if nothing had happened."""
 
 import json
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from budgetnas.study.storage import existing_study
 from budgetnas.study.trial_record import Kind, TrialRecord
 from budgetnas.train import engine
 from tests.searching import small
-from tests.searching.small import FREE, replay, trials_in, trials_of
+from tests.searching.small import FREE, end_time, replay, trials_in, trials_of
 
 
 def run(**options: Any) -> SearchResult:
@@ -47,7 +46,9 @@ def test_a_study_in_pieces_is_the_study_in_one(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("how", ["interrupt", "timeout"])
-def test_an_interrupted_trial_goes_on_after_its_last_finished_epoch(how: str) -> None:
+def test_an_interrupted_trial_goes_on_after_its_last_finished_epoch(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = replay(run(trials=1, epochs=6, budget="100k", study="whole"))
     seen: list[int] = []
 
@@ -57,14 +58,15 @@ def test_an_interrupted_trial_goes_on_after_its_last_finished_epoch(how: str) ->
             if event.epoch == 4 and seen.count(4) == 1:
                 if how == "interrupt":
                     raise KeyboardInterrupt
-                time.sleep(3)
+                end_time(patched)
 
     options: dict[str, Any] = {"trials": 1, "epochs": 6, "budget": "100k", "study": "pieces"}
     if how == "interrupt":
         with pytest.raises(KeyboardInterrupt):
             run(**options, watch=watch)
     else:
-        assert run(**options, watch=watch, timeout=3).stopped == "timeout"
+        with monkeypatch.context() as patched:
+            assert run(**options, watch=watch, timeout=3600).stopped == "timeout"
     folder = Path("studies/pieces")
     assert len(list(folder.glob("trial-*.safetensors"))) == 1
     result = run(**options, watch=watch)

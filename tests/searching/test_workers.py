@@ -26,7 +26,7 @@ from budgetnas.study.config import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
 from budgetnas.train.fit import TrainingData
 from tests.searching.processes import is_gone, kill, workers_of
-from tests.searching.small import run, trials_of
+from tests.searching.small import end_time, run, trials_of
 from tests.searching.test_run_study import FILE, RATES, measured
 from tests.searching.test_run_study import run as run_grid
 
@@ -127,15 +127,21 @@ def test_a_trial_whose_workers_keep_dying_fails(monkeypatch: pytest.MonkeyPatch)
         assert trial.user_attrs["failure"] == reason
 
 
-def test_at_the_timeout_every_running_trial_is_kept() -> None:
+def test_at_the_timeout_every_running_trial_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[int, list[int]] = {}
 
     def watch(event: Event) -> None:
         if isinstance(event, EpochEnded):
             seen.setdefault(event.trial, []).append(event.epoch)
 
+    def watch_until_both_run(event: Event) -> None:
+        watch(event)
+        if len(seen) == 2:
+            end_time(patched)
+
     options: dict[str, Any] = {"epochs": 15, "pruner": "none"}
-    result = run(trials=50, **options, workers=2, timeout=5, watch=watch)
+    with monkeypatch.context() as patched:
+        result = run(trials=50, **options, workers=2, timeout=3600, watch=watch_until_both_run)
     assert result.stopped == "timeout"
     states = [t.state for t in trials_of(result)]
     kept = list(Path("studies/digits-12k").glob("trial-*.safetensors"))
