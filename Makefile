@@ -7,8 +7,8 @@ BIN := .venv/bin
 .PHONY: demo test lint reference format clean
 
 demo: .venv/installed ## a search on embedded digits, the winner retrained and tested
-	$(BIN)/budgetnas search --budget 100k --dataset digits --trials 20 --epochs 9
-	$(BIN)/budgetnas retrain best --study digits-100k --epochs 60
+	$(BIN)/budgetnas search --budget 5k --dataset digits --trials 20 --epochs 18
+	$(BIN)/budgetnas retrain best --study digits-5k --epochs 60
 
 test: .venv/installed-dev ## the fast tests: minutes on two cores
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not program and not gpu"

@@ -26,7 +26,7 @@ from budgetnas.events import Estimated, Event, Notice, SearchStarted, TrialEnded
 from budgetnas.recipe import RECIPES
 from budgetnas.report.page import write_report
 from budgetnas.report.read import read_report
-from budgetnas.space import Axis, Free, Grid
+from budgetnas.space import Axis, Fill, Grid
 from budgetnas.study.comparison import Comparison
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
@@ -100,7 +100,7 @@ def test_winner_baselines_and_random_networks_are_trained_alike_once() -> None:
     config, base = StudyConfig.read(FOLDER / "comparison"), StudyConfig.read(FOLDER)
     assert (config.facts, config.seed, config.budget) == (base.facts, base.seed, base.budget)
     drawn = StudyConfig.read(FOLDER / "random")
-    assert isinstance(base.proposal, Free)
+    assert isinstance(base.proposal, Fill)
     assert drawn.proposal == base.proposal.changed(sampler="random", presets=False)
     for name in ("facts", "seed", "recipe", "pruner", "budget", "limits", "train_samples"):
         assert getattr(drawn, name) == getattr(base, name), name

@@ -28,6 +28,7 @@ from budgetnas.study.trials import tally
 from tests.comparing import races
 from tests.comparing.races import FOLDER, NAME, RACE, measured, race
 from tests.conftest import Program
+from tests.searching.small import FREE
 from tests.searching.small import run as run_search
 from tests.searching.test_run_study import FILE, RATES
 from tests.searching.test_run_study import run as run_grid
@@ -278,7 +279,7 @@ def test_other_finalists_are_refused(raced: str, options: dict[str, Any], rule: 
 
 
 def test_fewer_trials_than_asked_for_are_taken_and_one_is_not_enough() -> None:
-    run_search(trials=2, epochs=1, space=races.SPACE, train_samples=100)
+    run_search(trials=2, epochs=1, space=races.SPACE, train_samples=100, **FREE)
     said = "--top 5: study 'digits-12k' has 2 completed trials whose trainings differ; these are"
     asked: dict[str, Any] = {"top": 5, "seeds": 2, "epochs": 1, "margin": 100}
     assert any(text.startswith(said) for text in told(race, **asked))

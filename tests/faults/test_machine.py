@@ -5,6 +5,7 @@ Injected for real. Each ends in the stated way, and the same command goes on fro
 
 import hashlib
 import os
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
@@ -143,7 +144,11 @@ def test_a_host_without_memory_says_so_and_the_run_goes_on_with_more(tmp_path: P
 @pytest.mark.slow
 def test_a_search_without_memory_fails_its_trials_and_says_why(tmp_path: Path) -> None:
     words = ("search", "--budget", "100k", "--dataset", "digits", "--image-size", 160)
-    line = broke(at(tmp_path, *words, "--epochs", 1, limit=f"ulimit -d {1500 * 1024}"))
+    for _ in range(4):  # torch itself may crash where memory ends: the search goes on after that
+        ended = at(tmp_path, *words, "--epochs", 1, limit=f"ulimit -d {1500 * 1024}")
+        if ended.status != -signal.SIGSEGV:
+            break
+    line = broke(ended)
     assert "trials in a row failed, the last one: out of memory: " in line
 
 
