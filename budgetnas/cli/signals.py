@@ -66,8 +66,8 @@ def _end(number: int, frame: FrameType | None) -> None:
 def raised() -> Iterator[None]:
     """Within, an interruption is a `KeyboardInterrupt`.
 
-    It may fall between any two instructions of any library. From then on none of them is heard: a
-    file that was not closed, a cursor that can't be, are what an interruption is.
+    It may fall between any two instructions of any library. What libraries log or warn about from
+    then on (an unclosed file, a cursor that can't be closed) follows from it and is not printed.
     """
     before = {number: signal.getsignal(number) for number in (*NUMBERS, signal.SIGALRM)}
     hook = sys.unraisablehook
