@@ -34,6 +34,9 @@ SHRUNK = {
         f"STUDIES = ['er-07-lr-momentum', 'er-11-lookahead', 'mr-nets']; {QUICKER}"
     ),
     "04-your-own-images": "TRIALS = 2; EPOCHS = 1; RETRAIN_EPOCHS = 1; EACH = 12",
+    "05-trusting-a-winner": (
+        "TRIALS = 3; EPOCHS = 2; TOP = 2; SEEDS = 2; LONGER = 4; ARCHS = 5; SHORT = '1'"
+    ),
 }
 PLOTLY = "application/vnd.plotly.v1+json"
 
