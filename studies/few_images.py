@@ -28,7 +28,7 @@ from budgetnas.data.load import load_train
 from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.searching.drawing import networks_of
 from budgetnas.space import Fill, RandomSuggester, Space
-from budgetnas.train.fit import TrainingData
+from budgetnas.train import TrainingData
 
 SIZE, VAL = 16, 1_000
 SETS = {"cifar3": (3, 1_000), "cifar10": (10, 300)}

@@ -16,9 +16,7 @@ from budgetnas.data.splits import split_images
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.init import Default
 from budgetnas.recipe.schedule import Cosine
-from budgetnas.train.engine import recipe_statistics, train
-from budgetnas.train.evaluate import Normalizer, evaluate
-from budgetnas.train.init import initial_model
+from budgetnas.train import Normalizer, evaluate, initial_model, recipe_statistics, train
 
 SEEDS = (0, 1, 2)
 

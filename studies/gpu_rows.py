@@ -24,8 +24,7 @@ from budgetnas.bench.bench import draw_pictures
 from budgetnas.bench.rounds import measure, times_as_long
 from budgetnas.executors import measure_workers
 from budgetnas.recipe.optimizer import Average
-from budgetnas.train.device import choose_device
-from budgetnas.train.memory import give_memory_back
+from budgetnas.train import choose_device, give_memory_back
 
 BFLOAT16_ROUNDING = 2**-8
 

@@ -30,7 +30,7 @@ from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.begun import find_begun
 from budgetnas.study.config import About, DataFacts
-from budgetnas.train.device import choose_device, hardware
+from budgetnas.train import choose_device, hardware
 
 RESULTS = Path("studies/search-5M-folder/results")
 PRESET = "efficient-resnet"

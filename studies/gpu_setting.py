@@ -10,8 +10,7 @@ from budgetnas.bench.plan import Asked, Plan, make_plan
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Recipe
 from budgetnas.recipe.init import Default
-from budgetnas.train.engine import Epoch, train
-from budgetnas.train.init import initial_model
+from budgetnas.train import Epoch, initial_model, train
 
 RESNET20 = PRESETS["resnet56"].changed(
     stages=tuple(stage.changed(depth=3) for stage in PRESETS["resnet56"].stages)

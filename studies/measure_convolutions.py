@@ -23,7 +23,7 @@ import torch
 from convolutions import WAYS, Shape, draw, sweep, trial
 from program import provenance
 
-from budgetnas.train.device import hardware
+from budgetnas.train import hardware
 
 RESULTS = Path("studies/engine/results")
 CHECKER = "libc_malloc_debug.so.0"

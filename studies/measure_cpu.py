@@ -30,10 +30,7 @@ from budgetnas.data.images import ImageSet
 from budgetnas.events import Event, TrialEnded
 from budgetnas.recipe.optimizer import Average, Lookahead
 from budgetnas.study.trial_record import Kind
-from budgetnas.train.augment import Draws, augment
-from budgetnas.train.device import hardware
-from budgetnas.train.engine import recipe_statistics
-from budgetnas.train.evaluate import Normalizer
+from budgetnas.train import Draws, Normalizer, augment, hardware, recipe_statistics
 
 RESULTS = Path("studies/engine/results")
 SMALL = PRESETS["modified-resnet-small"]

@@ -25,7 +25,7 @@ from gpu_accuracy import SEEDS
 from gpu_rows import ROWS, add_options
 from program import provenance
 
-from budgetnas.train.device import choose_device, hardware
+from budgetnas.train import choose_device, hardware
 
 RESULTS = Path("studies/engine/results")
 Line = dict[str, Any]

@@ -22,7 +22,7 @@ from budgetnas.searching.plan import Plan
 from budgetnas.searching.work import Job, SearchResult, work
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.place import config_path, study_folder
-from budgetnas.train.device import choose_device
+from budgetnas.train import choose_device
 
 
 def budgetnas(words: list[str]) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from budgetnas.searching.begin import fitted
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.config import About, DataFacts
-from budgetnas.train.device import choose_device, hardware
+from budgetnas.train import choose_device, hardware
 
 NAME = "recipe-options/trained"
 RESULTS = Path("studies/recipe-options/results")

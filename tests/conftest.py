@@ -23,7 +23,7 @@ from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.files import cache_folder
-from budgetnas.train.numerics import choose_numerics
+from budgetnas.train import choose_numerics
 from tests.searching.small import run
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=50)

@@ -19,7 +19,7 @@ from budgetnas.planning.outlook import plan
 from budgetnas.report.page import write_report
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import load_run
-from budgetnas.train.process import unchanged_process
+from budgetnas.train import unchanged_process
 from tests.searching.small import SMALL, run
 
 

@@ -15,11 +15,16 @@ from budgetnas.events import Loading, Notice, Watcher, nobody
 from budgetnas.executors import WorkersChoice, measure_workers
 from budgetnas.recipe.init import Default
 from budgetnas.seeds import derive_seed
-from budgetnas.train.device import hardware
-from budgetnas.train.engine import recipe_statistics, train
-from budgetnas.train.init import initial_model
-from budgetnas.train.memory import attempt, give_memory_back, memory_guard
-from budgetnas.train.process import unchanged_process
+from budgetnas.train import (
+    attempt,
+    give_memory_back,
+    hardware,
+    initial_model,
+    memory_guard,
+    recipe_statistics,
+    train,
+    unchanged_process,
+)
 
 PROFILED_STEPS = 100
 """Steps of a profile: more take long to read."""

@@ -11,8 +11,7 @@ from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.images import Crop, Flip
 from budgetnas.recipe.optimizer import SGD
 from budgetnas.recipe.schedule import ConstantLR
-from budgetnas.train.device import cores
-from budgetnas.train.numerics import choose_numerics
+from budgetnas.train import choose_numerics, cores
 
 Way = Literal["usual", "tuned", "engine"]
 WAYS: tuple[Way, ...] = ("usual", "tuned", "engine")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from budgetnas.train.memory import memory_guard
+from budgetnas.train import memory_guard
 
 Name = TypeVar("Name", bound=str)
 Seconds = dict[Name, list[float]]

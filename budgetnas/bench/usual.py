@@ -21,8 +21,7 @@ from budgetnas.bench.plan import Setup
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Recipe
 from budgetnas.recipe.optimizer import SGD
-from budgetnas.train.augment import crop_padding
-from budgetnas.train.schedule import schedule_table
+from budgetnas.train import crop_padding, schedule_table
 
 Epochs: TypeAlias = Generator[float, None, None]
 """A training: the mean loss of each epoch, which is trained when it is asked for."""

@@ -84,7 +84,7 @@ def bench(
     from budgetnas.bench.bench import bench as run
     from budgetnas.bench.plan import Asked, make_plan
     from budgetnas.cli.watch import BenchProgress, shown
-    from budgetnas.train.device import choose_device
+    from budgetnas.train import choose_device
 
     asked = Asked(
         net, batch, engine_batch, images, runs, loader_workers, tuned_loader_workers,

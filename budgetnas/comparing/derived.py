@@ -18,7 +18,7 @@ from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.config import About, StudyConfig, storage_url
 from budgetnas.study.metric import Metric
 from budgetnas.study.place import config_path, study_folder
-from budgetnas.train.device import choose_device
+from budgetnas.train import choose_device
 
 
 def derived_name(base: BegunStudy, variant: str) -> str:

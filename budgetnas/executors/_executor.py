@@ -29,9 +29,7 @@ from budgetnas.executors._trial import (
 )
 from budgetnas.files import sweep
 from budgetnas.recipe.images import Normalization
-from budgetnas.train.device import use_device, use_threads
-from budgetnas.train.fit import TrainingData
-from budgetnas.train.memory import memory_guard
+from budgetnas.train import TrainingData, memory_guard, use_device, use_threads
 
 
 class Executor(Protocol):

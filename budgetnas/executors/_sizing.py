@@ -15,10 +15,17 @@ from budgetnas.errors import BudgetnasError
 from budgetnas.executors._images import SharedImages, shared
 from budgetnas.executors._process import Channel, WorkerProcess
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.train.device import cores, threads_title, use_device, use_threads
-from budgetnas.train.engine import recipe_statistics, train
-from budgetnas.train.init import initial_model
-from budgetnas.train.memory import attempt, memory_guard
+from budgetnas.train import (
+    attempt,
+    cores,
+    initial_model,
+    memory_guard,
+    recipe_statistics,
+    threads_title,
+    train,
+    use_device,
+    use_threads,
+)
 
 ON_A_GPU = (1, 2, 3, 4)
 ON_A_CPU = (1, 2, 4, 8)

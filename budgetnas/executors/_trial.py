@@ -21,12 +21,16 @@ from budgetnas.errors import InputError, OutOfMemory, TrialFailed
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.study.measurements import CURVES, Measurements, pack
 from budgetnas.study.metric import attribute_of
-from budgetnas.train.checkpoint import BackgroundCheckpoint
-from budgetnas.train.engine import Epoch, State
-from budgetnas.train.fit import Fit, TrainingData
-from budgetnas.train.history import History
-from budgetnas.train.memory import give_memory_back
-from budgetnas.train.step import batch_bounds
+from budgetnas.train import (
+    BackgroundCheckpoint,
+    Epoch,
+    Fit,
+    History,
+    State,
+    TrainingData,
+    batch_bounds,
+    give_memory_back,
+)
 
 if TYPE_CHECKING:
     from budgetnas.study.config import StudyConfig

@@ -35,10 +35,14 @@ from budgetnas.searching.first import published
 from budgetnas.searching.pruners import PRUNERS
 from budgetnas.space import Fill, Free, RandomSuggester
 from budgetnas.study.options import PlanOptions
-from budgetnas.train.device import choose_device, device_title, use_threads
-from budgetnas.train.fit import TrainingData
-from budgetnas.train.numerics import choose_numerics
-from budgetnas.train.process import unchanged_process
+from budgetnas.train import (
+    TrainingData,
+    choose_device,
+    choose_numerics,
+    device_title,
+    unchanged_process,
+    use_threads,
+)
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ class TrivialAugment(Spec):
     name: Literal["trivial"] = "trivial"
 
 
-# add yours here, and a case in budgetnas.train.augment.augment
+# add yours here, and a case in budgetnas.train._augment.augment
 Augmentation = Annotated[
     Crop | Flip | Rotate | Cutout | TrivialAugment, Field(discriminator="name")
 ]

@@ -28,5 +28,5 @@ class CutMix(Spec):
     """How many of the images are pasted over."""
 
 
-# add yours here, and a case in budgetnas.train.mix.Mixer
+# add yours here, and a case in budgetnas.train._mix.Mixer
 Mix = Annotated[Mixup | CutMix, Field(discriminator="name")]

@@ -52,7 +52,7 @@ class AdamW(_Optimizer):
     """Decay of the second moment."""
 
 
-# add yours here, and a case in budgetnas.train.optim.build_optimizer
+# add yours here, and a case in budgetnas.train._optim.build_optimizer
 Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="name")]
 
 

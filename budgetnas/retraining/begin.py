@@ -25,10 +25,14 @@ from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import require_same
 from budgetnas.study.metric import DEFAULT_METRIC
 from budgetnas.study.place import STUDIES, config_path
-from budgetnas.train.compiled import worth_compiling
-from budgetnas.train.engine import check_schedule, recipe_statistics
-from budgetnas.train.memory import attempt, memory_guard
-from budgetnas.train.numerics import choose_numerics
+from budgetnas.train import (
+    attempt,
+    check_schedule,
+    choose_numerics,
+    memory_guard,
+    recipe_statistics,
+    worth_compiling,
+)
 
 
 def begin(

@@ -27,8 +27,7 @@ from budgetnas.retraining.training import Retraining
 from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.metric import WEIGHTED, largest_notices, unequal_share
 from budgetnas.study.place import STUDIES, config_path, held, study_folder
-from budgetnas.train.device import choose_device
-from budgetnas.train.process import unchanged_process
+from budgetnas.train import choose_device, unchanged_process
 
 RUNS = Path("runs")
 RESULT = "result.json"

@@ -48,8 +48,7 @@ from budgetnas.space import Overrides
 from budgetnas.spec import Spec, parse_json, read_text
 from budgetnas.study.config import begun_with
 from budgetnas.study.metric import DEFAULT_METRIC, Metric
-from budgetnas.train.checkpoint import read_tensors
-from budgetnas.train.evaluate import Normalizer
+from budgetnas.train import Normalizer, read_tensors
 
 
 class RunConfig(Spec):

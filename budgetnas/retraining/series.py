@@ -20,7 +20,7 @@ from budgetnas.retraining.options import SeedsOptions
 from budgetnas.retraining.retrain import RESULT, origin_of, retrain, run_in
 from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.seeds import derive_seed
-from budgetnas.train.device import choose_device
+from budgetnas.train import choose_device
 
 _MEMBER = re.compile(r"(.+)-seed[1-9]\d*", re.ASCII)
 

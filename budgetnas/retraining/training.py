@@ -22,15 +22,25 @@ from budgetnas.retraining.run import RunConfig, RunResult, environment, write_js
 from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.seeds import derive_seed
 from budgetnas.study.metric import attribute_of, unequal_share
-from budgetnas.train.checkpoint import Checkpoints, read_tensors, write_tensors
-from budgetnas.train.device import device_title, use_threads
-from budgetnas.train.engine import Epoch, State
-from budgetnas.train.evaluate import Evaluation, Normalizer, evaluate
-from budgetnas.train.fit import Fit, TrainingData
-from budgetnas.train.history import History, named
-from budgetnas.train.memory import memory_guard
-from budgetnas.train.place import place
-from budgetnas.train.step import check_finite
+from budgetnas.train import (
+    Checkpoints,
+    Epoch,
+    Evaluation,
+    Fit,
+    History,
+    Normalizer,
+    State,
+    TrainingData,
+    check_finite,
+    device_title,
+    evaluate,
+    memory_guard,
+    named,
+    place,
+    read_tensors,
+    use_threads,
+    write_tensors,
+)
 
 
 @dataclass

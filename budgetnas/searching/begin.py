@@ -22,7 +22,7 @@ from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Fill, Free, Grid, Proposal, Space
 from budgetnas.study.config import DataFacts, StudyConfig
 from budgetnas.study.storage import redacted
-from budgetnas.train.engine import check_schedule
+from budgetnas.train import check_schedule
 
 
 def _require_fit(

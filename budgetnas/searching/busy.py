@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from budgetnas.train.device import cores
+from budgetnas.train import cores
 
 SHORTEST = 0.25
 """Seconds that are looked at: the system counts in hundredths."""

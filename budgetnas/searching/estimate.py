@@ -10,10 +10,7 @@ from budgetnas.searching.drawing import networks_of
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Fill, Free, Grid, RandomSuggester
 from budgetnas.study.config import StudyConfig
-from budgetnas.train.engine import train
-from budgetnas.train.fit import TrainingData
-from budgetnas.train.init import initial_model
-from budgetnas.train.memory import memory_guard
+from budgetnas.train import TrainingData, initial_model, memory_guard, train
 
 CANDIDATES = 20
 STEPS = 3

@@ -11,7 +11,7 @@ from budgetnas.study.asked_run import AskedRun, asked_run
 from budgetnas.study.config import DataFacts, StudyConfig
 from budgetnas.study.options import RunOptions
 from budgetnas.study.place import config_path, study_folder
-from budgetnas.train.device import choose_device
+from budgetnas.train import choose_device
 
 
 @verb(RunOptions, SearchProgress)

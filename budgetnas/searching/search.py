@@ -14,7 +14,7 @@ from budgetnas.study.config import DataFacts, StudyConfig, require_same, storage
 from budgetnas.study.options import SearchOptions
 from budgetnas.study.place import budget_needed, config_path, study_folder, study_name
 from budgetnas.study.storage import check_storage, default_url, redacted, require_file
-from budgetnas.train.device import choose_device
+from budgetnas.train import choose_device
 
 
 @verb(SearchOptions, SearchProgress)

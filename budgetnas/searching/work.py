@@ -40,11 +40,17 @@ from budgetnas.study.options import AskedWorkers
 from budgetnas.study.owned import add_hardware, owned_study, write_data
 from budgetnas.study.storage import default_url, redacted
 from budgetnas.study.trials import tally
-from budgetnas.train.device import device_title, hardware, use_threads
-from budgetnas.train.fit import TrainingData
-from budgetnas.train.memory import attempt, give_memory_back, memory_guard
-from budgetnas.train.numerics import choose_numerics
-from budgetnas.train.process import unchanged_process
+from budgetnas.train import (
+    TrainingData,
+    attempt,
+    choose_numerics,
+    device_title,
+    give_memory_back,
+    hardware,
+    memory_guard,
+    unchanged_process,
+    use_threads,
+)
 
 SLOW = 3600
 """Seconds beyond which work on a CPU names what would shorten it."""

@@ -22,13 +22,12 @@ from program import write_table
 from torch import nn
 from training import Measured, Training
 
-import budgetnas.train.step as step_module
+import budgetnas.train._step as step_module
 from budgetnas.arch import PRESETS, Arch, count_params
 from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.recipe.images import Crop, Flip, TrivialAugment
 from budgetnas.recipe.optimizer import SAM
-from budgetnas.train.device import choose_device, hardware
-from budgetnas.train.memory import give_memory_back
+from budgetnas.train import choose_device, give_memory_back, hardware
 
 Around = Callable[[], AbstractContextManager[object]]
 

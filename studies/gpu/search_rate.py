@@ -16,7 +16,7 @@ from program import budgetnas, write_table
 
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.place import study_folder
-from budgetnas.train.device import choose_device, hardware
+from budgetnas.train import choose_device, hardware
 
 STUDY = "search-rate"
 

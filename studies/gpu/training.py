@@ -13,10 +13,7 @@ from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.init import Default
-from budgetnas.train.evaluate import Evaluator, Normalizer
-from budgetnas.train.init import initial_model
-from budgetnas.train.place import place
-from budgetnas.train.step import Steps
+from budgetnas.train import Evaluator, Normalizer, Steps, initial_model, place
 
 
 @dataclass(frozen=True)

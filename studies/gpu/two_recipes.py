@@ -18,7 +18,7 @@ from gpu_search import Size, judged
 from program import train, write_table
 
 from budgetnas.report.read import read_report
-from budgetnas.train.device import choose_device, hardware
+from budgetnas.train import choose_device, hardware
 
 COLUMNS = ("params", "macs", "n", "mean", "margin", "seconds")
 

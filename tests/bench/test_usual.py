@@ -20,8 +20,7 @@ from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.init import Default
 from budgetnas.recipe.optimizer import SGD
 from budgetnas.recipe.schedule import ConstantLR
-from budgetnas.train.engine import train
-from budgetnas.train.init import initial_model
+from budgetnas.train import initial_model, train
 from tests.bench.small import CPU, TINY, tiny_plan
 
 GENTLE = SGD(lr=0.05, weight_decay=5e-4, decay_norm_and_bias=True)

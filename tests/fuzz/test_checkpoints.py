@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from budgetnas.errors import InputError
-from budgetnas.train.checkpoint import epochs_done, read_tensors, write_tensors
-from budgetnas.train.engine import State
+from budgetnas.train import State, epochs_done, read_tensors, write_tensors
 from tests.fuzz.conftest import FUZZ
 
 STATE: State = {

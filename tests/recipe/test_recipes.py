@@ -19,7 +19,7 @@ from budgetnas.recipe.images import (
 from budgetnas.recipe.mix import CutMix
 from budgetnas.recipe.optimizer import SAM, SGD, ClipValue
 from budgetnas.recipe.schedule import CosineAnnealingLR, CyclicLR
-from budgetnas.train.schedule import schedule_table
+from budgetnas.train import schedule_table
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -15,7 +15,7 @@ from budgetnas.events import Event, RunEpochEnded
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
 from budgetnas.searching.search import search
-from budgetnas.train.checkpoint import write_tensors
+from budgetnas.train import write_tensors
 from tests.data.pictures import fill
 from tests.retraining.runs import (
     SMALL,

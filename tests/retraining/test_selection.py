@@ -19,9 +19,7 @@ from budgetnas.retraining.begin import hold_out
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig, load_run
 from budgetnas.retraining.training import run_history
-from budgetnas.train.checkpoint import read_tensors, write_tensors
-from budgetnas.train.evaluate import Evaluation, Normalizer, evaluate
-from budgetnas.train.place import place
+from budgetnas.train import Evaluation, Normalizer, evaluate, place, read_tensors, write_tensors
 from tests.conftest import Program, environment
 from tests.retraining.runs import interrupted_after, notices_of, preset, read_csv, weights
 

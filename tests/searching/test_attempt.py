@@ -9,7 +9,7 @@ from budgetnas.errors import BudgetnasError, OutOfMemory
 from budgetnas.events import Estimated, Event, Notice
 from budgetnas.executors import _sizing
 from budgetnas.searching import work
-from budgetnas.train import numerics
+from budgetnas.train import _numerics as numerics
 from tests.searching.small import run
 
 pytestmark = pytest.mark.estimate

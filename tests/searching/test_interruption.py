@@ -17,7 +17,7 @@ from budgetnas.searching.samplers import NSGAII, SAMPLERS
 from budgetnas.searching.work import SearchResult
 from budgetnas.study.storage import existing_study
 from budgetnas.study.trial_record import Kind, TrialRecord
-from budgetnas.train import engine
+from budgetnas.train import _engine as engine
 from tests.searching import small
 from tests.searching.small import FREE, end_time, replay, trials_in, trials_of
 
@@ -177,7 +177,7 @@ def test_what_is_not_the_trials_fault_leaves_it_open(monkeypatch: pytest.MonkeyP
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("budgetnas.train.checkpoint.write_tensors", full)
+        patched.setattr("budgetnas.train._checkpoint.write_tensors", full)
         with pytest.raises(BudgetnasError, match="No space left on device; what was finished"):
             run(**options, study="pieces")
     (state,) = {t.state for t in trials_in("pieces")}
@@ -241,7 +241,7 @@ def test_a_half_batch_stays_half_when_there_is_memory_again(
         if isinstance(event, EpochEnded) and event.epoch == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("budgetnas.train.fit.train", train)
+    monkeypatch.setattr("budgetnas.train._fit.train", train)
     with pytest.raises(KeyboardInterrupt):
         run(trials=1, epochs=3, budget="100k", watch=interrupt)
     enough = True

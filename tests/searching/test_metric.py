@@ -37,7 +37,7 @@ from budgetnas.study.config import StudyConfig
 from budgetnas.study.measurements import CORRECT, unpack
 from budgetnas.study.metric import Metric, unequal_share
 from budgetnas.study.options import RunOptions
-from budgetnas.train.engine import Epoch
+from budgetnas.train import Epoch
 from tests.analysis.made import trained
 from tests.conftest import Program
 from tests.retraining.runs import read_csv

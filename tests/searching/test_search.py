@@ -19,7 +19,7 @@ from budgetnas.searching.search import search
 from budgetnas.space import Fill, Space
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
-from budgetnas.train import engine
+from budgetnas.train import _engine as engine
 from tests.searching.small import FREE, SMALL, run, trials_of
 
 
@@ -114,7 +114,7 @@ def test_out_of_memory_is_tried_once_with_half_the_batch(monkeypatch: pytest.Mon
             raise OutOfMemory("out of memory: a test")
         yield from real(model, images, recipe, *rest, **named)
 
-    monkeypatch.setattr("budgetnas.train.fit.train", train)
+    monkeypatch.setattr("budgetnas.train._fit.train", train)
     limit = 32
     result = run(trials=1, budget="100k")
     assert (result.failed, batches) == (0, [64, 32]), "64, not 128: digits are few"

@@ -24,7 +24,7 @@ from budgetnas.searching.begin import split_images
 from budgetnas.seeds import derive_seed
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
-from budgetnas.train.fit import TrainingData
+from budgetnas.train import TrainingData
 from tests.searching.processes import is_gone, kill, workers_of
 from tests.searching.small import end_time, run, trials_of
 from tests.searching.test_run_study import FILE, RATES, measured

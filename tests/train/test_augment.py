@@ -11,8 +11,9 @@ from torch import Generator, Tensor
 
 from budgetnas.data.images import packed_pixels
 from budgetnas.recipe.images import Augmentation, Crop, Cutout, Flip, Rotate, TrivialAugment
-from budgetnas.train.augment import Draws, View, augment
-from budgetnas.train.warp import rotate
+from budgetnas.train import Draws, augment
+from budgetnas.train._augment import View
+from budgetnas.train._warp import rotate
 
 MEAN = torch.tensor([10, 20, 30], dtype=torch.uint8)
 

@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetnas.errors import InputError
-from budgetnas.train.checkpoint import Checkpoints, read_tensors, write_tensors
-from budgetnas.train.engine import State
+from budgetnas.train import Checkpoints, State, read_tensors, write_tensors
 
 STATE: State = {
     "model.weight": torch.randn(3, 4, generator=torch.Generator().manual_seed(0)),

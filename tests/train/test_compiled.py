@@ -6,9 +6,8 @@ import torch
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.train.compiled import Verdict, worth_compiling
-from budgetnas.train.engine import recipe_statistics, train
-from budgetnas.train.init import initial_model
+from budgetnas.train import initial_model, recipe_statistics, train, worth_compiling
+from budgetnas.train._compiled import Verdict
 
 ARCH = Arch.parse(
     {"in_channels": 1, "block": "basic", "stem_width": 4, "stages": [{"width": 4, "depth": 1}]},

@@ -16,10 +16,16 @@ from budgetnas.data.images import ImageSet, Statistics, measure_statistics
 from budgetnas.data.splits import split
 from budgetnas.errors import Diverged
 from budgetnas.recipe import RECIPES, Numerics, Recipe
-from budgetnas.train.engine import Epoch, State, recipe_statistics, train
-from budgetnas.train.evaluate import Normalizer, evaluate
-from budgetnas.train.init import initial_model
-from budgetnas.train.step import batch_bounds
+from budgetnas.train import (
+    Epoch,
+    Normalizer,
+    State,
+    batch_bounds,
+    evaluate,
+    initial_model,
+    recipe_statistics,
+    train,
+)
 from tests.conftest import environment
 
 ARCH = Arch.parse(
@@ -263,8 +269,8 @@ import hashlib, sys, torch
 from budgetnas.arch import PRESETS
 from budgetnas.data.images import ImageSet
 from budgetnas.recipe import Numerics, RECIPES
-from budgetnas.train.engine import recipe_statistics, train
-from budgetnas.train.init import initial_model
+from budgetnas.train import recipe_statistics, train
+from budgetnas.train import initial_model
 
 torch.set_num_threads(2)
 generator = torch.Generator().manual_seed(0)
@@ -301,8 +307,8 @@ from budgetnas.arch import PRESETS
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import OutOfMemory
 from budgetnas.recipe import Numerics, RECIPES
-from budgetnas.train.engine import recipe_statistics, train
-from budgetnas.train.init import initial_model
+from budgetnas.train import recipe_statistics, train
+from budgetnas.train import initial_model
 
 torch.set_num_threads(1)
 images = ImageSet(

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Numerics
-from budgetnas.train.evaluate import Normalizer, evaluate
+from budgetnas.train import Normalizer, evaluate
 
 
 class FirstPixel(nn.Module):

@@ -11,11 +11,15 @@ from budgetnas.arch import PRESETS
 from budgetnas.data.images import ImageSet
 from budgetnas.data.splits import split
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.train.capture import WARM_UP, Recorder
-from budgetnas.train.engine import State, recipe_statistics, train
-from budgetnas.train.init import initial_model
-from budgetnas.train.memory import give_memory_back
-from budgetnas.train.numerics import choose_numerics
+from budgetnas.train import (
+    State,
+    choose_numerics,
+    give_memory_back,
+    initial_model,
+    recipe_statistics,
+    train,
+)
+from budgetnas.train._capture import WARM_UP, Recorder
 from tests.train.variants import ARCH, VARIANTS, name_of, outcome, recipe, some, trained
 
 pytestmark = [

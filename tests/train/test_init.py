@@ -16,7 +16,7 @@ from budgetnas.recipe.init import (
     XavierNormal,
     XavierUniform,
 )
-from budgetnas.train.init import initial_model
+from budgetnas.train import initial_model
 
 ARCH = PRESETS["modified-resnet-medium"]
 INITS = [spec() for spec in get_args(get_args(Init)[0])]

@@ -11,8 +11,8 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch import Generator, Tensor
 
 from budgetnas.recipe.mix import CutMix, Mix, Mixup
-from budgetnas.train.augment import Draws
-from budgetnas.train.mix import Mixer, Target, beta_quantiles, class_weights
+from budgetnas.train import Draws
+from budgetnas.train._mix import Mixer, Target, beta_quantiles, class_weights
 
 CPU = torch.device("cpu")
 MIXES: list[Mix] = [Mixup(alpha=0.2), Mixup(alpha=1), CutMix(), CutMix(alpha=0.3, probability=1)]

@@ -9,8 +9,9 @@ import torch
 
 from budgetnas.files import cache_folder
 from budgetnas.recipe import Numerics
-from budgetnas.train import numerics as module
-from budgetnas.train.numerics import choose_numerics, cpu_candidates, measured_numerics
+from budgetnas.train import _numerics as module
+from budgetnas.train import choose_numerics
+from budgetnas.train._numerics import cpu_candidates, measured_numerics
 
 CPU = torch.device("cpu")
 

@@ -11,11 +11,9 @@ from torch import nn
 from budgetnas.data.images import ImageSet, measure_statistics
 from budgetnas.recipe import RECIPES
 from budgetnas.recipe.init import Default
-from budgetnas.train import capture
-from budgetnas.train.capture import WARM_UP, Recorder
-from budgetnas.train.engine import State
-from budgetnas.train.init import initial_model
-from budgetnas.train.step import Steps
+from budgetnas.train import State, Steps, initial_model
+from budgetnas.train import _capture as capture
+from budgetnas.train._capture import WARM_UP, Recorder
 from tests.pretended_cuda.process import on_pretended_gpu
 from tests.pretended_cuda.tensors import DEVICE
 from tests.train.variants import ARCH, BATCH, VARIANTS, name_of, outcome, recipe, some, trained
@@ -111,9 +109,9 @@ def test_the_host_waits_three_times_an_epoch(digits: ImageSet, captured: bool) -
             next(epochs)
             said = sorted(where.partition(":")[0] for where in DEVICE.waits.elements())
             assert said == [
-                "_local_scalar_dense in evaluate.py",
-                "to the host in evaluate.py",
-                "tolist in step.py",
+                "_local_scalar_dense in _evaluate.py",
+                "to the host in _evaluate.py",
+                "tolist in _step.py",
             ], DEVICE.waits
         assert bool(DEVICE.captures) == captured
 

@@ -23,7 +23,7 @@ from budgetnas.recipe.schedule import (
     Schedule,
     StepLR,
 )
-from budgetnas.train.schedule import schedule_table
+from budgetnas.train import schedule_table
 
 
 def recipe(schedule: object, epochs: int = 200, lr: float = 0.1) -> Recipe:

@@ -13,11 +13,8 @@ from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.optimizer import SAM
-from budgetnas.train.engine import recipe_statistics
-from budgetnas.train.evaluate import Normalizer
-from budgetnas.train.init import initial_model
-from budgetnas.train.sharpness import LEAST, Sharpness
-from budgetnas.train.step import Steps
+from budgetnas.train import Normalizer, Steps, initial_model, recipe_statistics
+from budgetnas.train._sharpness import LEAST, Sharpness
 
 ARCH = Arch.parse(
     {"in_channels": 1, "block": "basic", "stem_width": 4, "se": {"where": "stem"},

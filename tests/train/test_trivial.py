@@ -12,8 +12,8 @@ from torchvision.transforms.v2 import functional as tv
 
 from budgetnas.data.images import packed_pixels
 from budgetnas.recipe.images import TrivialAugment
-from budgetnas.train.augment import Draws, augment
-from budgetnas.train.trivial import OPERATIONS, STRONGEST, trivial_augment
+from budgetnas.train import Draws, augment
+from budgetnas.train._trivial import OPERATIONS, STRONGEST, trivial_augment
 
 MOVES = ("rotate", "shear x", "shear y", "translate x", "translate y")
 EXACT = ("identity", "equalize", "solarize", "posterize")

@@ -8,8 +8,7 @@ import torch
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, measure_statistics
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.train.engine import Epoch, State, train
-from budgetnas.train.init import initial_model
+from budgetnas.train import Epoch, State, initial_model, train
 
 ARCH = Arch.parse(
     {"in_channels": 1, "block": "basic", "stem_width": 8, "dropout": 0.1,

@@ -12,15 +12,15 @@ from budgetnas.errors import Diverged
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.images import Flip
 from budgetnas.seeds import derive_seed
-from budgetnas.train.augment import Draws, augment
-from budgetnas.train.averaging import Average, Lookahead
-from budgetnas.train.capture import Recorder
-from budgetnas.train.evaluate import Normalizer, autocast
-from budgetnas.train.kernels import no_search
-from budgetnas.train.mix import Mixer, Target, class_weights
-from budgetnas.train.optim import clip_gradients
-from budgetnas.train.rates import Rates
-from budgetnas.train.sharpness import Sharpness
+from budgetnas.train._augment import Draws, augment
+from budgetnas.train._averaging import Average, Lookahead
+from budgetnas.train._capture import Recorder
+from budgetnas.train._evaluate import Normalizer, autocast
+from budgetnas.train._kernels import no_search
+from budgetnas.train._mix import Mixer, Target, class_weights
+from budgetnas.train._optim import clip_gradients
+from budgetnas.train._rates import Rates
+from budgetnas.train._sharpness import Sharpness
 
 
 class Steps:

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import Parameter
 
 from budgetnas.recipe import Recipe
-from budgetnas.train.optim import build_optimizer, set_rates
-from budgetnas.train.schedule import schedule_table
+from budgetnas.train._optim import build_optimizer, set_rates
+from budgetnas.train._schedule import schedule_table
 
 
 class Rates:

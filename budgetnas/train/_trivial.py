@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from budgetnas.train.warp import affine
+from budgetnas.train._warp import affine
 
 OPERATIONS = (
     "identity", "auto contrast", "equalize", "rotate", "solarize", "color", "posterize",

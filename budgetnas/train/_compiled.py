@@ -7,9 +7,9 @@ import torch
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.train.engine import train
-from budgetnas.train.init import initial_model
-from budgetnas.train.step import batch_bounds
+from budgetnas.train._engine import train
+from budgetnas.train._init import initial_model
+from budgetnas.train._step import batch_bounds
 
 STEPS, EPOCHS = 4, 4
 """Epochs and steps of each that are timed; the first epoch includes the set-up."""

@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
-from budgetnas.train.engine import State
+from budgetnas.train._engine import State
 
 _CHECKSUM = "sha256"
 

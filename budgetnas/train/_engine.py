@@ -17,12 +17,12 @@ from budgetnas.data.images import ImageSet, Statistics, measure_statistics
 from budgetnas.errors import InputError
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.images import FixedStatistics, NoStatistics, TrainingStatistics
-from budgetnas.train.evaluate import Evaluation, Evaluator, Normalizer
-from budgetnas.train.kernels import search_kernels
-from budgetnas.train.memory import memory_guard, trim_heap
-from budgetnas.train.place import place
-from budgetnas.train.schedule import schedule_table
-from budgetnas.train.step import Steps, check_finite
+from budgetnas.train._evaluate import Evaluation, Evaluator, Normalizer
+from budgetnas.train._kernels import search_kernels
+from budgetnas.train._memory import memory_guard, trim_heap
+from budgetnas.train._place import place
+from budgetnas.train._schedule import schedule_table
+from budgetnas.train._step import Steps, check_finite
 
 State: TypeAlias = dict[str, Tensor]
 """All that is needed to continue a training, as named tensors on the CPU."""

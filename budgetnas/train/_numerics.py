@@ -14,10 +14,10 @@ from budgetnas.arch import PRESETS
 from budgetnas.files import cache_folder, write_atomic
 from budgetnas.recipe import Numerics
 from budgetnas.recipe.init import Default
-from budgetnas.train.device import processor
-from budgetnas.train.evaluate import autocast
-from budgetnas.train.init import initial_model
-from budgetnas.train.place import place
+from budgetnas.train._device import processor
+from budgetnas.train._evaluate import autocast
+from budgetnas.train._init import initial_model
+from budgetnas.train._place import place
 
 NET, IMAGES, SIZE = "modified-resnet-small", 32, 32
 """What is timed: a network of 78,042 parameters, images, and their side in pixels."""

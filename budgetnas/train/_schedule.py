@@ -32,7 +32,7 @@ from budgetnas.recipe.schedule import (
     StepLR,
     TorchSchedule,
 )
-from budgetnas.train.optim import build_optimizer
+from budgetnas.train._optim import build_optimizer
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from scipy.special import betaincinv
 from torch import Tensor
 
 from budgetnas.recipe.mix import CutMix, Mix, Mixup
-from budgetnas.train.augment import Draws
+from budgetnas.train._augment import Draws
 
 QUANTILES = 4096
 

@@ -13,11 +13,11 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.recipe.images import Normalization
 from budgetnas.seeds import derive_seed
-from budgetnas.train.checkpoint import BackgroundCheckpoint, Checkpoints, epochs_done
-from budgetnas.train.engine import Epoch, State, recipe_statistics, train
-from budgetnas.train.history import History, without_history
-from budgetnas.train.init import initial_model
-from budgetnas.train.memory import memory_guard
+from budgetnas.train._checkpoint import BackgroundCheckpoint, Checkpoints, epochs_done
+from budgetnas.train._engine import Epoch, State, recipe_statistics, train
+from budgetnas.train._history import History, without_history
+from budgetnas.train._init import initial_model
+from budgetnas.train._memory import memory_guard
 
 
 @dataclass(frozen=True, eq=False)

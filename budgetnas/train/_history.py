@@ -6,7 +6,7 @@ from typing import TypeAlias
 import torch
 
 from budgetnas.errors import InputError
-from budgetnas.train.engine import Epoch, State
+from budgetnas.train._engine import Epoch, State
 
 Row: TypeAlias = dict[str, float]
 """The metrics of one epoch."""
