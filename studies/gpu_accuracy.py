@@ -13,9 +13,7 @@ from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.data.splits import split_images
-from budgetnas.recipe import Numerics, Recipe
-from budgetnas.recipe.init import Default
-from budgetnas.recipe.schedule import Cosine
+from budgetnas.recipe import Cosine, Default, Numerics, Recipe
 from budgetnas.train import Normalizer, evaluate, initial_model, recipe_statistics, train
 
 SEEDS = (0, 1, 2)

@@ -23,7 +23,7 @@ from budgetnas.arch import PRESETS, Arch, count_params
 from budgetnas.bench.bench import draw_pictures
 from budgetnas.bench.rounds import measure, times_as_long
 from budgetnas.executors import measure_workers
-from budgetnas.recipe.optimizer import Average
+from budgetnas.recipe import Average
 from budgetnas.train import choose_device, give_memory_back
 
 BFLOAT16_ROUNDING = 2**-8

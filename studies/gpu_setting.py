@@ -8,8 +8,7 @@ import torch
 from budgetnas.arch import PRESETS, Arch
 from budgetnas.bench.plan import Asked, Plan, make_plan
 from budgetnas.data.images import ImageSet, Statistics
-from budgetnas.recipe import Recipe
-from budgetnas.recipe.init import Default
+from budgetnas.recipe import Default, Recipe
 from budgetnas.train import Epoch, initial_model, train
 
 RESNET20 = PRESETS["resnet56"].changed(

@@ -28,7 +28,7 @@ from budgetnas.bench.rounds import measure, times_as_long
 from budgetnas.bench.usual import Pictures
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Event, TrialEnded
-from budgetnas.recipe.optimizer import Average, Lookahead
+from budgetnas.recipe import Average, Lookahead
 from budgetnas.study.trial_record import Kind
 from budgetnas.train import Draws, Normalizer, augment, hardware, recipe_statistics
 

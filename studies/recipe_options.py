@@ -19,10 +19,19 @@ from program import provenance, train
 from budgetnas.arch import PRESETS, Budget, count_params
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
-from budgetnas.recipe import RECIPES, Recipe
-from budgetnas.recipe.images import Crop, Cutout, Flip, TrivialAugment
-from budgetnas.recipe.mix import CutMix, Mixup
-from budgetnas.recipe.optimizer import SAM, Average, Lookahead
+from budgetnas.recipe import (
+    RECIPES,
+    SAM,
+    Average,
+    Crop,
+    CutMix,
+    Cutout,
+    Flip,
+    Lookahead,
+    Mixup,
+    Recipe,
+    TrivialAugment,
+)
 from budgetnas.report.read import Report, read_report
 from budgetnas.searching.begin import fitted
 from budgetnas.searching.plan import Plan, Settled

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from budgetnas.arch import Arch, Budget, count_params
 from budgetnas.errors import InputError
-from budgetnas.recipe import RECIPES
-from budgetnas.recipe.optimizer import ClipNorm
+from budgetnas.recipe import RECIPES, ClipNorm
 from budgetnas.space import Overrides, RandomSuggester, Space
 from budgetnas.space.domains import Range, greatest, least, least_common, undivided, values
 

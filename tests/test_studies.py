@@ -8,7 +8,7 @@ import pytest
 
 from budgetnas.analysis import count_study
 from budgetnas.arch import PRESETS, count_params
-from budgetnas.recipe.schedule import CyclicLR
+from budgetnas.recipe import CyclicLR
 from budgetnas.report.page import write_report
 from budgetnas.searching.run_study import run_study
 from budgetnas.study.file import StudyFile

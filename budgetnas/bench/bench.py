@@ -13,7 +13,7 @@ from budgetnas.bench.usual import Epochs, tuned_epochs, usual_epochs
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Loading, Notice, Watcher, nobody
 from budgetnas.executors import WorkersChoice, measure_workers
-from budgetnas.recipe.init import Default
+from budgetnas.recipe import Default
 from budgetnas.seeds import derive_seed
 from budgetnas.train import (
     attempt,

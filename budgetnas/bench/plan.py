@@ -7,10 +7,7 @@ import torch
 
 from budgetnas.arch import Arch, find_arch
 from budgetnas.errors import InputError
-from budgetnas.recipe import Numerics, Recipe
-from budgetnas.recipe.images import Crop, Flip
-from budgetnas.recipe.optimizer import SGD
-from budgetnas.recipe.schedule import ConstantLR
+from budgetnas.recipe import SGD, ConstantLR, Crop, Flip, Numerics, Recipe
 from budgetnas.train import choose_numerics, cores
 
 Way = Literal["usual", "tuned", "engine"]

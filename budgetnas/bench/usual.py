@@ -19,8 +19,7 @@ from torchvision import transforms
 
 from budgetnas.bench.plan import Setup
 from budgetnas.data.images import ImageSet, Statistics
-from budgetnas.recipe import Recipe
-from budgetnas.recipe.optimizer import SGD
+from budgetnas.recipe import SGD, Recipe
 from budgetnas.train import crop_padding, schedule_table
 
 Epochs: TypeAlias = Generator[float, None, None]

@@ -19,8 +19,7 @@ from budgetnas.comparing.options import FidelityOptions
 from budgetnas.comparing.spread import spread_archs
 from budgetnas.events import Notice, Watcher
 from budgetnas.progress import SearchProgress, verb
-from budgetnas.recipe import Recipe
-from budgetnas.recipe.optimizer import Average
+from budgetnas.recipe import Average, Recipe
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.begun import BegunStudy, find_begun

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from budgetnas.recipe import Recipe
-from budgetnas.recipe.recipe import Epochs
+from budgetnas.recipe import Epochs, Recipe
 from budgetnas.space.grid import MAX_SEEDS
 from budgetnas.spec import shorten
 from budgetnas.study.fidelity import LEAST_ARCHS

@@ -28,7 +28,7 @@ from budgetnas.executors._trial import (
     train_trial,
 )
 from budgetnas.files import sweep
-from budgetnas.recipe.images import Normalization
+from budgetnas.recipe import Normalization
 from budgetnas.train import TrainingData, memory_guard, use_device, use_threads
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any, Literal
 
-from budgetnas.recipe import Recipe
-from budgetnas.recipe.optimizer import (
+from budgetnas.recipe import (
+    BatchSize,
     ClipNorm,
     ClipValue,
     Decay,
@@ -12,8 +12,8 @@ from budgetnas.recipe.optimizer import (
     LookaheadShare,
     LookaheadSteps,
     Rate,
+    Recipe,
 )
-from budgetnas.recipe.recipe import BatchSize
 from budgetnas.spec import Spec
 
 

@@ -26,8 +26,7 @@ from pydantic.fields import FieldInfo
 from budgetnas.arch.arch import MAX_STAGES, SE, Arch, BlockName, Norms, Probability, Reduction
 from budgetnas.arch.blocks import Depth, Kernel, Stage, Width, odd
 from budgetnas.arch.count import count_params
-from budgetnas.recipe.optimizer import Decay, Fraction, LookaheadShare, LookaheadSteps, Rate
-from budgetnas.recipe.recipe import BatchSize
+from budgetnas.recipe import BatchSize, Decay, Fraction, LookaheadShare, LookaheadSteps, Rate
 from budgetnas.space.domains import (
     Domain,
     Numbers,

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from budgetnas.recipe.recipe import Epochs
+from budgetnas.recipe import Epochs
 from budgetnas.spec import Spec
 from budgetnas.study.config import Count
 from budgetnas.study.finding import NOT_KNOWN, Finding

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from budgetnas.recipe.recipe import Epochs
+from budgetnas.recipe import Epochs
 from budgetnas.spec import Spec
 from budgetnas.study.finding import NOT_KNOWN, Finding
 from budgetnas.study.metric import DEFAULT_METRIC, Metric, title_of

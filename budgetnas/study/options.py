@@ -23,8 +23,7 @@ from budgetnas.arch import Budget, other_limits, smaller_budgets
 from budgetnas.data import DATASETS, DataSource
 from budgetnas.data.view import Side, check_background, check_fit
 from budgetnas.errors import InputError
-from budgetnas.recipe import RECIPES, Recipe, as_recipe
-from budgetnas.recipe.recipe import Epochs
+from budgetnas.recipe import RECIPES, Epochs, Recipe, as_recipe
 from budgetnas.space import (
     DEFAULT_PROPOSAL,
     DEFAULT_SAMPLER,

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from budgetnas.data.images import packed_pixels
-from budgetnas.recipe.images import Augmentation, Crop, Cutout, Flip, Rotate, TrivialAugment
+from budgetnas.recipe import Augmentation, Crop, Cutout, Flip, Rotate, TrivialAugment
 from budgetnas.train._trivial import OPERATIONS, STRONGEST, trivial_augment
 from budgetnas.train._warp import rotate
 

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 
 from budgetnas.data.images import ImageSet, Statistics, measure_statistics
 from budgetnas.errors import InputError
-from budgetnas.recipe import Numerics, Recipe
-from budgetnas.recipe.images import FixedStatistics, NoStatistics, TrainingStatistics
+from budgetnas.recipe import FixedStatistics, NoStatistics, Numerics, Recipe, TrainingStatistics
 from budgetnas.train._evaluate import Evaluation, Evaluator, Normalizer
 from budgetnas.train._kernels import search_kernels
 from budgetnas.train._memory import memory_guard, trim_heap

@@ -10,8 +10,7 @@ import torch
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.errors import InputError
-from budgetnas.recipe import Numerics, Recipe
-from budgetnas.recipe.images import Normalization
+from budgetnas.recipe import Normalization, Numerics, Recipe
 from budgetnas.seeds import derive_seed
 from budgetnas.train._checkpoint import BackgroundCheckpoint, Checkpoints, epochs_done
 from budgetnas.train._engine import Epoch, State, recipe_statistics, train

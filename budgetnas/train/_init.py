@@ -7,7 +7,7 @@ from torch import nn
 
 from budgetnas.arch import Arch
 from budgetnas.model import build_model
-from budgetnas.recipe.init import (
+from budgetnas.recipe import (
     Default,
     Init,
     KaimingNormal,

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from scipy.special import betaincinv
 from torch import Tensor
 
-from budgetnas.recipe.mix import CutMix, Mix, Mixup
+from budgetnas.recipe import CutMix, Mix, Mixup
 from budgetnas.train._augment import Draws
 
 QUANTILES = 4096

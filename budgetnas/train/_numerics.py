@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from budgetnas.arch import PRESETS
 from budgetnas.files import cache_folder, write_atomic
-from budgetnas.recipe import Numerics
-from budgetnas.recipe.init import Default
+from budgetnas.recipe import Default, Numerics
 from budgetnas.train._device import processor
 from budgetnas.train._evaluate import autocast
 from budgetnas.train._init import initial_model

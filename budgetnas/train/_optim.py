@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import Parameter
 
-from budgetnas.recipe.optimizer import SGD, Adam, AdamW, Clip, ClipNorm, ClipValue
-from budgetnas.recipe.optimizer import Optimizer as OptimizerSpec
+from budgetnas.recipe import SGD, Adam, AdamW, Clip, ClipNorm, ClipValue
+from budgetnas.recipe import Optimizer as OptimizerSpec
 
 
 def build_optimizer(

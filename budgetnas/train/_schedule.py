@@ -13,8 +13,7 @@ import torch
 from torch.optim import Optimizer, lr_scheduler
 
 from budgetnas.errors import InputError
-from budgetnas.recipe import Recipe
-from budgetnas.recipe.schedule import (
+from budgetnas.recipe import (
     ChainedScheduler,
     ConstantLR,
     Cosine,
@@ -28,6 +27,7 @@ from budgetnas.recipe.schedule import (
     MultiStepLR,
     OneCycleLR,
     PolynomialLR,
+    Recipe,
     SequentialLR,
     StepLR,
     TorchSchedule,

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from budgetnas.recipe.optimizer import SAM
+from budgetnas.recipe import SAM
 
 RHO, ADAPTIVE_RHO = 0.05, 0.5
 """What the papers take for CIFAR-10."""

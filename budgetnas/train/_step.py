@@ -9,8 +9,7 @@ from torch import Generator, Tensor, nn
 
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import Diverged
-from budgetnas.recipe import Numerics, Recipe
-from budgetnas.recipe.images import Flip
+from budgetnas.recipe import Flip, Numerics, Recipe
 from budgetnas.seeds import derive_seed
 from budgetnas.train._augment import Draws, augment
 from budgetnas.train._averaging import Average, Lookahead

@@ -24,9 +24,7 @@ from training import Measured, Training
 
 import budgetnas.train._step as step_module
 from budgetnas.arch import PRESETS, Arch, count_params
-from budgetnas.recipe import RECIPES, Numerics, Recipe
-from budgetnas.recipe.images import Crop, Flip, TrivialAugment
-from budgetnas.recipe.optimizer import SAM
+from budgetnas.recipe import RECIPES, SAM, Crop, Flip, Numerics, Recipe, TrivialAugment
 from budgetnas.train import choose_device, give_memory_back, hardware
 
 Around = Callable[[], AbstractContextManager[object]]

@@ -11,8 +11,7 @@ from torch import nn
 
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet, Statistics
-from budgetnas.recipe import Numerics, Recipe
-from budgetnas.recipe.init import Default
+from budgetnas.recipe import Default, Numerics, Recipe
 from budgetnas.train import Evaluator, Normalizer, Steps, initial_model, place
 
 

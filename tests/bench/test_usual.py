@@ -16,10 +16,7 @@ from budgetnas.bench.bench import draw_pictures, engine_epochs
 from budgetnas.bench.plan import Setup
 from budgetnas.bench.usual import Epochs, Pictures, TensorPictures, tuned_epochs, usual_epochs
 from budgetnas.data.images import ImageSet, Statistics, measure_statistics
-from budgetnas.recipe import Numerics, Recipe
-from budgetnas.recipe.init import Default
-from budgetnas.recipe.optimizer import SGD
-from budgetnas.recipe.schedule import ConstantLR
+from budgetnas.recipe import SGD, ConstantLR, Default, Numerics, Recipe
 from budgetnas.train import initial_model, train
 from tests.bench.small import CPU, TINY, tiny_plan
 

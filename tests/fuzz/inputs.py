@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from budgetnas.arch import BLOCKS, PRESETS, Arch
 from budgetnas.recipe import RECIPES, Recipe
-from budgetnas.recipe import schedule as schedules
+from budgetnas.recipe import _schedule as schedules
 from budgetnas.space.space import ArchSpace, RecipeSpace, Space, StageSpace
 from budgetnas.spec import Spec
 

@@ -6,19 +6,24 @@ from pathlib import Path
 import pytest
 
 from budgetnas.errors import InputError
-from budgetnas.recipe import RECIPES, Recipe, load_recipe
-from budgetnas.recipe.images import (
+from budgetnas.recipe import (
+    RECIPES,
+    SAM,
+    SGD,
+    ClipValue,
+    CosineAnnealingLR,
     Crop,
+    CutMix,
     Cutout,
+    CyclicLR,
     FixedStatistics,
     Flip,
+    Recipe,
     Rotate,
     TrainingStatistics,
     TrivialAugment,
+    load_recipe,
 )
-from budgetnas.recipe.mix import CutMix
-from budgetnas.recipe.optimizer import SAM, SGD, ClipValue
-from budgetnas.recipe.schedule import CosineAnnealingLR, CyclicLR
 from budgetnas.train import schedule_table
 
 

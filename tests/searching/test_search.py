@@ -10,9 +10,7 @@ from optuna.trial import TrialState
 from budgetnas.arch import Arch, Budget, count_macs, count_params
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
-from budgetnas.recipe import RECIPES
-from budgetnas.recipe.optimizer import SGD
-from budgetnas.recipe.schedule import OneCycleLR
+from budgetnas.recipe import RECIPES, SGD, OneCycleLR
 from budgetnas.report.answer import answer_lines
 from budgetnas.report.read import read_report
 from budgetnas.searching.search import search

@@ -8,9 +8,7 @@ import pytest
 
 from budgetnas.arch import PRESETS, count_params
 from budgetnas.errors import InputError
-from budgetnas.recipe import RECIPES
-from budgetnas.recipe.init import Init
-from budgetnas.recipe.schedule import Cosine, TorchSchedule
+from budgetnas.recipe import RECIPES, Cosine, Init, TorchSchedule
 from budgetnas.space import Cell
 from budgetnas.study.file import StudyFile, find_file
 from budgetnas.study.file_tables import Quick

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Generator, Tensor
 
 from budgetnas.data.images import packed_pixels
-from budgetnas.recipe.images import Augmentation, Crop, Cutout, Flip, Rotate, TrivialAugment
+from budgetnas.recipe import Augmentation, Crop, Cutout, Flip, Rotate, TrivialAugment
 from budgetnas.train import Draws, augment
 from budgetnas.train._augment import View
 from budgetnas.train._warp import rotate

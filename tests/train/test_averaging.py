@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import Parameter
 
-from budgetnas.recipe.optimizer import Average as AverageSpec
-from budgetnas.recipe.optimizer import Lookahead as LookaheadSpec
+from budgetnas.recipe import Average as AverageSpec
+from budgetnas.recipe import Lookahead as LookaheadSpec
 from budgetnas.train._averaging import Average, Lookahead, average_weights
 
 

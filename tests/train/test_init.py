@@ -8,14 +8,7 @@ import torch
 from torch import nn
 
 from budgetnas.arch import PRESETS
-from budgetnas.recipe.init import (
-    Init,
-    KaimingNormal,
-    Normal,
-    Orthogonal,
-    XavierNormal,
-    XavierUniform,
-)
+from budgetnas.recipe import Init, KaimingNormal, Normal, Orthogonal, XavierNormal, XavierUniform
 from budgetnas.train import initial_model
 
 ARCH = PRESETS["modified-resnet-medium"]

@@ -10,7 +10,7 @@ from scipy.stats import beta, kstest
 from sklearn.utils.class_weight import compute_class_weight
 from torch import Generator, Tensor
 
-from budgetnas.recipe.mix import CutMix, Mix, Mixup
+from budgetnas.recipe import CutMix, Mix, Mixup
 from budgetnas.train import Draws
 from budgetnas.train._mix import Mixer, Target, beta_quantiles, class_weights
 

@@ -7,7 +7,7 @@ from torch.nn import Parameter
 
 from budgetnas.arch import PRESETS
 from budgetnas.model import build_model
-from budgetnas.recipe.optimizer import SGD, Adam, AdamW, ClipNorm, ClipValue, Optimizer
+from budgetnas.recipe import SGD, Adam, AdamW, ClipNorm, ClipValue, Optimizer
 from budgetnas.train._optim import build_optimizer, clip_gradients, set_rates
 
 SPECS: list[Optimizer] = [

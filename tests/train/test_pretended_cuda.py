@@ -9,8 +9,7 @@ import torch
 from torch import nn
 
 from budgetnas.data.images import ImageSet, measure_statistics
-from budgetnas.recipe import RECIPES
-from budgetnas.recipe.init import Default
+from budgetnas.recipe import RECIPES, Default
 from budgetnas.train import State, Steps, initial_model
 from budgetnas.train import _capture as capture
 from budgetnas.train._capture import WARM_UP, Recorder

@@ -8,9 +8,9 @@ import torch
 from torch.optim import lr_scheduler
 
 from budgetnas.errors import InputError
-from budgetnas.recipe import Recipe
-from budgetnas.recipe.optimizer import SGD, Adam
-from budgetnas.recipe.schedule import (
+from budgetnas.recipe import (
+    SGD,
+    Adam,
     Cosine,
     CosineAnnealingLR,
     CosineAnnealingWarmRestarts,
@@ -20,6 +20,7 @@ from budgetnas.recipe.schedule import (
     MultiplicativeLR,
     MultiStepLR,
     OneCycleLR,
+    Recipe,
     Schedule,
     StepLR,
 )

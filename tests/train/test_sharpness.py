@@ -11,8 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet
-from budgetnas.recipe import Numerics, Recipe
-from budgetnas.recipe.optimizer import SAM
+from budgetnas.recipe import SAM, Numerics, Recipe
 from budgetnas.train import Normalizer, Steps, initial_model, recipe_statistics
 from budgetnas.train._sharpness import LEAST, Sharpness
 

@@ -11,7 +11,7 @@ from torch import Generator, Tensor
 from torchvision.transforms.v2 import functional as tv
 
 from budgetnas.data.images import packed_pixels
-from budgetnas.recipe.images import TrivialAugment
+from budgetnas.recipe import TrivialAugment
 from budgetnas.train import Draws, augment
 from budgetnas.train._trivial import OPERATIONS, STRONGEST, trivial_augment
 

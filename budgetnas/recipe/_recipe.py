@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from budgetnas.recipe.images import (
+from budgetnas.recipe._images import (
     Augmentation,
     Crop,
     FixedStatistics,
@@ -13,10 +13,10 @@ from budgetnas.recipe.images import (
     Normalization,
     TrainingStatistics,
 )
-from budgetnas.recipe.init import Default, Init
-from budgetnas.recipe.mix import Mix
-from budgetnas.recipe.optimizer import SAM, SGD, Average, Clip, Lookahead, Optimizer
-from budgetnas.recipe.schedule import Cosine, Schedule
+from budgetnas.recipe._init import Default, Init
+from budgetnas.recipe._mix import Mix
+from budgetnas.recipe._optimizer import SAM, SGD, Average, Clip, Lookahead, Optimizer
+from budgetnas.recipe._schedule import Cosine, Schedule
 from budgetnas.spec import Maybe, Spec
 
 MAX_EPOCHS = 10_000

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from budgetnas.recipe.optimizer import Fraction, Rate
+from budgetnas.recipe._optimizer import Fraction, Rate
 from budgetnas.spec import Maybe, Spec
 
 Positive = Annotated[int, Field(ge=1, le=10**9)]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from budgetnas.recipe.optimizer import Rate
+from budgetnas.recipe._optimizer import Rate
 from budgetnas.spec import Spec
 
 

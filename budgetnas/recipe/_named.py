@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from budgetnas.errors import InputError
-from budgetnas.recipe.images import Crop, Cutout, FixedStatistics, Flip, Rotate
-from budgetnas.recipe.optimizer import SGD, ClipValue, Lookahead
-from budgetnas.recipe.recipe import Recipe
-from budgetnas.recipe.schedule import Cosine, CosineAnnealingLR, CyclicLR
+from budgetnas.recipe._images import Crop, Cutout, FixedStatistics, Flip, Rotate
+from budgetnas.recipe._optimizer import SGD, ClipValue, Lookahead
+from budgetnas.recipe._recipe import Recipe
+from budgetnas.recipe._schedule import Cosine, CosineAnnealingLR, CyclicLR
 from budgetnas.spec import overlay, printable, read_toml, shorten
 
 # add yours here
