@@ -7,8 +7,7 @@ from statistics import mean, stdev
 from gpu_setting import RESNET20, Line, Setting
 
 from budgetnas.arch import PRESETS
-from budgetnas.bench.plan import Plan
-from budgetnas.bench.usual import usual_epochs
+from budgetnas.bench import Plan, usual_epochs
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train

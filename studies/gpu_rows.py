@@ -20,8 +20,7 @@ from gpu_setting import RESNET20, Line, Setting, trained
 from program import budgetnas
 
 from budgetnas.arch import PRESETS, Arch, count_params
-from budgetnas.bench.bench import draw_pictures
-from budgetnas.bench.rounds import measure, times_as_long
+from budgetnas.bench import draw_pictures, measure, times_as_long
 from budgetnas.executors import measure_workers
 from budgetnas.recipe import Average
 from budgetnas.train import choose_device, give_memory_back

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from budgetnas.arch import PRESETS, Arch
-from budgetnas.bench.plan import Asked, Plan, make_plan
+from budgetnas.bench import Asked, Plan, make_plan
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Default, Recipe
 from budgetnas.train import Epoch, initial_model, train

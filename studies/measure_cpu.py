@@ -23,9 +23,7 @@ from torch.utils.data import DataLoader
 
 from budgetnas import search
 from budgetnas.arch import PRESETS
-from budgetnas.bench.bench import draw_pictures
-from budgetnas.bench.rounds import measure, times_as_long
-from budgetnas.bench.usual import Pictures
+from budgetnas.bench import Pictures, draw_pictures, measure, times_as_long
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Event, TrialEnded
 from budgetnas.recipe import Average, Lookahead

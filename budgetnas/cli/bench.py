@@ -9,8 +9,7 @@ from budgetnas.arch import find_arch
 from budgetnas.cli.options import DeviceOption, JsonOption, SeedOption, some
 
 if TYPE_CHECKING:
-    from budgetnas.bench.plan import Way
-    from budgetnas.bench.result import BenchResult
+    from budgetnas.bench import BenchResult, Way
 
 
 def bench(
@@ -81,8 +80,8 @@ def bench(
     """
     if net is not None:
         find_arch(net)  # the rest takes seconds to import
-    from budgetnas.bench.bench import bench as run
-    from budgetnas.bench.plan import Asked, make_plan
+    from budgetnas.bench import Asked, make_plan
+    from budgetnas.bench import bench as run
     from budgetnas.cli.watch import BenchProgress, shown
     from budgetnas.train import choose_device
 
@@ -103,7 +102,7 @@ def bench(
 def _print_result(result: "BenchResult") -> None:
     import torch
 
-    from budgetnas.bench.plan import WAYS
+    from budgetnas.bench import WAYS
     from budgetnas.cli.console import print_table
 
     plan = result.plan

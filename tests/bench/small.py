@@ -3,7 +3,7 @@
 import torch
 
 from budgetnas.arch import Arch
-from budgetnas.bench.plan import Plan, Setup
+from budgetnas.bench import Plan, Setup
 from budgetnas.recipe import Numerics
 
 TINY = {

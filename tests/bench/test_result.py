@@ -8,12 +8,10 @@ import pytest
 import torch
 
 from budgetnas.arch import PRESETS, count_macs
-from budgetnas.bench.bench import draw_pictures, engine_epochs
-from budgetnas.bench.floor import RATES, floor_seconds, known_rate
-from budgetnas.bench.kernels import kernels, share_outside_kernels, union
-from budgetnas.bench.plan import WAYS, Asked, Setup, make_plan
-from budgetnas.bench.result import BenchResult
-from budgetnas.bench.rounds import measure
+from budgetnas.bench import WAYS, Asked, BenchResult, Setup, draw_pictures, make_plan, measure
+from budgetnas.bench._bench import engine_epochs
+from budgetnas.bench._floor import RATES, floor_seconds, known_rate
+from budgetnas.bench._kernels import kernels, share_outside_kernels, union
 from tests.bench.small import CPU, tiny_plan
 
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from budgetnas.arch import Arch
-from budgetnas.bench import usual
-from budgetnas.bench.bench import draw_pictures, engine_epochs
-from budgetnas.bench.plan import Setup
-from budgetnas.bench.usual import Epochs, Pictures, TensorPictures, tuned_epochs, usual_epochs
+from budgetnas.bench import Pictures, Setup, draw_pictures, usual_epochs
+from budgetnas.bench import _usual as usual
+from budgetnas.bench._bench import engine_epochs
+from budgetnas.bench._usual import Epochs, TensorPictures, tuned_epochs
 from budgetnas.data.images import ImageSet, Statistics, measure_statistics
 from budgetnas.recipe import SGD, ConstantLR, Default, Numerics, Recipe
 from budgetnas.train import initial_model, train

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from budgetnas.arch import Arch
-from budgetnas.bench import bench as bench_module
-from budgetnas.bench.plan import Plan, Setup, Way
+from budgetnas.bench import Plan, Setup, Way
+from budgetnas.bench import _bench as bench_module
 from budgetnas.comparing.finalists import finalists
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Estimated, Event, Notice

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from budgetnas.arch import count_macs, count_params
-from budgetnas.bench.floor import Rate, floor_seconds, known_rate
-from budgetnas.bench.plan import WAYS, Plan, Way
-from budgetnas.bench.rounds import times_as_long
+from budgetnas.bench._floor import Rate, floor_seconds, known_rate
+from budgetnas.bench._plan import WAYS, Plan, Way
+from budgetnas.bench._rounds import times_as_long
 
 if TYPE_CHECKING:
     from budgetnas.executors import WorkersChoice

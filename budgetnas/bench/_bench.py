@@ -5,11 +5,11 @@ from contextlib import ExitStack, closing
 import torch
 from torch import nn
 
-from budgetnas.bench.kernels import share_outside_kernels
-from budgetnas.bench.plan import Plan, Way
-from budgetnas.bench.result import BenchResult
-from budgetnas.bench.rounds import measure
-from budgetnas.bench.usual import Epochs, tuned_epochs, usual_epochs
+from budgetnas.bench._kernels import share_outside_kernels
+from budgetnas.bench._plan import Plan, Way
+from budgetnas.bench._result import BenchResult
+from budgetnas.bench._rounds import measure
+from budgetnas.bench._usual import Epochs, tuned_epochs, usual_epochs
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Loading, Notice, Watcher, nobody
 from budgetnas.executors import WorkersChoice, measure_workers
