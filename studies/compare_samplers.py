@@ -22,8 +22,7 @@ from surrogate import EPOCHS, FOLDS, MODELS, fitted, held_out_tau, learnable, re
 from surrogate import Surrogate as SurrogateModel
 
 from budgetnas.searching.samplers import SAMPLERS
-from budgetnas.space import PROPOSALS
-from budgetnas.space.free import DEFAULT_SAMPLER
+from budgetnas.space import DEFAULT_SAMPLER, PROPOSALS
 
 RESULTS = Path("studies/small-networks/results")
 TRIALS = 100

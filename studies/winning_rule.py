@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from budgetnas.analysis import Noise, Repeats, judge, pooled, winner
-from budgetnas.space.grid import MARGIN
+from budgetnas.space import MARGIN
 
 RESULTS = Path("studies/winning-rule/results")
 SDS, IMAGES, SEEDS = (0.1, 0.3, 1.0, 3.0), (500, 2_500, 5_000), (2, 3, 4, 5)

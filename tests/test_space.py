@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from budgetnas.arch import Arch, Budget, count_params
 from budgetnas.errors import InputError
 from budgetnas.recipe import RECIPES, ClipNorm
-from budgetnas.space import Overrides, RandomSuggester, Space
-from budgetnas.space.domains import Range, greatest, least, least_common, undivided, values
+from budgetnas.space import Overrides, RandomSuggester, Space, least, values
+from budgetnas.space._domains import Range, greatest, least_common, undivided
 
 EVERYTHING = """
 [arch]

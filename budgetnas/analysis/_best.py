@@ -9,7 +9,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtri
 
-from budgetnas.space.grid import SEED, Grid
+from budgetnas.space import SEED, Grid
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.metric import Metric, majority_share
 from budgetnas.study.trial_record import TrialRecord

@@ -1,6 +1,6 @@
 """Eliminations from a race: a function of what complete rounds measured, and of nothing else.
 
-`budgetnas.space.grid.Race` states the test.
+`budgetnas.space.Race` states the test.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,7 +12,7 @@ import pandas as pd
 from budgetnas.analysis._noise import Measurement, Noise, Repeats, pooled
 from budgetnas.analysis._trials import axis_column, axis_names, cell_labels
 from budgetnas.analysis._winner import Judged, Verdict, compare, judge
-from budgetnas.space.grid import MARGIN, Grid
+from budgetnas.space import MARGIN, Grid
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.measurements import CORRECT, unpack
 from budgetnas.study.metric import METRICS, attribute_of

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from budgetnas.space.grid import SEED, Grid
+from budgetnas.space import SEED, Grid
 from budgetnas.study.config import StudyConfig
 from budgetnas.study.measurements import CORRECT, CURVES
 from budgetnas.study.metric import attribute_of

@@ -2,7 +2,7 @@
 
 Add a block here: a function, a line in `BLOCKS`, and a published count in
 tests/arch/test_counts.py. A field of `Stage` needs a block that reads it, and a domain in
-`budgetnas.space.space.ArchSpace`.
+`budgetnas.space.ArchSpace`.
 """
 
 from collections.abc import Iterator

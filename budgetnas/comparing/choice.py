@@ -9,8 +9,7 @@ from budgetnas.arch import count_params
 from budgetnas.comparing.options import LEAST_FINALISTS, SEEDS, TOP, FinalistsOptions
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
-from budgetnas.space import Axis, Cell, Grid, Race
-from budgetnas.space.grid import MARGIN
+from budgetnas.space import MARGIN, Axis, Cell, Grid, Race
 from budgetnas.study.begun import BegunStudy
 from budgetnas.study.config import About, StudyConfig, require_same
 from budgetnas.study.drawn import Drawn, training_key

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from budgetnas.recipe import Epochs, Recipe
-from budgetnas.space.grid import MAX_SEEDS
+from budgetnas.space import MAX_SEEDS
 from budgetnas.spec import shorten
 from budgetnas.study.fidelity import LEAST_ARCHS
 from budgetnas.study.finding import PUBLISHED

@@ -11,8 +11,7 @@ from scipy.stats import binomtest
 
 from budgetnas.arch import SE, Arch, Budget, Stage
 from budgetnas.searching.counting import Counts, Shares, loads
-from budgetnas.space import Space
-from budgetnas.space.domains import values
+from budgetnas.space import Space, values
 
 EXACT = 5_000_000
 """Up to this number, all architectures are counted, in seconds; above it, a sample is."""

@@ -26,7 +26,7 @@ from budgetnas.analysis import (
 from budgetnas.arch import Arch
 from budgetnas.data.test_log import count_openings
 from budgetnas.errors import InputError
-from budgetnas.space.grid import Grid
+from budgetnas.space import Grid
 from budgetnas.spec import parse_json, read_text
 from budgetnas.study.command import search_command
 from budgetnas.study.comparison import Comparison

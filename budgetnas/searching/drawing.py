@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from budgetnas.arch import Arch, Budget
 from budgetnas.searching.filling import filled
-from budgetnas.space import Draw, Fill, Free, Suggester
-from budgetnas.space.domains import draw
+from budgetnas.space import Draw, Fill, Free, Suggester, draw
 
 
 def draw_filled(

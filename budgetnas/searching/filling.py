@@ -7,8 +7,7 @@ import numpy as np
 
 from budgetnas.arch import Arch, Budget, load
 from budgetnas.searching.counting import Counts, Shares, loads, with_widths
-from budgetnas.space import Space
-from budgetnas.space.domains import least, values
+from budgetnas.space import Space, least, values
 
 SCALES = 256
 """Widths that are tried while the shape is widened as a whole."""

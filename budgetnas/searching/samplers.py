@@ -12,8 +12,7 @@ from optuna.distributions import (
 )
 from optuna.samplers import BaseSampler
 
-from budgetnas.space import Grid
-from budgetnas.space.grid import SEED
+from budgetnas.space import SEED, Grid
 
 
 class _OneByOne(BaseSampler):

@@ -4,12 +4,12 @@ from typing import Annotated
 
 from pydantic import Field
 
-from budgetnas.space.domains import RandomSuggester, Suggester
-from budgetnas.space.fill import Fill
-from budgetnas.space.free import DEFAULT_SAMPLER, Free
-from budgetnas.space.grid import Axis, Cell, Grid, Race
-from budgetnas.space.overrides import Overrides
-from budgetnas.space.space import Draw, Space
+from budgetnas.space._domains import RandomSuggester, Suggester, draw, least, values
+from budgetnas.space._fill import Fill
+from budgetnas.space._free import DEFAULT_SAMPLER, Free
+from budgetnas.space._grid import MARGIN, MAX_SEEDS, SEED, Axis, Cell, Grid, Race, Seeds
+from budgetnas.space._overrides import Overrides
+from budgetnas.space._space import ArchSpace, Draw, RecipeSpace, Space, StageSpace
 
 # add yours here, and a case in budgetnas.searching.proposers.proposer
 Proposal = Annotated[Free | Fill | Grid, Field(discriminator="name")]
@@ -18,21 +18,3 @@ PROPOSALS: dict[str, type[Free] | type[Fill]] = {"fill": Fill, "free": Free}
 """How a search may draw, by name."""
 
 DEFAULT_PROPOSAL = "fill"
-
-__all__ = [
-    "DEFAULT_PROPOSAL",
-    "DEFAULT_SAMPLER",
-    "PROPOSALS",
-    "Axis",
-    "Cell",
-    "Draw",
-    "Fill",
-    "Free",
-    "Grid",
-    "Overrides",
-    "Proposal",
-    "Race",
-    "RandomSuggester",
-    "Space",
-    "Suggester",
-]

@@ -27,8 +27,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from budgetnas.arch import Budget
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe, recipe_from
-from budgetnas.space import Axis, Cell
-from budgetnas.space.grid import Seeds
+from budgetnas.space import Axis, Cell, Seeds
 from budgetnas.spec import Maybe, Spec, all_of, overlay, printable, read_toml, shorten
 from budgetnas.study.config import Selection
 from budgetnas.study.file_tables import AxisFile, Changes, Data, Quick, Time

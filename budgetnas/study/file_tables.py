@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from budgetnas.data.view import Background, Fit, Side
 from budgetnas.errors import InputError
 from budgetnas.recipe import BatchSize, Epochs
-from budgetnas.space.grid import SEED, Seeds
+from budgetnas.space import SEED, Seeds
 from budgetnas.spec import Maybe, Spec, shorten
 
 Samples = Annotated[int, Field(ge=1)]

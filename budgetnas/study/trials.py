@@ -6,7 +6,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from budgetnas.space.grid import Grid
+from budgetnas.space import Grid
 from budgetnas.study.trial_record import Kind, TrialRecord
 
 

@@ -9,8 +9,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from budgetnas.arch import Arch, Budget, Stage, count_macs, count_params
 from budgetnas.data import DataSource
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.space import Free, Grid
-from budgetnas.space.grid import SEED, Axis, Cell
+from budgetnas.space import SEED, Axis, Cell, Free, Grid
 from budgetnas.study.config import About, DataFacts, StudyConfig
 
 VAL = 10_000

@@ -4,7 +4,7 @@ import pytest
 
 from budgetnas.analysis import cell_labels, curve_table, trial_table
 from budgetnas.arch import count_params
-from budgetnas.space.grid import Cell
+from budgetnas.space import Cell
 from tests.analysis.made import LARGE, SMALL, config_of, grid_of, of_grid, trained
 
 AXES = {"rate": ("0.1", "0.2"), "epochs": ("2", "9")}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from budgetnas.arch import BLOCKS, PRESETS, Arch
 from budgetnas.recipe import RECIPES, Recipe
 from budgetnas.recipe import _schedule as schedules
-from budgetnas.space.space import ArchSpace, RecipeSpace, Space, StageSpace
+from budgetnas.space import ArchSpace, RecipeSpace, Space, StageSpace
 from budgetnas.spec import Spec
 
 SCHEDULES: list[type[Spec]] = [

@@ -24,8 +24,7 @@ from budgetnas.recipe import Recipe
 from budgetnas.searching import loop
 from budgetnas.searching.pruners import PRUNERS
 from budgetnas.searching.samplers import SAMPLERS
-from budgetnas.space import Fill, Free, Grid, Overrides, Race, Space
-from budgetnas.space.grid import Axis, Cell
+from budgetnas.space import Axis, Cell, Fill, Free, Grid, Overrides, Race, Space
 from budgetnas.study.trial_record import Kind
 from tests.searching.scripted import ONE, Scripted, always, config_of, fuller_is_better
 from tests.searching.small import SMALL

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from budgetnas.space.space import Space
+from budgetnas.space._space import Space
 from budgetnas.spec import Spec
 
 DEFAULT_SAMPLER = "random"

@@ -27,7 +27,7 @@ from budgetnas.arch.arch import MAX_STAGES, SE, Arch, BlockName, Norms, Probabil
 from budgetnas.arch.blocks import Depth, Kernel, Stage, Width, odd
 from budgetnas.arch.count import count_params
 from budgetnas.recipe import BatchSize, Decay, Fraction, LookaheadShare, LookaheadSteps, Rate
-from budgetnas.space.domains import (
+from budgetnas.space._domains import (
     Domain,
     Numbers,
     RandomSuggester,
@@ -41,7 +41,7 @@ from budgetnas.space.domains import (
     undivided,
     values,
 )
-from budgetnas.space.overrides import Overrides
+from budgetnas.space._overrides import Overrides
 from budgetnas.spec import Maybe, Spec, annotation_of, read_toml
 
 _Number = Annotated[int, Field(ge=1, le=MAX_STAGES)]

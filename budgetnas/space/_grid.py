@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from budgetnas.arch.arch import Arch
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
-from budgetnas.space.domains import Suggester
+from budgetnas.space._domains import Suggester
 from budgetnas.spec import Maybe, Spec
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]

@@ -4,9 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from budgetnas.space.domains import Range
-from budgetnas.space.free import DEFAULT_SAMPLER
-from budgetnas.space.space import Space
+from budgetnas.space._domains import Range
+from budgetnas.space._free import DEFAULT_SAMPLER
+from budgetnas.space._space import Space
 from budgetnas.spec import Spec
 
 Ratio = Annotated[float, Field(gt=0, le=1_000)]
