@@ -60,8 +60,8 @@ if TYPE_CHECKING:
     from budgetnas.searching.search import search as search
     from budgetnas.searching.work import SearchResult as SearchResult
     from budgetnas.space import Space as Space
-    from budgetnas.study.comparison import Comparison as Comparison
-    from budgetnas.study.fidelity import Fidelity as Fidelity
+    from budgetnas.study import Comparison as Comparison
+    from budgetnas.study import Fidelity as Fidelity
 
 # add yours here, and above for type checkers: which module holds which names
 _HELD_BY = {
@@ -89,8 +89,7 @@ _HELD_BY = {
     "budgetnas.searching.search": "search",
     "budgetnas.searching.work": "SearchResult",
     "budgetnas.space": "Space",
-    "budgetnas.study.comparison": "Comparison",
-    "budgetnas.study.fidelity": "Fidelity",
+    "budgetnas.study": "Comparison Fidelity",
 }
 _HOMES = {name: home for home, names in _HELD_BY.items() for name in names.split()}
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from budgetnas.analysis import Best, FrontStep, chosen, front, trial_table
+from budgetnas.metric import Metric
 from budgetnas.study.begun import find_begun
-from budgetnas.study.metric import Metric
 
 if TYPE_CHECKING:
     import pandas as pd

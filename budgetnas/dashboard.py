@@ -9,8 +9,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import optuna
 
 from budgetnas.errors import InputError
-from budgetnas.study.config import StudyConfig, storage_url
-from budgetnas.study.place import find_study, study_folder
+from budgetnas.study import StudyConfig, find_study, study_folder
+from budgetnas.study.begun import storage_url
 from budgetnas.study.storage import existing_study
 
 HOST = "127.0.0.1"

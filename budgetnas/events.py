@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from budgetnas.analysis import Best
-from budgetnas.study.metric import DEFAULT_METRIC, Metric
-from budgetnas.study.trial_record import Kind
-from budgetnas.study.trials import Tally
+from budgetnas.metric import DEFAULT_METRIC, Metric
+from budgetnas.study.trial_record import Kind, Tally
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from budgetnas.events import (
     Watcher,
     nobody,
 )
-from budgetnas.study.metric import beside_accuracy
+from budgetnas.metric import beside_accuracy
 from budgetnas.study.options import Options
 from budgetnas.study.trial_record import Kind
 

@@ -28,8 +28,8 @@ from budgetnas.report.read import Report, read_report
 from budgetnas.searching.begin import fitted
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Axis, Cell, Grid
+from budgetnas.study import About, DataFacts
 from budgetnas.study.begun import find_begun
-from budgetnas.study.config import About, DataFacts
 from budgetnas.train import choose_device, hardware
 
 RESULTS = Path("studies/search-5M-folder/results")

@@ -20,8 +20,7 @@ from budgetnas.files import write_atomic
 from budgetnas.progress import SearchProgress
 from budgetnas.searching.plan import Plan
 from budgetnas.searching.work import Job, SearchResult, work
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.place import config_path, study_folder
+from budgetnas.study import StudyConfig, config_path, study_folder
 from budgetnas.train import choose_device
 
 

@@ -28,7 +28,7 @@ from budgetnas.recipe import load_recipe
 from budgetnas.report.read import read_report
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Axis, Cell, Grid
-from budgetnas.study.config import About, DataFacts
+from budgetnas.study import About, DataFacts
 from budgetnas.study.options import as_budget
 
 NAME = "real-searches"

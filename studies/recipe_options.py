@@ -36,7 +36,7 @@ from budgetnas.report.read import Report, read_report
 from budgetnas.searching.begin import fitted
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Axis, Cell, Grid
-from budgetnas.study.config import About, DataFacts
+from budgetnas.study import About, DataFacts
 from budgetnas.train import choose_device, hardware
 
 NAME = "recipe-options/trained"

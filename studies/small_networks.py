@@ -21,7 +21,7 @@ from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Axis, Cell, Grid, RandomSuggester, Space
-from budgetnas.study.config import About, DataFacts
+from budgetnas.study import About, DataFacts
 
 NAME = "small-networks/trained"
 LEAST, MOST, RANGES, EACH = 8_000, 220_000, 10, 20

@@ -31,12 +31,12 @@ from budgetnas.arch import Arch, Budget, count_macs, count_params
 from budgetnas.data import DataSource
 from budgetnas.events import nobody
 from budgetnas.executors import Decision, EpochResult, TrialEvent, TrialJob
+from budgetnas.metric import Measurements
 from budgetnas.recipe import Numerics, load_recipe
 from budgetnas.searching.loop import Loop
 from budgetnas.searching.record import Record
 from budgetnas.space import Proposal
-from budgetnas.study.config import DataFacts, StudyConfig
-from budgetnas.study.measurements import Measurements
+from budgetnas.study import DataFacts, StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
 
 TABLE = Path("studies/small-networks/results/networks.csv")

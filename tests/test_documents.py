@@ -15,7 +15,7 @@ from budgetnas.arch import PRESETS, count_params
 from budgetnas.cli.main import app
 from budgetnas.recipe import load_recipe
 from budgetnas.space import Space
-from budgetnas.study.file import StudyFile
+from budgetnas.study import StudyFile
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = (".github", "budgetnas", "notebooks", "studies", "tests")

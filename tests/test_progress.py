@@ -19,8 +19,7 @@ from budgetnas.events import (
 )
 from budgetnas.progress import RetrainProgress, SearchProgress, describe_duration
 from budgetnas.searching.run_study import run_study
-from budgetnas.study.trial_record import Kind
-from budgetnas.study.trials import Tally
+from budgetnas.study.trial_record import Kind, Tally
 from tests.searching.small import run
 
 

@@ -11,8 +11,7 @@ from budgetnas.arch import PRESETS, count_params
 from budgetnas.recipe import CyclicLR
 from budgetnas.report.page import write_report
 from budgetnas.searching.run_study import run_study
-from budgetnas.study.file import StudyFile
-from budgetnas.study.file_tables import Quick
+from budgetnas.study import Quick, StudyFile
 
 STUDIES = Path(__file__).parents[1] / "studies"
 FILES = sorted(STUDIES.glob("*/study.toml"))

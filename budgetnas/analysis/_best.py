@@ -9,11 +9,10 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtri
 
+from budgetnas.metric import Metric, majority_share
 from budgetnas.space import SEED, Grid
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.metric import Metric, majority_share
-from budgetnas.study.trial_record import TrialRecord
-from budgetnas.study.trials import tally
+from budgetnas.study import StudyConfig
+from budgetnas.study.trial_record import TrialRecord, tally
 
 
 def best_trial(trials: Iterable[FrozenTrial], metric: Metric | None = None) -> TrialRecord | None:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from budgetnas.arch import Arch, count_macs, count_params, layer_table
-from budgetnas.study.asked_run import AskedRun, asked_run
+from budgetnas.study import AskedRun, asked_run
 from budgetnas.study.options import RunOptions
 
 

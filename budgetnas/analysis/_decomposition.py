@@ -12,10 +12,8 @@ from budgetnas.analysis._noise import Noise, Repeats
 from budgetnas.analysis._summary import measure_noise, measured_repeats, summary_table
 from budgetnas.analysis._trials import NETWORK, axis_column
 from budgetnas.space import Grid
-from budgetnas.study.comparison import Compared, Luck, Part
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.drawn import training_key
-from budgetnas.study.finding import PUBLISHED
+from budgetnas.study import PUBLISHED, Compared, Luck, Part, StudyConfig
+from budgetnas.study.trial_record import training_key
 
 RECIPE = "recipe"
 """The axis of a comparison that chooses the recipe."""

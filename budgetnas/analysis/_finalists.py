@@ -30,13 +30,11 @@ from budgetnas.analysis._winner import (
     winner,
 )
 from budgetnas.errors import InputError
+from budgetnas.metric import Metric, title_of
 from budgetnas.space import Grid
+from budgetnas.study import StudyConfig, config_path, study_folder
 from budgetnas.study.begun import BegunStudy
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.metric import Metric, title_of
-from budgetnas.study.place import config_path, study_folder
-from budgetnas.study.trial_record import TrialRecord
-from budgetnas.study.trials import trainings_left
+from budgetnas.study.trial_record import TrialRecord, trainings_left
 
 VARIANT = "finalists"
 """What the comparison of a study's best trials is called, and its folder in the study's."""

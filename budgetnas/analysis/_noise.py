@@ -29,8 +29,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from budgetnas.study.measurements import Bools
-
 Floats: TypeAlias = NDArray[np.float64]
 
 CONFIDENCE = 0.975
@@ -56,7 +54,7 @@ class Measurement:
 
     accuracy: float
     """In [0, 1]."""
-    correct: Bools | None = None
+    correct: NDArray[np.bool_] | None = None
     """Which validation images were classified correctly, [images]; None if that is not known."""
 
 

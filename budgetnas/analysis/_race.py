@@ -11,8 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.analysis._noise import Measurement, Repeats, pooled
 from budgetnas.space import Grid, Proposal, Race
-from budgetnas.study.trial_record import TrialRecord
-from budgetnas.study.trials import turn_of
+from budgetnas.study.trial_record import TrialRecord, turn_of
 
 
 @dataclass(frozen=True)

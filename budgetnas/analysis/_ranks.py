@@ -16,8 +16,8 @@ import pandas as pd
 from optuna.trial import FrozenTrial
 
 from budgetnas.analysis._noise import Floats
-from budgetnas.study.fidelity import LEAST_ARCHS, SEARCHES_BY, Estimate, Fidelity, Row
-from budgetnas.study.metric import Metric, title_of
+from budgetnas.metric import Metric, title_of
+from budgetnas.study import LEAST_ARCHS, SEARCHES_BY, Estimate, Fidelity, Row
 from budgetnas.study.trial_record import TrialRecord
 
 Statistic: TypeAlias = Callable[[Floats, Floats], Floats]

@@ -12,10 +12,9 @@ import pandas as pd
 from budgetnas.analysis._noise import Measurement, Noise, Repeats, pooled
 from budgetnas.analysis._trials import axis_column, axis_names, cell_labels
 from budgetnas.analysis._winner import Judged, Verdict, compare, judge
+from budgetnas.metric import CORRECT, METRICS, attribute_of, unpack
 from budgetnas.space import MARGIN, Grid
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.measurements import CORRECT, unpack
-from budgetnas.study.metric import METRICS, attribute_of
+from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind
 
 ELIMINATED = "out"

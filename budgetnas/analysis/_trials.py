@@ -6,10 +6,9 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial
 
+from budgetnas.metric import CORRECT, CURVES, attribute_of
 from budgetnas.space import SEED, Grid
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.measurements import CORRECT, CURVES
-from budgetnas.study.metric import attribute_of
+from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import NUMBERS, Kind, TrialRecord
 
 NETWORK = "network"
@@ -53,7 +52,7 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
         `val_balanced_accuracy` in [0, 1]; `val_loss`; `epochs`; `seconds`; `selected_epoch`;
         `stopped_early`; `out_after`, the rounds of a race after which it was not to be trained;
         `failure`; `arch` (JSON); `right`, which validation images were correct (see
-        `budgetnas.study.measurements`). What a trial has not got is missing.
+        `budgetnas.metric`). What a trial has not got is missing.
     """
     found = _Found(config, trials)
     rows = [

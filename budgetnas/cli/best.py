@@ -8,7 +8,7 @@ import typer
 from budgetnas.arch import Budget
 from budgetnas.cli.console import print_table
 from budgetnas.cli.options import JsonOption, MetricOption, StorageOption, StudyOption, some
-from budgetnas.study.metric import Metric, as_metric, beside_accuracy, title_of
+from budgetnas.metric import Metric, as_metric, beside_accuracy, title_of
 
 if TYPE_CHECKING:
     from budgetnas.study.trial_record import TrialRecord

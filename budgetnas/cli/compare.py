@@ -9,7 +9,7 @@ from budgetnas.cli.console import heading_of, print_table
 from budgetnas.comparing.options import CompareOptions
 
 if TYPE_CHECKING:
-    from budgetnas.study.comparison import Compared, Comparison
+    from budgetnas.study import Compared, Comparison
 
 
 @command(CompareOptions, LongOutput)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
-from budgetnas.study.metric import Metric, beside_accuracy
+from budgetnas.metric import Metric, beside_accuracy
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

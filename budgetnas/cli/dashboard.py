@@ -20,7 +20,7 @@ def dashboard(
     It listens on 127.0.0.1 only. It has no password, and anybody on this machine can change or
     delete the study through it. Requests from other web pages are rejected.
     """
-    from budgetnas.study.place import find_study
+    from budgetnas.study import find_study
 
     find_study(study)  # the rest takes a second to import
     from budgetnas.dashboard import serve

@@ -9,7 +9,7 @@ from budgetnas.cli.console import print_table
 from budgetnas.comparing.options import FidelityOptions
 
 if TYPE_CHECKING:
-    from budgetnas.study.fidelity import Fidelity
+    from budgetnas.study import Fidelity
 
 
 @command(FidelityOptions, LongOutput)

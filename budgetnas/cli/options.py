@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from budgetnas.study.metric import METRICS
+from budgetnas.metric import METRICS
 
 EXHAUSTED = "; stopped after 1,000 draws in a row without a new network that fits"
 

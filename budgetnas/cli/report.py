@@ -60,7 +60,7 @@ def _report(study: str, out: Path | None, storage: str | None, as_json: bool) ->
 
 def _say_which(found: str, asked: str) -> None:
     """Name the study that was taken, where there was a choice."""
-    from budgetnas.study.place import known_studies
+    from budgetnas.study import known_studies
 
     if found != asked and (many := len(known_studies(below=asked))) > 1:
         typer.echo(f"study {found} (the newest of {many})", err=True)
@@ -68,7 +68,7 @@ def _say_which(found: str, asked: str) -> None:
 
 def _name_of(study: str) -> str:
     """Turn a study's folder, or the file in it, into its name; anything else is a name."""
-    from budgetnas.study.place import STUDIES, config_path, study_name
+    from budgetnas.study import STUDIES, config_path, study_name
 
     given = Path(study)
     folder = given.parent if given == config_path(given.parent) else given

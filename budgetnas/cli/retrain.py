@@ -11,8 +11,8 @@ import typer
 from budgetnas.arch import find_arch
 from budgetnas.cli import signals
 from budgetnas.cli.command import LongOutput, command
+from budgetnas.metric import beside_accuracy
 from budgetnas.retraining.options import SeedsOptions
-from budgetnas.study.metric import beside_accuracy
 
 if TYPE_CHECKING:
     from budgetnas.retraining.run import RunResult
@@ -96,7 +96,7 @@ def _test_line(result: "RunResult") -> str:
 
 def _look_up(target: str, study: str | None) -> None:
     """Raise for what is invalid without torch, which takes seconds to import."""
-    from budgetnas.study.place import find_study
+    from budgetnas.study import find_study
 
     if study is not None:
         find_study(study)

@@ -22,7 +22,7 @@ def run(options: RunOptions, output: LongOutput) -> None:
     stopped. The study in full, scaled down and on other data are separate studies, in folders
     beside the file. Example: `budgetnas run studies/er-09-schedules --quick --dataset digits`
     """
-    from budgetnas.study.file import StudyFile, find_file
+    from budgetnas.study import StudyFile, find_file
 
     path, _ = find_file(options.study)
     if not StudyFile.read(path).train:

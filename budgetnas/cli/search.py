@@ -7,7 +7,7 @@ import typer
 
 from budgetnas.cli.command import LongOutput, command
 from budgetnas.cli.options import EXHAUSTED
-from budgetnas.study.metric import beside_accuracy, title_of
+from budgetnas.metric import beside_accuracy, title_of
 from budgetnas.study.options import SearchOptions
 
 if TYPE_CHECKING:
@@ -38,14 +38,14 @@ def search(options: SearchOptions, output: LongOutput) -> None:
 
 def _look_up(options: SearchOptions) -> None:
     """Look for what is wrong with the study before torch is imported, which takes seconds."""
-    from budgetnas.study.place import budget_needed, config_path, study_folder
+    from budgetnas.study import budget_needed, config_path, study_folder
 
     folder = None if options.study is None else study_folder(options.study)
     begun = folder is not None and config_path(folder).is_file()
     if options.budget is None and not begun:
         raise budget_needed(options.study)
     if folder and begun:
-        from budgetnas.study.config import StudyConfig
+        from budgetnas.study import StudyConfig
 
         StudyConfig.read(folder)
 

@@ -6,7 +6,7 @@ from functools import partial
 from budgetnas.analysis import FILLED
 from budgetnas.arch import PRESETS, Arch, describe_limits
 from budgetnas.comparing.scaling import scaled
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 
 
 def _published(name: str, config: StudyConfig) -> Arch:

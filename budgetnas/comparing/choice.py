@@ -8,14 +8,13 @@ from budgetnas.analysis import NETWORK, VARIANT, best_trials, finalist_name, poi
 from budgetnas.arch import count_params
 from budgetnas.comparing.options import LEAST_FINALISTS, SEEDS, TOP, FinalistsOptions
 from budgetnas.errors import InputError
+from budgetnas.metric import Metric
 from budgetnas.recipe import Recipe
 from budgetnas.space import MARGIN, Axis, Cell, Grid, Race
+from budgetnas.study import About, StudyConfig, config_path, require_same
 from budgetnas.study.begun import BegunStudy
-from budgetnas.study.config import About, StudyConfig, require_same
-from budgetnas.study.drawn import Drawn, training_key
-from budgetnas.study.metric import Metric
-from budgetnas.study.place import config_path
-from budgetnas.study.trial_record import TrialRecord
+from budgetnas.study.options import Drawn
+from budgetnas.study.trial_record import TrialRecord, training_key
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,9 @@ from budgetnas.comparing.options import SEEDS, CompareOptions
 from budgetnas.events import Notice, Watcher, each_once
 from budgetnas.progress import SearchProgress, verb
 from budgetnas.space import Grid
+from budgetnas.study import About, Comparison, StudyConfig, config_path, require_same, study_folder
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.study.comparison import Comparison
-from budgetnas.study.config import About, StudyConfig, require_same
-from budgetnas.study.place import config_path, study_folder
-from budgetnas.study.trial_record import TrialRecord
-from budgetnas.study.trials import tally
+from budgetnas.study.trial_record import TrialRecord, tally
 
 VARIANT = "comparison"
 """What its trainings are called, and their folder in the study's."""

@@ -10,14 +10,13 @@ from budgetnas.comparing.options import ComparingOptions
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher
 from budgetnas.files import require_writable
+from budgetnas.metric import Metric
 from budgetnas.recipe import Recipe
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.work import Job, SearchResult, work
 from budgetnas.space import Fill, Free, Grid
-from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.study.config import About, StudyConfig, storage_url
-from budgetnas.study.metric import Metric
-from budgetnas.study.place import config_path, study_folder
+from budgetnas.study import About, StudyConfig, config_path, study_folder
+from budgetnas.study.begun import BegunStudy, find_begun, storage_url
 from budgetnas.train import choose_device
 
 

@@ -10,11 +10,9 @@ from budgetnas.comparing.options import PUBLISHED_RECIPE, SEEDS, CompareOptions
 from budgetnas.events import Notice, Watcher
 from budgetnas.recipe import Recipe
 from budgetnas.space import Axis, Cell, Grid
+from budgetnas.study import PUBLISHED, About, StudyConfig
 from budgetnas.study.begun import BegunStudy
-from budgetnas.study.config import About, StudyConfig
-from budgetnas.study.drawn import Drawn
-from budgetnas.study.finding import PUBLISHED
-from budgetnas.study.options import Training
+from budgetnas.study.options import Drawn, Training
 from budgetnas.study.trial_record import TrialRecord
 
 RANDOM = "random"

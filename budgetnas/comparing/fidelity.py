@@ -22,10 +22,8 @@ from budgetnas.progress import SearchProgress, verb
 from budgetnas.recipe import Average, Recipe
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Axis, Cell, Grid
+from budgetnas.study import About, Fidelity, StudyConfig, config_path, require_same, study_folder
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.study.config import About, StudyConfig, require_same
-from budgetnas.study.fidelity import Fidelity
-from budgetnas.study.place import config_path, study_folder
 
 VARIANT = "fidelity"
 """What its trainings are called, and their folder in the study's."""

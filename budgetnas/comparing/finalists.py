@@ -11,11 +11,11 @@ from budgetnas.comparing.derived import derived_name, train_grid
 from budgetnas.comparing.options import FinalistsOptions
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher
+from budgetnas.metric import Metric
 from budgetnas.progress import SearchProgress, verb
 from budgetnas.searching.loop import Stopped
 from budgetnas.space import Grid
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.study.metric import Metric
 
 Number = TypeVar("Number", int, float)
 

@@ -6,12 +6,11 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from budgetnas.metric import METRICS, Metric
 from budgetnas.recipe import Epochs, Recipe
 from budgetnas.space import MAX_SEEDS
 from budgetnas.spec import shorten
-from budgetnas.study.fidelity import LEAST_ARCHS
-from budgetnas.study.finding import PUBLISHED
-from budgetnas.study.metric import METRICS, Metric
+from budgetnas.study import LEAST_ARCHS, PUBLISHED
 from budgetnas.study.options import (
     AskedRecipe,
     Limit,

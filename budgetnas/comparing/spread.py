@@ -6,7 +6,7 @@ from budgetnas.arch import Arch, count_params, describe_limits, fits
 from budgetnas.errors import InputError
 from budgetnas.seeds import derive_seed
 from budgetnas.space import RandomSuggester, Space
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 
 MOST_DRAWS = 20_000
 """Random draws after which no more are looked for."""

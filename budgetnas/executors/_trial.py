@@ -18,9 +18,8 @@ from torch import Tensor
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError, OutOfMemory, TrialFailed
+from budgetnas.metric import CURVES, Measurements, attribute_of, pack
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.study.measurements import CURVES, Measurements, pack
-from budgetnas.study.metric import attribute_of
 from budgetnas.train import (
     BackgroundCheckpoint,
     Epoch,
@@ -33,8 +32,8 @@ from budgetnas.train import (
 )
 
 if TYPE_CHECKING:
-    from budgetnas.study.config import StudyConfig
-    from budgetnas.study.metric import Metric
+    from budgetnas.metric import Metric
+    from budgetnas.study import StudyConfig
 
 
 _CHECKPOINT = re.compile(r"trial-(\d+)-[0-9a-f]{8}\.safetensors", re.ASCII)

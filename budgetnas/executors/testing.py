@@ -13,7 +13,7 @@ from budgetnas.executors._trial import (
     TrialJob,
     is_final,
 )
-from budgetnas.study.measurements import Measurements
+from budgetnas.metric import Measurements
 
 Script: TypeAlias = Sequence[float | TrialEvent]
 """What a trial reports: a value in [0, 1] for an epoch, or any other event."""

@@ -18,8 +18,8 @@ from budgetnas.analysis import (
     winner_line,
 )
 from budgetnas.arch import COST_NAMES
+from budgetnas.metric import DEFAULT_METRIC, beside_accuracy, title_of
 from budgetnas.report.read import Report
-from budgetnas.study.metric import DEFAULT_METRIC, beside_accuracy, title_of
 from budgetnas.study.trial_record import Kind
 
 MOST_NAMED = 6

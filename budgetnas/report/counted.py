@@ -13,10 +13,8 @@ from budgetnas.arch import COST_NAMES, Arch
 from budgetnas.report.answer import listed
 from budgetnas.report.plots import COST_TITLES, plot_stages
 from budgetnas.report.style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped
-from budgetnas.study.asked_run import asked_run
-from budgetnas.study.file import StudyFile
+from budgetnas.study import StudyFile, asked_run, asks, config_path, study_folder
 from budgetnas.study.options import RunOptions
-from budgetnas.study.place import asks, config_path, study_folder
 
 
 @dataclass(frozen=True)

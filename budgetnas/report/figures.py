@@ -14,6 +14,7 @@ from budgetnas.analysis import (
     fidelity_table,
     stage_table,
 )
+from budgetnas.metric import beside_accuracy, title_of, unequal_share
 from budgetnas.report.grids import plot_grid
 from budgetnas.report.plots import (
     COST_TITLES,
@@ -26,7 +27,6 @@ from budgetnas.report.plots import (
 )
 from budgetnas.report.read import Report, read_confusion
 from budgetnas.report.style import Drawn
-from budgetnas.study.metric import beside_accuracy, title_of, unequal_share
 
 MOST_CURVES = 8
 """Networks of a search whose curves are drawn: the best."""

@@ -2,11 +2,10 @@
 
 from budgetnas.analysis import ALPHA, ELIMINATED, IMAGES_PART, NOISE_FORMULA, margin_of, points_of
 from budgetnas.arch import COST_NAMES
+from budgetnas.metric import title_of
 from budgetnas.report.answer import NOT_RECORDED, points
 from budgetnas.report.read import Report
-from budgetnas.study.comparison import Comparison
-from budgetnas.study.fidelity import Fidelity
-from budgetnas.study.metric import title_of
+from budgetnas.study import Comparison, Fidelity
 
 
 def method_lines(report: Report) -> list[tuple[str, str]]:

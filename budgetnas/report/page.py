@@ -16,6 +16,7 @@ from budgetnas.analysis import VERDICTS, axis_column, axis_names, front
 from budgetnas.arch import describe_limits
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
+from budgetnas.metric import Metric
 from budgetnas.report.answer import NOT_RECORDED, answer_lines
 from budgetnas.report.counted import CountedReport, counted_figures, find_counted
 from budgetnas.report.figures import report_figures
@@ -23,8 +24,7 @@ from budgetnas.report.method import comparison_caption, fidelity_caption, method
 from budgetnas.report.read import Report, read_report
 from budgetnas.report.style import Drawn
 from budgetnas.spec import printable
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.metric import Metric
+from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind
 
 DOCTYPE = b"<!doctype html>"

@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 
 from budgetnas.analysis import Counts, share_table
 from budgetnas.arch import COST_NAMES
+from budgetnas.metric import DEFAULT_METRIC, METRICS, Metric, attribute_of
 from budgetnas.report.style import (
     ACCURACY,
     LEGEND_ABOVE,
@@ -22,7 +23,6 @@ from budgetnas.report.style import (
     styled,
     wrapped,
 )
-from budgetnas.study.metric import DEFAULT_METRIC, METRICS, Metric, attribute_of
 
 COST_TITLES = {name: words.capitalize() for name, words in COST_NAMES.items()} | {
     "macs": "Multiply-adds for one image"

@@ -28,15 +28,17 @@ from budgetnas.data.test_log import count_openings
 from budgetnas.errors import InputError
 from budgetnas.space import Grid
 from budgetnas.spec import parse_json, read_text
-from budgetnas.study.command import search_command
-from budgetnas.study.comparison import Comparison
-from budgetnas.study.config import StudyConfig, storage_url
-from budgetnas.study.fidelity import Fidelity
-from budgetnas.study.owned import hardware_of, require_unchanged
-from budgetnas.study.place import find_study, study_folder
+from budgetnas.study import (
+    Comparison,
+    Fidelity,
+    StudyConfig,
+    find_study,
+    search_command,
+    study_folder,
+)
+from budgetnas.study.begun import hardware_of, require_unchanged, storage_url
 from budgetnas.study.storage import existing_study
-from budgetnas.study.trial_record import TrialRecord
-from budgetnas.study.trials import Tally, own_trials, tally, trainings_left
+from budgetnas.study.trial_record import Tally, TrialRecord, own_trials, tally, trainings_left
 
 
 @dataclass(frozen=True)

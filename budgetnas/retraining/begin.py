@@ -17,14 +17,13 @@ from budgetnas.data.load import load_train
 from budgetnas.data.splits import split_images
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
+from budgetnas.metric import DEFAULT_METRIC
 from budgetnas.retraining.options import RetrainOptions
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.retraining.target import Target
+from budgetnas.study import STUDIES, config_path, require_same
 from budgetnas.study.begun import BegunStudy
-from budgetnas.study.config import require_same
-from budgetnas.study.metric import DEFAULT_METRIC
-from budgetnas.study.place import STUDIES, config_path
 from budgetnas.train import (
     attempt,
     check_schedule,

@@ -6,14 +6,14 @@ from pydantic import Field, model_validator
 
 from budgetnas._version import __version__
 from budgetnas.data import DataSource
+from budgetnas.metric import METRICS, Metric
 from budgetnas.recipe import Recipe
 from budgetnas.retraining.selection import SELECTIONS, selection_problem
-from budgetnas.study.drawn import Drawn
-from budgetnas.study.metric import METRICS, Metric
 from budgetnas.study.options import (
     AskedRecipe,
     Data,
     Device,
+    Drawn,
     Options,
     Place,
     Seed,
@@ -115,7 +115,7 @@ class RetrainOptions(WhichTarget, Data, Unreadable, FullTraining, WhichStudy, Wh
         Raises:
             InputError: With both values of each option that differs.
         """
-        from budgetnas.study.config import require_same
+        from budgetnas.study import require_same
 
         options: dict[str, tuple[object, object]] = {
             "the version of budgetnas": (began.version, __version__),

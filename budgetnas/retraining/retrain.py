@@ -11,6 +11,7 @@ from budgetnas.data.test_log import LOG, count_uses
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher
 from budgetnas.files import require_writable, system_guard
+from budgetnas.metric import WEIGHTED, largest_notices, unequal_share
 from budgetnas.progress import RetrainProgress, verb
 from budgetnas.retraining.begin import (
     begin,
@@ -24,9 +25,8 @@ from budgetnas.retraining.run import RunConfig, RunResult
 from budgetnas.retraining.selection import UPPER_BOUND
 from budgetnas.retraining.target import find_target, is_of_a_study
 from budgetnas.retraining.training import Retraining
+from budgetnas.study import STUDIES, config_path, held, study_folder
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.study.metric import WEIGHTED, largest_notices, unequal_share
-from budgetnas.study.place import STUDIES, config_path, held, study_folder
 from budgetnas.train import choose_device, unchanged_process
 
 RUNS = Path("runs")

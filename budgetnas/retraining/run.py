@@ -41,13 +41,13 @@ from budgetnas.data.picture import preprocessed, to_channels
 from budgetnas.data.view import Depth, ImageFormat, View
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
+from budgetnas.metric import DEFAULT_METRIC, Metric
 from budgetnas.model import model_to_load
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.retraining.selection import Part, evaluated_part, selection_problem
 from budgetnas.space import Overrides
 from budgetnas.spec import Spec, parse_json, read_text
-from budgetnas.study.config import begun_with
-from budgetnas.study.metric import DEFAULT_METRIC, Metric
+from budgetnas.study import explain_version
 from budgetnas.train import Normalizer, read_tensors
 
 
@@ -136,7 +136,7 @@ class RunConfig(Spec):
         """Read the run.json of a run's folder."""
         path = folder / "run.json"
         data = parse_json(read_text(path), str(path))
-        with begun_with(data, str(path)):
+        with explain_version(data, str(path)):
             return cls.parse(data, str(path))
 
     def write(self, folder: Path) -> None:

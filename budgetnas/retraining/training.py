@@ -17,11 +17,11 @@ from budgetnas.data.test_log import count_openings
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
 from budgetnas.files import sweep, write_atomic
+from budgetnas.metric import attribute_of, unequal_share
 from budgetnas.model import model_to_load
 from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
 from budgetnas.retraining.selection import SELECTIONS
 from budgetnas.seeds import derive_seed
-from budgetnas.study.metric import attribute_of, unequal_share
 from budgetnas.train import (
     Checkpoints,
     Epoch,

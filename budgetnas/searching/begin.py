@@ -20,7 +20,7 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Fill, Free, Grid, Proposal, Space
-from budgetnas.study.config import DataFacts, StudyConfig
+from budgetnas.study import DataFacts, StudyConfig
 from budgetnas.study.storage import redacted
 from budgetnas.train import check_schedule
 

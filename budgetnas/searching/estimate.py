@@ -9,7 +9,7 @@ from budgetnas.recipe import Recipe
 from budgetnas.searching.drawing import networks_of
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Fill, Free, Grid, RandomSuggester
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 from budgetnas.train import TrainingData, initial_model, memory_guard, train
 
 CANDIDATES = 20

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from budgetnas.arch import COSTS, PRESETS, Arch, Budget, fits, load
 from budgetnas.recipe import Recipe
 from budgetnas.space import Fill, Free, Space
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 
 
 class Known(NamedTuple):

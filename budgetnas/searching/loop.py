@@ -35,8 +35,7 @@ from budgetnas.searching.proposers import Proposed, proposer
 from budgetnas.searching.pruners import PRUNERS, Halving
 from budgetnas.searching.record import Record
 from budgetnas.study.storage import one_transaction
-from budgetnas.study.trial_record import Kind, TrialRecord, TrialWriter
-from budgetnas.study.trials import Turn
+from budgetnas.study.trial_record import Kind, TrialRecord, TrialWriter, Turn
 
 Stopped: TypeAlias = Literal["trials", "timeout", "exhausted"]
 """Why a search ended: N trials are trained, time is up, nothing new can be drawn."""

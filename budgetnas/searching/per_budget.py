@@ -13,7 +13,7 @@ from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import TrialRecord
 
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
+from budgetnas.metric import DEFAULT_METRIC, Metric
 from budgetnas.recipe import Recipe
 from budgetnas.space import Proposal
-from budgetnas.study.config import About, DataFacts, Selection
-from budgetnas.study.metric import DEFAULT_METRIC, Metric
+from budgetnas.study import About, DataFacts, Selection
 
 
 class Settled(NamedTuple):

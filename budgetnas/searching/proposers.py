@@ -18,8 +18,8 @@ from budgetnas.searching.per_budget import PerBudgetSampler
 from budgetnas.searching.samplers import SAMPLERS, Listed, Wanted
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Draw, Fill, Free, Grid, Overrides, Suggester
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.trials import Turn
+from budgetnas.study import StudyConfig
+from budgetnas.study.trial_record import Turn
 
 
 @dataclass(frozen=True)

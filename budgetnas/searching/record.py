@@ -13,11 +13,18 @@ from budgetnas.events import TrialEnded
 from budgetnas.executors import EpochResult, forget_ended
 from budgetnas.searching.proposers import Proposed
 from budgetnas.space import Grid
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.drawn import training_key
+from budgetnas.study import StudyConfig
 from budgetnas.study.storage import one_transaction
-from budgetnas.study.trial_record import Kind, TrialRecord, TrialWriter
-from budgetnas.study.trials import Turn, tally, trainings_left, turn_of
+from budgetnas.study.trial_record import (
+    Kind,
+    TrialRecord,
+    TrialWriter,
+    Turn,
+    tally,
+    training_key,
+    trainings_left,
+    turn_of,
+)
 
 
 @dataclass(frozen=True)

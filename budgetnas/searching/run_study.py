@@ -7,10 +7,8 @@ from budgetnas.progress import SearchProgress, verb
 from budgetnas.searching.begin import fitted, require_possible
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.work import Job, SearchResult, work
-from budgetnas.study.asked_run import AskedRun, asked_run
-from budgetnas.study.config import DataFacts, StudyConfig
+from budgetnas.study import AskedRun, DataFacts, StudyConfig, asked_run, config_path, study_folder
 from budgetnas.study.options import RunOptions
-from budgetnas.study.place import config_path, study_folder
 from budgetnas.train import choose_device
 
 

@@ -9,10 +9,18 @@ from budgetnas.progress import SearchProgress, verb
 from budgetnas.searching.begin import require_possible
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.searching.work import Job, SearchResult, work
-from budgetnas.study.command import require_same_search
-from budgetnas.study.config import DataFacts, StudyConfig, require_same, storage_url
+from budgetnas.study import (
+    DataFacts,
+    StudyConfig,
+    budget_needed,
+    config_path,
+    require_same,
+    require_same_search,
+    study_folder,
+    study_name,
+)
+from budgetnas.study.begun import storage_url
 from budgetnas.study.options import SearchOptions
-from budgetnas.study.place import budget_needed, config_path, study_folder, study_name
 from budgetnas.study.storage import check_storage, default_url, redacted, require_file
 from budgetnas.train import choose_device
 

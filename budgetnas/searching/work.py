@@ -25,6 +25,7 @@ from budgetnas.executors import (
     process_pool,
 )
 from budgetnas.files import system_guard
+from budgetnas.metric import WEIGHTED, Metric, largest_notices
 from budgetnas.searching.begin import begin, facts_of, split_images
 from budgetnas.searching.busy import OtherWork, describe_busy
 from budgetnas.searching.crash import crash_noted
@@ -33,13 +34,11 @@ from budgetnas.searching.loop import Loop, Stopped
 from budgetnas.searching.plan import Plan
 from budgetnas.searching.record import Record
 from budgetnas.space import Grid
-from budgetnas.study.command import write_files
-from budgetnas.study.config import DataFacts, StudyConfig, require_same
-from budgetnas.study.metric import WEIGHTED, Metric, largest_notices
+from budgetnas.study import DataFacts, StudyConfig, require_same, write_files
+from budgetnas.study.begun import add_hardware, owned_study, write_data
 from budgetnas.study.options import AskedWorkers
-from budgetnas.study.owned import add_hardware, owned_study, write_data
 from budgetnas.study.storage import default_url, redacted
-from budgetnas.study.trials import tally
+from budgetnas.study.trial_record import tally
 from budgetnas.train import (
     TrainingData,
     attempt,

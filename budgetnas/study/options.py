@@ -19,10 +19,11 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from budgetnas.arch import Budget, other_limits, smaller_budgets
+from budgetnas.arch import Arch, Budget, other_limits, smaller_budgets
 from budgetnas.data import DATASETS, DataSource
 from budgetnas.data.view import Side, check_background, check_fit
 from budgetnas.errors import InputError
+from budgetnas.metric import DEFAULT_METRIC, METRICS, Metric
 from budgetnas.recipe import RECIPES, Epochs, Recipe, as_recipe
 from budgetnas.space import (
     DEFAULT_PROPOSAL,
@@ -34,10 +35,8 @@ from budgetnas.space import (
     Space,
 )
 from budgetnas.spec import Spec, rule_of, shorten
-from budgetnas.study.drawn import Drawn
-from budgetnas.study.file_tables import Quick
-from budgetnas.study.metric import DEFAULT_METRIC, METRICS, Metric
-from budgetnas.study.place import budget_needed, default_name
+from budgetnas.study._place import budget_needed, default_name
+from budgetnas.study._tables import Quick
 
 
 @dataclass(frozen=True)
@@ -249,6 +248,18 @@ class AskedRecipe:
 
     def __str__(self) -> str:
         return self.name or "a recipe of its own"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a trial has drawn."""
+
+    trial: int
+    """Its number."""
+    arch: Arch
+    """The network."""
+    overrides: Overrides
+    """Recipe fields."""
 
 
 Text = Annotated[str, BeforeValidator(_not_empty)]

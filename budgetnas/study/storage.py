@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQL
 from budgetnas.errors import BudgetnasError, InputError
 from budgetnas.files import require_writable
 from budgetnas.passwords import HIDDEN, is_secret
-from budgetnas.study.trials import check_trials
+from budgetnas.study.trial_record import check_trials
 
 METRIC = "val_accuracy"
 """What a trial's value is, for the dashboard and data frames."""

@@ -14,8 +14,7 @@ from typing import Any
 import optuna
 from program import budgetnas, write_table
 
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.place import study_folder
+from budgetnas.study import StudyConfig, study_folder
 from budgetnas.train import choose_device, hardware
 
 STUDY = "search-rate"

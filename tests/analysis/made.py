@@ -10,7 +10,7 @@ from budgetnas.arch import Arch, Budget, Stage, count_macs, count_params
 from budgetnas.data import DataSource
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.space import SEED, Axis, Cell, Free, Grid
-from budgetnas.study.config import About, DataFacts, StudyConfig
+from budgetnas.study import About, DataFacts, StudyConfig
 
 VAL = 10_000
 SMALL = Arch(in_channels=1, block="basic", stem_width=4, stages=(Stage(width=4, depth=1),))

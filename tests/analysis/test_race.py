@@ -11,8 +11,8 @@ from optuna.trial import FrozenTrial
 from scipy import stats
 
 from budgetnas.analysis import Elimination, Measurement, eliminated, round_size, why_eliminated
+from budgetnas.metric import pack
 from budgetnas.space import Race
-from budgetnas.study.measurements import pack
 from tests.analysis.made import SMALL, config_of, grid_of, of_grid
 
 IMAGES = 5_000

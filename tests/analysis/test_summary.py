@@ -17,8 +17,8 @@ from budgetnas.analysis import (
     summary_table,
     trial_table,
 )
+from budgetnas.metric import pack
 from budgetnas.space import Grid
-from budgetnas.study.measurements import pack
 from tests.analysis.made import LARGE, SMALL, VAL, config_of, grid_of, of_grid, trained
 
 VALUES = {"a": [0.90, 0.92, 0.91], "b": [0.80, 0.83, 0.85], "c": [0.905, 0.900, 0.920]}

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from budgetnas.errors import InputError
-from budgetnas.study.fidelity import Fidelity
+from budgetnas.study import Fidelity
 from tests.conftest import Program
 from tests.searching.small import run, trials_in
 

@@ -27,10 +27,8 @@ from budgetnas.recipe import RECIPES
 from budgetnas.report.page import write_report
 from budgetnas.report.read import read_report
 from budgetnas.space import Axis, Fill, Grid
-from budgetnas.study.comparison import Comparison
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.trial_record import Kind, TrialRecord
-from budgetnas.study.trials import tally
+from budgetnas.study import Comparison, StudyConfig
+from budgetnas.study.trial_record import Kind, TrialRecord, tally
 from tests.analysis.made import SMALL, config_of, grid_of, of_grid
 from tests.comparing.races import RACE, race
 from tests.searching.small import run, trials_in

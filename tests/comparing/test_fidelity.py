@@ -20,9 +20,8 @@ from budgetnas.report.answer import answer_lines
 from budgetnas.report.page import render
 from budgetnas.report.read import read_report
 from budgetnas.space import Free, Grid, Space
+from budgetnas.study import Fidelity, StudyConfig
 from budgetnas.study.begun import BegunStudy
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.fidelity import Fidelity
 from tests.analysis.made import SMALL as ARCH
 from tests.analysis.made import config_of, grid_of
 from tests.searching.small import SMALL, run, trials_in

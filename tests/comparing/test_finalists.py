@@ -22,9 +22,8 @@ from budgetnas.report.page import write_report
 from budgetnas.report.read import read_report
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.trial_record import Kind, TrialRecord
-from budgetnas.study.trials import tally
+from budgetnas.study import StudyConfig
+from budgetnas.study.trial_record import Kind, TrialRecord, tally
 from tests.comparing import races
 from tests.comparing.races import FOLDER, NAME, RACE, measured, race
 from tests.conftest import Program

@@ -15,7 +15,7 @@ from budgetnas.retraining.begin import hold_out
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunResult
 from budgetnas.searching.search import search
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 from tests.data.pictures import fill, held_out, train
 
 Drawn = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=120)

@@ -18,7 +18,7 @@ from budgetnas.retraining.begin import hold_out
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
 from budgetnas.searching.search import search
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 from tests.data.pictures import contents, fill, held_out, noise, save, sided, source, train
 
 

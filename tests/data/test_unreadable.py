@@ -10,8 +10,7 @@ from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.retraining.retrain import retrain
 from budgetnas.searching.search import search
-from budgetnas.study.asked_run import asked_run
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig, asked_run
 from budgetnas.study.options import RunOptions
 from tests.data.pictures import fill, held_out, source, train
 

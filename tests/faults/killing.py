@@ -26,7 +26,7 @@ from budgetnas.retraining.retrain import retrain
 from budgetnas.searching.run_study import run_study
 from budgetnas.searching.search import search
 from budgetnas.space import Space
-from budgetnas.study.file_tables import Quick
+from budgetnas.study import Quick
 from budgetnas.study.storage import existing_study
 
 WRITES: list[tuple[Any, str]] = [

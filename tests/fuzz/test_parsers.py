@@ -15,8 +15,7 @@ from budgetnas.data import DataSource
 from budgetnas.errors import BudgetnasError
 from budgetnas.recipe import RECIPES, Numerics, Recipe, load_recipe
 from budgetnas.space import Free, RandomSuggester, Space
-from budgetnas.study.config import DataFacts, StudyConfig
-from budgetnas.study.file import StudyFile
+from budgetnas.study import DataFacts, StudyConfig, StudyFile
 from tests.fuzz.conftest import FUZZ
 from tests.fuzz.inputs import (
     as_json,

@@ -19,8 +19,7 @@ import pytest
 
 from budgetnas.cli.main import COMMANDS, main
 from budgetnas.files import cache_folder
-from budgetnas.study.comparison import Comparison
-from budgetnas.study.fidelity import Fidelity
+from budgetnas.study import Comparison, Fidelity
 from budgetnas.study.storage import existing_study
 from tests.cli.test_bad_input import ROWS
 from tests.goldens import made

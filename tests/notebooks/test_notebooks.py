@@ -13,8 +13,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from budgetnas.analysis import count_study
-from budgetnas.study.file import StudyFile
-from budgetnas.study.place import asks
+from budgetnas.study import StudyFile, asks
 
 ROOT = Path(__file__).parents[2]
 NOTEBOOKS = {path.stem: path for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
@@ -23,7 +22,7 @@ STUDY_FILES = [path for path in sorted(ROOT.glob("studies/*/study.toml")) if ask
 QUICKER = """
 import warnings
 warnings.filterwarnings("ignore", "IProgress")  # as the next cell does, before it imports
-from budgetnas.study.file_tables import Quick
+from budgetnas.study import Quick
 QUICK = Quick(epochs=2, seeds=2, train_samples=64, image_size=8, width=0.1)
 """
 # add yours here: what is put after the parameters, as papermill would

@@ -18,8 +18,7 @@ from budgetnas.report.page import find_report, render, rounded, write_report
 from budgetnas.report.read import Report, read_report
 from budgetnas.searching.run_study import run_study
 from budgetnas.space import Grid
-from budgetnas.study.config import About
-from budgetnas.study.file_tables import Quick
+from budgetnas.study import About, Quick
 from tests.analysis.made import LARGE, SMALL, config_of, grid_of, of_grid, trained
 from tests.conftest import Program
 from tests.searching.small import run

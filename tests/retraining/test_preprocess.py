@@ -17,7 +17,7 @@ from budgetnas.errors import InputError
 from budgetnas.recipe import Numerics, load_recipe
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import Preprocess, RunConfig, load_run
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 from budgetnas.train import Normalizer
 from tests.data.pictures import deep_png, held_out, noise, save, source
 from tests.data.test_fit import fill_marked

@@ -19,7 +19,7 @@ from budgetnas.recipe import Numerics, Recipe
 from budgetnas.searching.loop import Loop, Stopped
 from budgetnas.searching.record import Record
 from budgetnas.space import Fill, Space
-from budgetnas.study.config import DataFacts, StudyConfig
+from budgetnas.study import DataFacts, StudyConfig
 from budgetnas.study.storage import quiet_optuna
 from budgetnas.study.trial_record import Kind, TrialRecord
 from tests.searching.small import SMALL

@@ -10,8 +10,7 @@ from budgetnas.planning.outlook import plan
 from budgetnas.retraining.retrain import retrain
 from budgetnas.searching.search import search
 from budgetnas.space import Fill, Space
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.place import known_studies
+from budgetnas.study import StudyConfig, known_studies
 from tests.data import pictures
 from tests.searching.small import run, trials_of
 

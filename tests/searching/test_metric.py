@@ -22,6 +22,7 @@ from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.executors import TrialHistory, TrialSettings
 from budgetnas.files import cache_folder
+from budgetnas.metric import CORRECT, Metric, unequal_share, unpack
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.report.figures import report_figures
 from budgetnas.report.page import write_report
@@ -32,10 +33,7 @@ from budgetnas.searching.run_study import plan_of
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.space import Space
-from budgetnas.study.asked_run import asked_run
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.measurements import CORRECT, unpack
-from budgetnas.study.metric import Metric, unequal_share
+from budgetnas.study import StudyConfig, asked_run
 from budgetnas.study.options import RunOptions
 from budgetnas.train import Epoch
 from tests.analysis.made import trained

@@ -16,7 +16,7 @@ from budgetnas.executors import _sizing, measure_workers
 from budgetnas.planning.outlook import plan
 from budgetnas.recipe import RECIPES, Numerics
 from budgetnas.retraining.retrain import retrain
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 from tests.bench.small import TINY
 from tests.pretended_cuda.process import on_pretended_gpu
 from tests.pretended_cuda.tensors import DEVICE

@@ -12,7 +12,7 @@ from budgetnas.searching.first import first_networks, wanted
 from budgetnas.searching.samplers import SAMPLERS
 from budgetnas.searching.search import search
 from budgetnas.space import PROPOSALS, Fill, Space
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
 from tests.searching.scripted import Scripted, always, config_of, fuller_is_better
 from tests.searching.small import FREE, SMALL, run, trials_of

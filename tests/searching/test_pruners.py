@@ -8,8 +8,8 @@ from optuna.trial import TrialState
 from scipy.stats import binom
 
 from budgetnas.analysis import lucky_guessing
+from budgetnas.metric import Metric
 from budgetnas.searching.pruners import PRUNERS, Halving, first_rung
-from budgetnas.study.metric import Metric
 
 
 def judged(pruner: BasePruner, values: list[float], step: int = 1) -> list[bool]:

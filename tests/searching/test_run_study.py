@@ -11,15 +11,13 @@ from budgetnas.arch import Budget
 from budgetnas.errors import InputError
 from budgetnas.events import EpochEnded, Estimated, Event
 from budgetnas.executors import TrialHistory
+from budgetnas.metric import unpack
 from budgetnas.retraining.retrain import retrain
 from budgetnas.retraining.run import RunConfig
 from budgetnas.searching.run_study import run_study
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
-from budgetnas.study.asked_run import asked_run
-from budgetnas.study.config import StudyConfig
-from budgetnas.study.file_tables import Quick
-from budgetnas.study.measurements import unpack
+from budgetnas.study import Quick, StudyConfig, asked_run
 from budgetnas.study.options import RunOptions
 from budgetnas.study.trial_record import Kind, TrialRecord
 from tests.searching.small import replay, trials_of

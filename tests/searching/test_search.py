@@ -15,7 +15,7 @@ from budgetnas.report.answer import answer_lines
 from budgetnas.report.read import read_report
 from budgetnas.searching.search import search
 from budgetnas.space import Fill, Space
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
 from budgetnas.train import _engine as engine
 from tests.searching.small import FREE, SMALL, run, trials_of

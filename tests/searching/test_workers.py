@@ -22,7 +22,7 @@ from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.searching import loop
 from budgetnas.searching.begin import split_images
 from budgetnas.seeds import derive_seed
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
 from budgetnas.train import TrainingData
 from tests.searching.processes import is_gone, kill, workers_of

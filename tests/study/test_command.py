@@ -11,8 +11,8 @@ from budgetnas.cli.command import was_given
 from budgetnas.cli.main import app
 from budgetnas.report.read import read_report
 from budgetnas.searching.search import search
-from budgetnas.study.command import ELSEWHERE, begun_with
-from budgetnas.study.config import StudyConfig
+from budgetnas.study import StudyConfig
+from budgetnas.study._config import ELSEWHERE, begun_with
 from budgetnas.study.options import SearchOptions
 from tests.searching.small import SMALL, run
 

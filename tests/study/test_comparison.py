@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from budgetnas.errors import InputError
-from budgetnas.study.comparison import Compared, Comparison, Luck, Part
+from budgetnas.study import Compared, Comparison, Luck, Part
 
 ROW = Compared(
     network="winner", arch="basic [1] x (8)", recipe="full", params=900, macs=5_000, n=2,

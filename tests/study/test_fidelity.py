@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from budgetnas.errors import InputError
-from budgetnas.study.fidelity import SEARCHES_BY, Estimate, Fidelity, Row
+from budgetnas.study import SEARCHES_BY, Estimate, Fidelity, Row
 
 KNOWN = Estimate(value=0.02, low=0.0, high=0.05)
 

@@ -10,11 +10,8 @@ from budgetnas.arch import PRESETS, count_params
 from budgetnas.errors import InputError
 from budgetnas.recipe import RECIPES, Cosine, Init, TorchSchedule
 from budgetnas.space import Cell
-from budgetnas.study.file import StudyFile, find_file
-from budgetnas.study.file_tables import Quick
-from budgetnas.study.network import Network
-from budgetnas.study.place import known_studies
-from budgetnas.study.quick import narrowed
+from budgetnas.study import Network, Quick, StudyFile, find_file, known_studies
+from budgetnas.study._tables import narrowed
 
 HEAD = """
 question = "Which?"

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from budgetnas.study.measurements import pack, unpack
+from budgetnas.metric import pack, unpack
 
 
 @given(npst.arrays(np.bool_, st.integers(0, 300)))

@@ -10,8 +10,8 @@ import pytest
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
-from budgetnas.study.file import find_file
-from budgetnas.study.place import default_name, find_study, held, study_folder, study_name
+from budgetnas.study import find_file, find_study, held, study_folder, study_name
+from budgetnas.study._place import default_name
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_the_only_one_else_the_newest() -> None:
 def test_one_process_at_a_time() -> None:
     folder = Path("studies/one").resolve()
     code = (
-        "from pathlib import Path; from budgetnas.study.place import held\n"
+        "from pathlib import Path; from budgetnas.study import held\n"
         f"with held(Path({str(folder)!r})): pass"
     )
     with held(folder):

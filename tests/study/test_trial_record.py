@@ -4,8 +4,8 @@ import optuna
 from optuna.trial import TrialState
 
 from budgetnas.arch import Budget
+from budgetnas.metric import Measurements
 from budgetnas.space import Overrides
-from budgetnas.study.measurements import Measurements
 from budgetnas.study.trial_record import Kind, TrialRecord, TrialWriter
 from tests.analysis.made import SMALL
 

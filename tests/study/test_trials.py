@@ -8,8 +8,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from budgetnas.analysis import best_trial
 from budgetnas.errors import InputError
-from budgetnas.study.trial_record import Kind, TrialRecord
-from budgetnas.study.trials import Tally, tally, turn_of
+from budgetnas.study.trial_record import Kind, Tally, TrialRecord, tally, turn_of
 
 
 def trial(state: TrialState, value: float | None = None, **attributes: Any) -> FrozenTrial:
