@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from budgetnas.arch import count_macs as count_macs
     from budgetnas.arch import count_params as count_params
     from budgetnas.arch import layer_table as layer_table
+    from budgetnas.arch import register_block as register_block
     from budgetnas.comparing.compare import compare as compare
     from budgetnas.comparing.fidelity import fidelity as fidelity
     from budgetnas.comparing.finalists import Finalists as Finalists
@@ -68,7 +69,8 @@ _HELD_BY = {
     "budgetnas._study": "Study",
     "budgetnas.analysis": "Best FrontStep",
     "budgetnas.arch": (
-        "Arch BLOCKS Budget COSTS PRESETS SE Stage count_macs count_params layer_table"
+        "Arch BLOCKS Budget COSTS PRESETS SE Stage count_macs count_params layer_table "
+        "register_block"
     ),
     "budgetnas.comparing.compare": "compare",
     "budgetnas.comparing.fidelity": "fidelity",

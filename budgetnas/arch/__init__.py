@@ -1,7 +1,7 @@
 """What a network is and what it costs: descriptions, never modules. No torch in this room."""
 
 from budgetnas.arch.arch import SE, Arch, layers
-from budgetnas.arch.blocks import BLOCKS, Stage
+from budgetnas.arch.blocks import BLOCKS, Stage, Style, blocks_from, projection, register_block
 from budgetnas.arch.count import (
     BITS,
     COST_NAMES,
@@ -13,6 +13,7 @@ from budgetnas.arch.count import (
     layer_table,
 )
 from budgetnas.arch.find import find_arch, fit_arch
+from budgetnas.arch.layers import Act, Conv, Norm, Residual
 from budgetnas.arch.limits import (
     describe_costs,
     describe_limits,
@@ -30,10 +31,16 @@ __all__ = [
     "COST_NAMES",
     "PRESETS",
     "SE",
+    "Act",
     "Arch",
     "Budget",
+    "Conv",
+    "Norm",
+    "Residual",
     "Row",
     "Stage",
+    "Style",
+    "blocks_from",
     "count_macs",
     "count_params",
     "describe_costs",
@@ -45,5 +52,7 @@ __all__ = [
     "layers",
     "load",
     "other_limits",
+    "projection",
+    "register_block",
     "smaller_budgets",
 ]

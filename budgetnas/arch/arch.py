@@ -7,19 +7,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from budgetnas.arch.blocks import BLOCKS, Stage, Style, Width
+from budgetnas.arch.blocks import BLOCKS, Stage, Style, Width, known_block
 from budgetnas.arch.layers import Act, Conv, Dropout, Layer, Linear, Norm, Pool, SqueezeExcite
 from budgetnas.spec import Maybe, Spec, parse_json, read_text
 
 Norms = Literal["batch", "none"]
 Places = Literal["stem", "block"]
-
-
-def known_block(name: str) -> str:
-    """Validate the name of a block."""
-    if name not in BLOCKS:
-        raise ValueError(f"unknown block {name!r}, known: {', '.join(BLOCKS)}")
-    return name
 
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -55,7 +48,7 @@ class Arch(Spec):
     """Number of classes."""
 
     block: BlockName
-    """The kind of block: basic, bottleneck or preact."""
+    """The kind of block: basic, bottleneck, preact, or one that is registered."""
 
     stem_width: Width
     """Channels of the 3x3 convolution at the start."""
@@ -176,7 +169,7 @@ def _stage(arch: Arch, index: int, w_in: int) -> Iterator[tuple[str, Layer, int]
         se_reduction=arch.se.reduction if arch.se and arch.se.where == "block" else None,
         dropout=arch.dropout,
     )
-    block = BLOCKS[arch.block]
+    block = BLOCKS[known_block(arch.block)]  # which another process may not have met yet
     yield f"stages.{index}.0", block(w_in, stage.width, 2 if index > 0 else 1, style), 1
     another = block(stage.width, stage.width, 1, style)
     yield f"stages.{index}.1", another, stage.depth - 1

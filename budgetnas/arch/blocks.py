@@ -1,13 +1,13 @@
 """`Stage`, and the residual blocks, each a function from widths to a `Residual`.
 
 Add a block here: a function, a line in `BLOCKS`, and a published count in
-tests/arch/test_counts.py. A field of `Stage` needs a block that reads it, and a domain in
-`budgetnas.space.ArchSpace`.
+tests/arch/test_counts.py; from outside, `register_block`. A field of `Stage` needs a block that
+reads it, and a domain in `budgetnas.space.ArchSpace`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, Protocol, TypeVar, overload
 
 from pydantic import AfterValidator, Field
 
@@ -20,7 +20,10 @@ from budgetnas.arch.layers import (
     Norm,
     Residual,
     SqueezeExcite,
+    chain_output,
 )
+from budgetnas.errors import InputError
+from budgetnas.plugins import Registry
 from budgetnas.spec import Spec
 
 
@@ -107,7 +110,7 @@ def basic(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
         *style.gate(w_out),
     )
     post = (("act", Act()), *style.drop())
-    return Residual(branch, _projection(w_in, w_out, stride, style), post=post)
+    return Residual(branch, projection(w_in, w_out, stride, style), post=post)
 
 
 def bottleneck(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
@@ -125,7 +128,7 @@ def bottleneck(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
         *style.gate(w_out),
     )
     post = (("act", Act()), *style.drop())
-    return Residual(branch, _projection(w_in, w_out, stride, style), post=post)
+    return Residual(branch, projection(w_in, w_out, stride, style), post=post)
 
 
 def preact(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
@@ -155,7 +158,8 @@ def _needs_projection(w_in: int, w_out: int, stride: int) -> bool:
     return True
 
 
-def _projection(w_in: int, w_out: int, stride: int, style: Style) -> NamedLayers:
+def projection(w_in: int, w_out: int, stride: int, style: Style) -> NamedLayers:
+    """Return the layers of a shortcut: none, the identity, where the block changes no shape."""
     if not _needs_projection(w_in, w_out, stride):
         return ()
     conv = style.conv(w_in, w_out, style.stage.shortcut_kernel, stride)
@@ -164,3 +168,47 @@ def _projection(w_in: int, w_out: int, stride: int, style: Style) -> NamedLayers
 
 # add yours here
 BLOCKS: dict[str, Block] = {"basic": basic, "bottleneck": bottleneck, "preact": preact}
+
+
+def _add(name: str, block: Block) -> None:
+    """Add a block that maps shapes as a stage needs it to."""
+    for w_in, stride in ((8, 2), (16, 1)):
+        given, needed = (w_in, 8, 8), (16, 8 // stride, 8 // stride)
+        layer: object = block(w_in, 16, stride, Style(Stage(width=16, depth=1)))
+        if not isinstance(layer, Residual):
+            raise InputError(f"block {name!r} must return a Residual, got {layer!r}")
+        straight = chain_output(layer.shortcut, chain_output(layer.pre, given))
+        for part, got in (("branch", layer.output(given)), ("shortcut", straight)):
+            if got != needed:
+                raise InputError(
+                    f"block {name!r}: at stride {stride} its {part} must map (channels, height, "
+                    f"width) {given} to {needed}, got {got}"
+                )
+    BLOCKS[name] = block
+
+
+_REGISTERED = Registry("block", BLOCKS, _add)
+known_block, blocks_from = _REGISTERED.require, _REGISTERED.modules
+
+B = TypeVar("B", bound=Block)
+
+
+@overload
+def register_block(name: str, function: B) -> B: ...
+@overload
+def register_block(name: str) -> Callable[[B], B]: ...
+def register_block(name: str, function: Any = None) -> Any:
+    """Add a block, by a call or as a decorator: `@register_block("my-block")`.
+
+    Name the module that does so as a plugin, so that workers and the command line know it, too.
+
+    Args:
+        name: What archs and spaces call it.
+        function: From w_in, w_out, stride and `Style` to the block's layers.
+
+    Raises:
+        InputError: If the name is taken, or the block is none.
+    """
+    if function is None:
+        return lambda function: _REGISTERED.register(name, function)
+    return _REGISTERED.register(name, function)

@@ -181,14 +181,14 @@ class Residual(_Composite):
     def leaves(self, name: str, shape: Shape) -> Iterator[tuple[str, "Leaf", Shape]]:
         """Yield the leaves of pre, branch, shortcut and post, in this order."""
         yield from _chain_leaves(f"{name}.pre", self.pre, shape)
-        inner = _chain_output(self.pre, shape)
+        inner = chain_output(self.pre, shape)
         yield from _chain_leaves(f"{name}.branch", self.branch, inner)
         yield from _chain_leaves(f"{name}.shortcut", self.shortcut, inner)
         yield from _chain_leaves(f"{name}.post", self.post, self.output(shape))
 
     def output(self, shape: Shape) -> Shape:
         """The output's shape: the branch's."""
-        return _chain_output(self.branch, _chain_output(self.pre, shape))
+        return chain_output(self.branch, chain_output(self.pre, shape))
 
 
 Leaf: TypeAlias = Conv | Norm | Act | Dropout | Pool | Linear
@@ -204,7 +204,8 @@ def _chain_leaves(
         shape = layer.output(shape)
 
 
-def _chain_output(chain: NamedLayers, shape: Shape) -> Shape:
+def chain_output(chain: NamedLayers, shape: Shape) -> Shape:
+    """Return the output's shape of layers one after the other."""
     for _, layer in chain:
         shape = layer.output(shape)
     return shape

@@ -19,6 +19,7 @@ from budgetnas.arch import (
 from budgetnas.cli.options import ImageSizeOption, JsonOption, some
 from budgetnas.data import DATASETS
 from budgetnas.errors import InputError
+from budgetnas.plugins import load
 from budgetnas.spec import decoded
 
 MIB = 2**20
@@ -39,6 +40,10 @@ def count(
         ),
     ] = None,
     image_size: ImageSizeOption = None,
+    plugins: Annotated[
+        str,
+        typer.Option(metavar="NAME,NAME", help="Modules or .py files that register its block."),
+    ] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Count an architecture: layers, parameters, multiply-adds.
@@ -46,6 +51,8 @@ def count(
     Nothing is built or run: the numbers come from the description. Example:
     `budgetnas count efficient-resnet --budget 5M`
     """
+    for name in filter(None, plugins.split(",")):
+        load(name)
     limit = Budget.from_text(budget) if budget is not None else None
     described = _read(arch)
     if dataset is not None:

@@ -122,7 +122,7 @@ class _Derived:
             pruner=config.pruner if self.as_searched else "none",
             settle=lambda facts: self.settled, metric=self.metric or config.metric,
             select=config.select if self.as_searched else "last",
-            about=self.about, limits=config.limits,
+            about=self.about, limits=config.limits, plugins=config.plugins,
         )  # fmt: skip
 
 

@@ -19,6 +19,8 @@ from queue import SimpleQueue
 from signal import Signals
 from typing import Any, Protocol
 
+from budgetnas import plugins
+
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; from budgetnas.executors._process import main; main()"
 )
@@ -65,9 +67,11 @@ class WorkerTask(Protocol):
 
 
 def main() -> None:
-    """Run the task that is received first."""
+    """Import the plugins that are received first, then run the task that is."""
     channel = Channel(Connection(int(sys.argv[1])))
     try:
+        for name in channel.receive():
+            plugins.load(name)
         channel.receive().run(channel)
     except Exception as error:
         channel.send(picklable(error))
@@ -110,6 +114,7 @@ class WorkerProcess:
             raise
         finally:
             theirs.close()
+        self.send(plugins.loaded())
         self.send(task)
 
     def send(self, message: object) -> None:

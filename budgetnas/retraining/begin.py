@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from budgetnas._version import __version__
-from budgetnas.arch import fit_arch
+from budgetnas.arch import blocks_from, fit_arch
 from budgetnas.data import DataSource
 from budgetnas.data.gather import UNREADABLE
 from budgetnas.data.images import ImageSet
@@ -18,6 +18,7 @@ from budgetnas.data.splits import split_images
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.metric import DEFAULT_METRIC
+from budgetnas.plugins import changes, needed
 from budgetnas.retraining.options import RetrainOptions
 from budgetnas.retraining.run import RunConfig
 from budgetnas.retraining.selection import SELECTIONS
@@ -43,6 +44,8 @@ def begin(
 ) -> tuple[RunConfig, ImageSet, list[str]]:
     """Settle everything that defines a new run, and load its images; say what had to adapt."""
     source = asked.source_of(origin)
+    if origin:
+        require_same(f"study {origin.name!r}", changes(origin.config.plugins))
     images = _load(source, watch)
     if origin and source == origin.config.data and not asked.names_data():
         facts = {"the data": (origin.config.facts.fingerprint, images.fingerprint())}
@@ -67,7 +70,10 @@ def begin(
         if verdict is not None:
             numerics = numerics.changed(compiled=verdict.pays)
             said.append(str(verdict))
+    known = origin.config.plugins if origin else ()
+    extra = (each for each in asked.plugins if each not in known)
     config = RunConfig(
+        plugins=needed((*known, *extra), blocks_from([arch.block]))[0],
         target=asked.target,
         study=origin.name if origin else None,
         trial=found.trial,

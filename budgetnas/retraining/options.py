@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from budgetnas._version import __version__
 from budgetnas.data import DataSource
 from budgetnas.metric import METRICS, Metric
+from budgetnas.plugins import changes
 from budgetnas.recipe import Recipe
 from budgetnas.retraining.selection import SELECTIONS, selection_problem
 from budgetnas.study.options import (
@@ -14,6 +15,7 @@ from budgetnas.study.options import (
     Data,
     Device,
     Drawn,
+    Extended,
     Options,
     Place,
     Seed,
@@ -79,7 +81,9 @@ class WhichRun(Options):
     """The run's folder: new, or to resume."""
 
 
-class RetrainOptions(WhichTarget, Data, Unreadable, FullTraining, WhichStudy, WhichRun, Device):
+class RetrainOptions(
+    WhichTarget, Data, Unreadable, FullTraining, WhichStudy, WhichRun, Device, Extended
+):
     """What may be asked of a retraining; what it becomes is a `RunConfig`."""
 
     first = "target"
@@ -134,6 +138,7 @@ class RetrainOptions(WhichTarget, Data, Unreadable, FullTraining, WhichStudy, Wh
             "--test-curves": (began.test_selected, self.test_curves or None),
         }
         given = {name: both for name, both in options.items() if both[1] is not None}
+        given |= changes(began.plugins)
         require_same(f"the run of {began.target!r}", given, "leave out --resume to begin another")
 
     def _recipe_again(self, began: "RunConfig") -> Recipe | None:

@@ -43,6 +43,7 @@ from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.metric import DEFAULT_METRIC, Metric
 from budgetnas.model import model_to_load
+from budgetnas.plugins import Plugins
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.retraining.selection import Part, evaluated_part, selection_problem
 from budgetnas.space import Overrides
@@ -54,6 +55,8 @@ from budgetnas.train import Normalizer, read_tensors
 class RunConfig(Spec):
     """What defines a run from its first epoch on: the content of run.json."""
 
+    plugins: Plugins = ()
+    """Modules that register what the other fields name; before them, since they import it."""
     target: str
     """What was asked to be retrained: best, a trial's number, a preset, an arch file."""
     study: str | None = None

@@ -17,6 +17,7 @@ from budgetnas.data import DataSource, splits
 from budgetnas.data.images import ImageSet
 from budgetnas.data.splits import Split, describe_split
 from budgetnas.errors import InputError
+from budgetnas.plugins import needed
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Fill, Free, Grid, Proposal, Space
@@ -115,6 +116,7 @@ def begin(
             _require_any_fit(plan.budget, proposal, plan.source)
             _check_cells(proposal, facts.train)
     config = StudyConfig(
+        plugins=plan.plugins,
         name=plan.name,
         version=__version__,
         seed=plan.seed,
@@ -135,6 +137,7 @@ def begin(
         recipe=recipe,
         proposal=proposal,
     )
+    config = config.changed(plugins=needed(config.plugins, config.registered())[0])
     return config, [f"recipe: {notice}" for notice in (*notices, few) if notice]
 
 

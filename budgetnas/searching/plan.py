@@ -7,6 +7,7 @@ from typing import NamedTuple
 from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.metric import DEFAULT_METRIC, Metric
+from budgetnas.plugins import Plugin
 from budgetnas.recipe import Recipe
 from budgetnas.space import Proposal
 from budgetnas.study import About, DataFacts, Selection
@@ -41,6 +42,8 @@ class Plan:
     select: Selection = "last"
     confusion: bool = False
     about: About = field(default_factory=About)
+    plugins: tuple[Plugin, ...] = ()
+    """Plugins that are asked for."""
     limits: tuple[Budget, ...] = ()
     """What is not exceeded beside the budget."""
     smaller: tuple[Budget, ...] = ()

@@ -63,5 +63,5 @@ def plan_of(asked: AskedRun) -> Plan:
         asked.name, asked.data, file.seed, samples, at_most=quick is not None, budget=budget,
         pruner=file.search.pruner if file.search else "none", settle=settle,
         metric=file.metric, select=file.select, confusion=file.confusion,
-        about=asked.about(samples),
+        about=asked.about(samples), plugins=(*file.plugins, *asked.asked.plugins),
     )  # fmt: skip

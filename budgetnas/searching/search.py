@@ -73,7 +73,7 @@ def _plan(options: SearchOptions, name: str) -> Plan:
     plan = Plan(
         name, source, options.seed or 0, options.train_samples, at_most=False,
         budget=options.budget, pruner=options.pruner, settle=settle, limits=options.limits,
-        smaller=options.smaller, metric=options.metric,
+        smaller=options.smaller, metric=options.metric, plugins=options.plugins,
     )  # fmt: skip
     require_possible(plan.all_limits, options.space, source)
     return plan

@@ -14,6 +14,7 @@ from budgetnas.data import DataSource
 from budgetnas.data.gather import write_unreadable
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
+from budgetnas.errors import InputError
 from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher
 from budgetnas.executors import (
     Executor,
@@ -26,6 +27,7 @@ from budgetnas.executors import (
 )
 from budgetnas.files import system_guard
 from budgetnas.metric import WEIGHTED, Metric, largest_notices
+from budgetnas.plugins import changes, needed
 from budgetnas.searching.begin import begin, facts_of, split_images
 from budgetnas.searching.busy import OtherWork, describe_busy
 from budgetnas.searching.crash import crash_noted
@@ -125,6 +127,8 @@ class Job:
 @unchanged_process()
 def work(job: Job, watch: Watcher) -> SearchResult:
     """Load the data, begin or continue the study, and loop."""
+    if job.began:
+        require_same(f"study {job.name!r}", changes(job.began.plugins))
     source, seed, samples, at_most = _data_of(job)
     with memory_guard("the images"):
         images = load_train(source, lambda *progress: watch(Loading(*progress)))
@@ -132,6 +136,7 @@ def work(job: Job, watch: Watcher) -> SearchResult:
         watch(Notice(text))
     parts = split_images(images, seed, samples, at_most)
     config, notices = _settled(job, facts_of(images, parts))
+    notices += _only_here(config, job)
     with memory_guard("the images"):
         train, val = images.take(parts.train), images.take(parts.val)
     workers = None
@@ -168,6 +173,17 @@ def work(job: Job, watch: Watcher) -> SearchResult:
             with _executor(config, job, data, min(workers.count, missing)) as executor:
                 stopped = Loop(record, executor, watch, crash).run(trials, job.deadline)
         return _result(study, config, url, stopped)
+
+
+def _only_here(config: StudyConfig, job: Job) -> list[str]:
+    """Return notices of what is registered, but by no plugin, and raise if workers need it."""
+    _, alone = needed(config.plugins, config.registered())
+    if alone and job.workers != 1:
+        raise InputError(
+            f"--workers: {', '.join(alone)}: registered in this process only; name the module or "
+            "the file that registers it with --plugins"
+        )
+    return [f"{what}: registered in this process only, no --plugins name it" for what in alone]
 
 
 def _unequal(config: StudyConfig) -> list[str]:

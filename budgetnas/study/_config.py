@@ -9,14 +9,15 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from budgetnas._version import __version__
-from budgetnas.arch import Budget
+from budgetnas.arch import Budget, blocks_from
 from budgetnas.data import DataSource
 from budgetnas.data.view import Depth
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.metric import DEFAULT_METRIC, Metric, unequal_share
+from budgetnas.plugins import Plugins, needed
 from budgetnas.recipe import RECIPES, Numerics, Recipe
-from budgetnas.space import Fill, Free, Grid, Proposal
+from budgetnas.space import Fill, Free, Grid, Proposal, values
 from budgetnas.spec import Maybe, Spec, read_toml
 from budgetnas.study._place import config_path, study_folder, study_name
 from budgetnas.study.options import SearchOptions, Training
@@ -82,6 +83,8 @@ Selection = Literal["last", "best"]
 class StudyConfig(Spec):
     """What defines a study from its first trial on."""
 
+    plugins: Plugins = ()
+    """Modules that register what the other fields name; before them, since they import it."""
     name: str
     """The study's name, in its storage too."""
     version: str
@@ -124,6 +127,15 @@ class StudyConfig(Spec):
     def alike(self) -> tuple[int, ...]:
         """Validation images of each class, where classes count alike; () where images do."""
         return self.facts.val_counts if self.metric == "balanced" else ()
+
+    def registered(self) -> list[tuple[str, str]]:
+        """List what of the study users have registered, and the modules that it is from."""
+        match self.proposal:
+            case Free(space=space) | Fill(space=space):
+                blocks = list(values(space.arch.block))
+            case Grid(cells=cells):
+                blocks = [cell.arch.block for cell in cells]
+        return list(blocks_from(blocks))
 
     @property
     def all_limits(self) -> tuple[Budget, ...]:
@@ -276,6 +288,7 @@ def require_same_search(config: StudyConfig, asked: SearchOptions) -> None:
         "the version of budgetnas": (config.version, __version__)
     }
     now = dict(asked) | {"also": asked.smaller, "recipe": _again(config, asked)}
+    now["plugins"], _ = needed(asked.plugins, config.registered())
     for name, then in begun_with(config).items():
         if name in asked.model_fields_set - {"data_dir"}:
             given[asked.flag(name)] = _limit_of(then), _limit_of(now[name])

@@ -30,6 +30,7 @@ from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 from budgetnas.metric import DEFAULT_METRIC, Metric
+from budgetnas.plugins import AskedPlugins
 from budgetnas.recipe import Recipe, recipe_from
 from budgetnas.space import Axis, Cell, Grid, Seeds
 from budgetnas.spec import Maybe, Spec, all_of, overlay, printable, read_toml, shorten
@@ -69,6 +70,8 @@ class SearchTable(Drawing, Sampling):
 class StudyFile(Spec):
     """A question, and the trainings that answer it."""
 
+    plugins: AskedPlugins = ()
+    """Modules and .py files that register what the study uses; before what is registered."""
     question: Annotated[str, Field(min_length=1)]
     """What the study shall answer."""
     command: str
@@ -257,7 +260,7 @@ def find_file(text: str) -> tuple[Path, str]:
     raise InputError(f"no study file {printable(text)}; in ./{STUDIES}: {known or 'none'}")
 
 
-MAKE_ANOTHER = ("quick", "dataset", "data_dir", "skip_unreadable")
+MAKE_ANOTHER = ("quick", "dataset", "data_dir", "skip_unreadable", "plugins")
 """Options that make another study of the same file."""
 
 

@@ -24,6 +24,7 @@ from budgetnas.data import DATASETS, DataSource
 from budgetnas.data.view import Side, check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.metric import DEFAULT_METRIC, METRICS, Metric
+from budgetnas.plugins import AskedPlugins
 from budgetnas.recipe import RECIPES, Epochs, Recipe, as_recipe
 from budgetnas.space import (
     DEFAULT_PROPOSAL,
@@ -276,6 +277,15 @@ SAMPLER_NAMES = ("tpe", "random", "gp", "nsga2")
 PRUNER_NAMES = ("halving", "median", "none")
 
 
+class Extended(Options):
+    """What is added to the package; the last base of its verb, since it is validated first."""
+
+    panel = "What to search"
+
+    plugins: Annotated[AskedPlugins, Shown("NAME,NAME")] = ()
+    """Modules or .py files that register blocks or objectives; recorded with the study."""
+
+
 class Costs(Options):
     """What networks may cost."""
 
@@ -494,7 +504,7 @@ class Resources(Device):
 
 class SearchOptions(
     Costs, Drawing, Sampling, Comparing, Data, Unreadable, Training, Beginning, WhichStudy,
-    Resources,
+    Resources, Extended,
 ):  # fmt: skip
     """What may be asked of a search; what it becomes is a `StudyConfig`."""
 
@@ -516,7 +526,7 @@ class SearchOptions(
         return default_name(self.source(), self.budget)
 
 
-class PlanOptions(Costs, Drawing, Data, Training, Beginning, Device):
+class PlanOptions(Costs, Drawing, Data, Training, Beginning, Device, Extended):
     """What may be asked of a look ahead at a search."""
 
     first = "budget"
@@ -542,5 +552,5 @@ class WhichFile(Options):
     """Scale it down to a minute or two on a CPU; results are labelled so."""
 
 
-class RunOptions(WhichFile, Images, Unreadable, Resources):
+class RunOptions(WhichFile, Images, Unreadable, Resources, Extended):
     """What may be asked of a run of a study file."""
