@@ -18,7 +18,9 @@ import pytest
 import torch
 from hypothesis import settings
 
+from budgetnas import plugins
 from budgetnas.__main__ import main
+from budgetnas.arch.blocks import _REGISTERED, BLOCKS
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
@@ -51,7 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """But for `-m gpu`, nothing here sees a GPU, nor do the programs that are started."""
+    """But for `-m gpu`, nothing here sees a GPU, nor do programs; nor what else is installed."""
+    os.environ[plugins.NO_ENTRY_POINTS] = "1"
     if not re.search(r"(?<!not )\bgpu\b", config.getoption("markexpr")):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before anybody asks torch
 
@@ -90,6 +93,20 @@ def _no_estimate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     """No search times a training to say how long it takes, but where that is asked for."""
     if request.node.get_closest_marker("estimate") is None:
         monkeypatch.setattr("budgetnas.searching.work._tell_estimate", lambda *_: None)
+
+
+@pytest.fixture
+def isolated() -> Iterator[None]:
+    """What is registered by a test is known to no other."""
+    known = _REGISTERED
+    tables: list[dict[str, Any]] = [plugins._loaded, BLOCKS, known._functions, known._modules]
+    before = [dict(table) for table in tables]
+    yield
+    for name in plugins._loaded.keys() - before[0].keys():
+        sys.modules.pop(name, None)
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer.main
 
+import budgetnas
 from budgetnas.arch import PRESETS, count_params
 from budgetnas.cli.main import app
 from budgetnas.recipe import load_recipe
@@ -79,6 +80,17 @@ def test_commands_and_options_exist(path: Path) -> None:
 def test_python_parses(path: Path) -> None:
     for block in blocks(path, "python"):
         ast.parse(block)
+
+
+def test_the_examples_of_extending_run(isolated: None) -> None:
+    page = (ROOT / "budgetnas" / "README.md").read_text()
+    chapter = page.partition("## Extending")[2].partition("\n## ")[0]
+    names: dict[str, Any] = {"budgetnas": budgetnas}
+    for block in re.findall(r"^```python\n(.*?)^```", chapter, re.M | re.S):
+        if file := re.match(r"# (\w+\.py)\n", block):
+            Path(file[1]).write_text(block)
+        else:
+            exec(block, names)
 
 
 def test_presets_are_counted_as_documented() -> None:

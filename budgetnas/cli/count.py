@@ -42,7 +42,7 @@ def count(
     image_size: ImageSizeOption = None,
     plugins: Annotated[
         str,
-        typer.Option(metavar="NAME,NAME", help="Modules or .py files that register its block."),
+        typer.Option(metavar="NAMES", help="Modules or .py files that register its block."),
     ] = "",
     as_json: JsonOption = False,
 ) -> None:

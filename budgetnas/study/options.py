@@ -280,10 +280,10 @@ PRUNER_NAMES = ("halving", "median", "none")
 class Extended(Options):
     """What is added to the package; the last base of its verb, since it is validated first."""
 
-    panel = "What to search"
+    panel = "Where"
 
-    plugins: Annotated[AskedPlugins, Shown("NAME,NAME")] = ()
-    """Modules or .py files that register blocks or objectives; recorded with the study."""
+    plugins: Annotated[AskedPlugins, Shown("NAMES")] = ()
+    """Modules or .py files, separated by commas, that register blocks; recorded with the study."""
 
 
 class Costs(Options):
