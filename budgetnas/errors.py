@@ -39,3 +39,8 @@ class OutOfMemory(TrialFailed):
 
 class SearchFailed(BudgetnasError):
     """The search cannot continue, although the input is valid."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its kind where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

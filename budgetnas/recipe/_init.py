@@ -48,7 +48,7 @@ class Orthogonal(Spec):
     name: Literal["orthogonal"] = "orthogonal"
 
 
-# add yours here, and a case in budgetnas.train._init.initialize
+# add yours here, and a case in budgetnas.train._optim.initialize
 Init = Annotated[
     Default | XavierUniform | XavierNormal | KaimingNormal | Normal | Orthogonal,
     Field(discriminator="name"),

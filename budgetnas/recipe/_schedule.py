@@ -175,7 +175,7 @@ class ChainedScheduler(_Torch):
     schedulers: "Annotated[tuple[TorchSchedule, ...], Field(min_length=1)]"
 
 
-# add yours here, and a case in budgetnas.train._schedule.build_scheduler
+# add yours here, and a case in budgetnas.train._optim.build_scheduler
 TorchSchedule = Annotated[
     ConstantLR
     | LinearLR

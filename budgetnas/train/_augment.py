@@ -17,8 +17,7 @@ from torch import Generator, Tensor
 
 from budgetnas.data.images import packed_pixels
 from budgetnas.recipe import Augmentation, Crop, Cutout, Flip, Rotate, TrivialAugment
-from budgetnas.train._trivial import OPERATIONS, STRONGEST, trivial_augment
-from budgetnas.train._warp import rotate
+from budgetnas.train._trivial import OPERATIONS, STRONGEST, rotate, trivial_augment
 
 _OUTSIDE = -(2**40)
 """A row or column outside of the image: any index with it is negative."""

@@ -12,6 +12,8 @@ from contextlib import contextmanager, suppress
 import torch
 from torch import Generator
 
+from budgetnas.errors import first_line
+
 Work = Callable[[], None]
 
 WARM_UP = 3
@@ -84,7 +86,9 @@ class Recorder:
             with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
                 work()
         except RuntimeError as error:  # also out of memory: uncaptured, the work needs less
-            self.refused = _first_line(error)
+            # the first error: one inside a capture makes its end fail, too
+            inside = error.__context__
+            self.refused = first_line(inside if isinstance(inside, RuntimeError) else error)
             self._give_up(graph)
             return None
         self._graphs[key] = graph
@@ -140,7 +144,25 @@ def _some_stream(device: torch.device) -> torch.cuda.Stream:
     return idle.pop() if idle else torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
-def _first_line(error: RuntimeError) -> str:
-    """Return the first error: one inside a capture makes its end fail, too."""
-    first = error.__context__ if isinstance(error.__context__, RuntimeError) else error
-    return (str(first).splitlines() or [type(first).__name__])[0]
+def search_kernels() -> None:
+    """Make cuDNN search for the fastest kernels from now on."""
+    torch.backends.cudnn.benchmark = True
+    # After each search torch gives all memory that it keeps back to the driver, and asks for it
+    # again: tens of times a trial, for memory that the next search also needs.
+    keep = getattr(torch._C, "_cudnn_set_conv_benchmark_empty_cache", None)
+    if keep is not None:
+        keep(False)
+
+
+@contextmanager
+def no_search() -> Iterator[None]:
+    """Use the kernels that cuDNN guesses to be fast, for work that runs once an epoch.
+
+    Searching takes longer than so few runs could save.
+    """
+    searched = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = searched

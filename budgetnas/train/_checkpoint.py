@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from safetensors.torch import load, save
 
-from budgetnas.errors import InputError
+from budgetnas.errors import InputError, first_line
 from budgetnas.files import write_atomic
 from budgetnas.train._engine import State
 
@@ -44,8 +44,7 @@ def read_tensors(path: Path) -> State:
         tensors = load(content)
         said = _metadata(content).get(_CHECKSUM)
     except Exception as error:  # safetensors raises nearly anything on damaged bytes
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise InputError(f"{path}: damaged: {reason}") from None
+        raise InputError(f"{path}: damaged: {first_line(error)}") from None
     found = _checksum(tensors)
     if said != found:
         raise InputError(f"{path}: damaged: its checksum must be {found[:12]}, it says {said!r}")

@@ -14,13 +14,12 @@ import torch
 from torch import Tensor, nn
 
 from budgetnas.data.images import ImageSet, Statistics, measure_statistics
-from budgetnas.errors import InputError
+from budgetnas.errors import InputError, first_line
 from budgetnas.recipe import FixedStatistics, NoStatistics, Numerics, Recipe, TrainingStatistics
+from budgetnas.train._capture import search_kernels
+from budgetnas.train._device import memory_guard, place, trim_heap
 from budgetnas.train._evaluate import Evaluation, Evaluator, Normalizer
-from budgetnas.train._kernels import search_kernels
-from budgetnas.train._memory import memory_guard, trim_heap
-from budgetnas.train._place import place
-from budgetnas.train._schedule import schedule_table
+from budgetnas.train._optim import schedule_table
 from budgetnas.train._step import Steps, check_finite
 
 State: TypeAlias = dict[str, Tensor]
@@ -130,7 +129,7 @@ def train(
             try:
                 run.load(state)
             except (RuntimeError, KeyError, IndexError, ValueError) as error:
-                reason = str(error).splitlines()[0]
+                reason = first_line(error)
                 raise InputError(f"the state is not this training's: {reason}") from None
     try:
         while run.epochs_done < recipe.epochs:

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Numerics
-from budgetnas.train._capture import Recorder
-from budgetnas.train._kernels import no_search
+from budgetnas.train._capture import Recorder, no_search
 
 
 class Normalizer:

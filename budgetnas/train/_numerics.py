@@ -1,22 +1,27 @@
-"""Choosing the arithmetic that is fastest on a device."""
+"""Choosing the arithmetic that is fastest on a device; whether torch.compile pays for itself."""
 
 import json
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from budgetnas.arch import PRESETS
+from budgetnas.arch import PRESETS, Arch
+from budgetnas.data.images import ImageSet, Statistics
+from budgetnas.errors import first_line
 from budgetnas.files import cache_folder, write_atomic
-from budgetnas.recipe import Default, Numerics
-from budgetnas.train._device import processor
+from budgetnas.recipe import Default, Numerics, Recipe
+from budgetnas.train._device import place, processor
+from budgetnas.train._engine import train
 from budgetnas.train._evaluate import autocast
-from budgetnas.train._init import initial_model
-from budgetnas.train._place import place
+from budgetnas.train._optim import initial_model
+from budgetnas.train._step import batch_bounds
 
 NET, IMAGES, SIZE = "modified-resnet-small", 32, 32
 """What is timed: a network of 78,042 parameters, images, and their side in pixels."""
@@ -45,8 +50,7 @@ def choose_numerics(
         try:
             kept = measured_numerics(cpu_candidates())
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            tell(f"arithmetic: float32; the fastest cannot be measured here: {reason}")
+            tell("arithmetic: float32; the fastest cannot be measured here: " + first_line(error))
             return _numerics("float32", channels_last=False)
         _write(kept)
     return kept
@@ -58,15 +62,11 @@ def cpu_candidates() -> list[Numerics]:
     return [_numerics("bfloat16"), *plain] if cpu_has_bfloat16() else plain
 
 
-def _numerics(dtype: str, *, channels_last: bool = True, captured: bool = False) -> Numerics:
-    return Numerics.model_validate(
-        {
-            "dtype": dtype,
-            "channels_last": channels_last,
-            "threads": torch.get_num_threads(),
-            "captured": captured,
-        }
-    )
+def _numerics(
+    dtype: Literal["float32", "bfloat16"], *, channels_last: bool = True, captured: bool = False
+) -> Numerics:
+    threads = torch.get_num_threads()
+    return Numerics(dtype=dtype, channels_last=channels_last, threads=threads, captured=captured)
 
 
 def cpu_has_bfloat16() -> bool:
@@ -132,3 +132,73 @@ def _write(numerics: Numerics) -> None:
 
 def _path() -> Path:
     return cache_folder() / "numerics.json"
+
+
+STEPS, EPOCHS = 4, 4
+"""Epochs and steps of each that are timed; the first epoch includes the set-up."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a training would take with torch.compile, and without."""
+
+    plain: float
+    """Seconds of the whole training without."""
+    compiled: float | None
+    """Seconds with, compiling included; None if this network can't be compiled here."""
+    why_not: str = ""
+    """Why it can't."""
+
+    @property
+    def pays(self) -> bool:
+        """Whether the whole training is faster with it."""
+        return self.compiled is not None and self.compiled < self.plain
+
+    def __str__(self) -> str:
+        """Return a description of one line."""
+        if self.compiled is None:
+            return f"torch.compile: not here: {self.why_not}"
+        answer = "used" if self.pays else "not used"
+        return (
+            f"torch.compile: {answer}: the training would take about {self.compiled:,.0f} s with "
+            f"it, compiling included, {self.plain:,.0f} s without"
+        )
+
+
+def worth_compiling(
+    arch: Arch,
+    images: ImageSet,
+    recipe: Recipe,
+    numerics: Numerics,
+    statistics: Statistics,
+    device: torch.device,
+) -> Verdict:
+    """Time a few steps with and without torch.compile, and say which training would be faster.
+
+    Args:
+        arch: What is to be trained.
+        images: On what.
+        recipe: How.
+        numerics: In which arithmetic otherwise.
+        statistics: What images are normalised by.
+        device: Where.
+    """
+    batch = min(recipe.batch_size, len(images))
+    steps = recipe.epochs * len(batch_bounds(len(images), batch))
+    several = images.take(torch.arange(min(batch * STEPS, len(images)))).to(device)
+    few = len(batch_bounds(len(several), batch))
+
+    timed = recipe.for_timing(EPOCHS, recipe.batch_size)
+
+    def whole(compiled: bool) -> float:
+        model = initial_model(arch, recipe.init, 0)
+        numbers = numerics.changed(compiled=compiled)
+        epochs = train(model, several, timed, numbers, 0, statistics=statistics)
+        first, *later = [epoch.seconds for epoch in epochs]
+        return first - min(later) + steps * min(later) / few
+
+    try:
+        compiled, why_not = whole(True), ""
+    except Exception as error:  # compilers raise anything
+        compiled, why_not = None, first_line(error)
+    return Verdict(whole(False), compiled, why_not)

@@ -13,7 +13,7 @@ from budgetnas.data.images import packed_pixels
 from budgetnas.recipe import Augmentation, Crop, Cutout, Flip, Rotate, TrivialAugment
 from budgetnas.train import Draws, augment
 from budgetnas.train._augment import View
-from budgetnas.train._warp import rotate
+from budgetnas.train._trivial import rotate
 
 MEAN = torch.tensor([10, 20, 30], dtype=torch.uint8)
 

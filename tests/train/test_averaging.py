@@ -9,7 +9,7 @@ from torch.nn import Parameter
 
 from budgetnas.recipe import Average as AverageSpec
 from budgetnas.recipe import Lookahead as LookaheadSpec
-from budgetnas.train._averaging import Average, Lookahead, average_weights
+from budgetnas.train._weights import Average, Lookahead, average_weights
 
 
 def run_lookahead(

@@ -7,7 +7,7 @@ from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.train import initial_model, recipe_statistics, train, worth_compiling
-from budgetnas.train._compiled import Verdict
+from budgetnas.train._numerics import Verdict
 
 ARCH = Arch.parse(
     {"in_channels": 1, "block": "basic", "stem_width": 4, "stages": [{"width": 4, "depth": 1}]},

@@ -13,7 +13,7 @@ from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.recipe import SAM, Numerics, Recipe
 from budgetnas.train import Normalizer, Steps, initial_model, recipe_statistics
-from budgetnas.train._sharpness import LEAST, Sharpness
+from budgetnas.train._weights import LEAST, Sharpness
 
 ARCH = Arch.parse(
     {"in_channels": 1, "block": "basic", "stem_width": 4, "se": {"where": "stem"},
