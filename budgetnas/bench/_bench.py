@@ -1,14 +1,23 @@
-"""`bench`: the usual loop, the tuned one and this engine, measured side by side."""
+"""`bench`: the usual loop, the tuned one and this engine, measured side by side, in turns.
 
+What disturbs one of the loops disturbs all. On a GPU a profile also tells how much of a step no
+kernel runs: what the host and the launches cost.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile, schedule
 
-from budgetnas.bench._kernels import share_outside_kernels
 from budgetnas.bench._plan import Plan, Way
 from budgetnas.bench._result import BenchResult
-from budgetnas.bench._rounds import measure
 from budgetnas.bench._usual import Epochs, tuned_epochs, usual_epochs
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Loading, Notice, Watcher, nobody
@@ -112,3 +121,100 @@ def engine_epochs(plan: Plan, images: ImageSet) -> Epochs:
 
 def _model(plan: Plan) -> nn.Module:
     return initial_model(plan.arch, Default(), derive_seed(plan.seed, "init"))
+
+
+Name = TypeVar("Name", bound=str)
+Seconds = dict[Name, list[float]]
+
+
+def measure(
+    loops: Mapping[Name, Iterator[object]],
+    runs: int,
+    device: torch.device,
+    tell: Callable[[str, int, int], None],
+) -> Seconds[Name]:
+    """Measure the seconds of each loop's epochs, in turns.
+
+    Args:
+        loops: Each trains an epoch when it is asked; the first warms up and does not count.
+        runs: Epochs of each that count.
+        device: What they train on.
+        tell: Told what is being done, turns done, and turns in all.
+
+    Raises:
+        OutOfMemory: If one does not fit.
+    """
+    seconds: Seconds[Name] = {name: [] for name in loops}
+    turns = [(number, name) for number in range(runs + 1) for name in loops]
+    for done, (number, name) in enumerate(turns):
+        what = f"epoch {number} of {runs}" if number else "warming up"
+        tell(f"{what}, {name}", done, len(turns))
+        with memory_guard(f"training the {name} way"):
+            taken = _timed(loops[name], device)
+        if number:
+            seconds[name].append(taken)
+    return seconds
+
+
+def _timed(loop: Iterator[object], device: torch.device) -> float:
+    _finish(device)
+    started = time.perf_counter()
+    next(loop)
+    _finish(device)
+    return time.perf_counter() - started
+
+
+def _finish(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+Interval = tuple[float, float]
+"""Start and end."""
+
+
+def share_outside_kernels(epochs: Iterator[object], device: torch.device) -> float | None:
+    """Measure the share of an epoch in which no kernel runs on a GPU.
+
+    Args:
+        epochs: A training that has not begun: what is captured in its first epoch can only be
+            watched by a profiler that was there. The second one is measured.
+        device: The GPU that it trains on.
+
+    Returns:
+        In [0, 1], the profiler's own cost included; None where the profiler sees no kernels.
+    """
+    once = schedule(wait=0, warmup=1, active=1, repeat=1)
+    with profile(activities=[ProfilerActivity.CUDA], schedule=once) as profiler:
+        _timed(epochs, device)
+        profiler.step()
+        seconds = _timed(epochs, device)
+    busy = union(kernels(_trace(profiler)))
+    return max(0.0, 1 - busy / seconds) if busy else None
+
+
+def _trace(profiler: profile) -> dict[str, Any]:
+    """Read what was profiled, in Chrome's format: in it kernels are told from annotations."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        profiler.export_chrome_trace(str(path))
+        trace: dict[str, Any] = json.loads(path.read_text(errors="replace"))
+    return trace
+
+
+def kernels(trace: dict[str, Any]) -> list[Interval]:
+    """List when kernels run, in seconds; what copies memory is none."""
+    return [
+        (event["ts"] / 1e6, (event["ts"] + event["dur"]) / 1e6)
+        for event in trace["traceEvents"]
+        if event.get("cat") == "kernel"
+    ]
+
+
+def union(intervals: Iterable[Interval]) -> float:
+    """Return the length of what intervals cover, where they overlap once."""
+    covered, end = 0.0, float("-inf")
+    for start, stop in sorted(intervals):
+        covered += max(0.0, stop - max(start, end))
+        end = max(end, stop)
+    return covered

@@ -9,9 +9,8 @@ import torch
 
 from budgetnas.arch import PRESETS, count_macs
 from budgetnas.bench import WAYS, Asked, BenchResult, Setup, draw_pictures, make_plan, measure
-from budgetnas.bench._bench import engine_epochs
-from budgetnas.bench._floor import RATES, floor_seconds, known_rate
-from budgetnas.bench._kernels import kernels, share_outside_kernels, union
+from budgetnas.bench._bench import engine_epochs, kernels, share_outside_kernels, union
+from budgetnas.bench._result import RATES, floor_seconds, known_rate
 from tests.bench.small import CPU, tiny_plan
 
 
