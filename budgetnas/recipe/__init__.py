@@ -3,27 +3,18 @@
 from budgetnas.recipe._images import (
     Augmentation,
     Crop,
+    CutMix,
     Cutout,
     FixedStatistics,
     Flip,
+    Mix,
+    Mixup,
     Normalization,
     NoStatistics,
     Rotate,
     TrainingStatistics,
     TrivialAugment,
 )
-from budgetnas.recipe._init import (
-    Default,
-    Init,
-    KaimingNormal,
-    Normal,
-    Orthogonal,
-    XavierNormal,
-    XavierUniform,
-)
-from budgetnas.recipe._mix import CutMix, Mix, Mixup
-from budgetnas.recipe._named import RECIPES, as_recipe, load_recipe, recipe_from
-from budgetnas.recipe._numerics import Numerics
 from budgetnas.recipe._optimizer import (
     SAM,
     SGD,
@@ -34,14 +25,30 @@ from budgetnas.recipe._optimizer import (
     ClipNorm,
     ClipValue,
     Decay,
+    Default,
     Fraction,
+    Init,
+    KaimingNormal,
     Lookahead,
     LookaheadShare,
     LookaheadSteps,
+    Normal,
     Optimizer,
+    Orthogonal,
     Rate,
+    XavierNormal,
+    XavierUniform,
 )
-from budgetnas.recipe._recipe import BatchSize, Epochs, Recipe
+from budgetnas.recipe._recipe import (
+    RECIPES,
+    BatchSize,
+    Epochs,
+    Numerics,
+    Recipe,
+    as_recipe,
+    load_recipe,
+    recipe_from,
+)
 from budgetnas.recipe._schedule import (
     ChainedScheduler,
     ConstantLR,

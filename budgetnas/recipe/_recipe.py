@@ -1,23 +1,65 @@
-"""`Recipe`: everything about a training but the network and the data."""
+"""`Recipe`: everything about a training but the network and the data; by name; `Numerics`."""
 
 import math
-from typing import Annotated, Literal, Self
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
+from budgetnas.errors import InputError
 from budgetnas.recipe._images import (
     Augmentation,
     Crop,
+    Cutout,
     FixedStatistics,
     Flip,
+    Mix,
     Normalization,
+    Rotate,
     TrainingStatistics,
 )
-from budgetnas.recipe._init import Default, Init
-from budgetnas.recipe._mix import Mix
-from budgetnas.recipe._optimizer import SAM, SGD, Average, Clip, Lookahead, Optimizer
-from budgetnas.recipe._schedule import Cosine, Schedule
-from budgetnas.spec import Maybe, Spec
+from budgetnas.recipe._optimizer import (
+    SAM,
+    SGD,
+    Average,
+    Clip,
+    ClipValue,
+    Default,
+    Init,
+    Lookahead,
+    Optimizer,
+)
+from budgetnas.recipe._schedule import Cosine, CosineAnnealingLR, CyclicLR, Schedule
+from budgetnas.spec import Maybe, Spec, overlay, printable, read_toml, shorten
+
+
+class Numerics(Spec):
+    """Chosen once, stored with the study or run, and reused on resume.
+
+    The same seed gives the same weights, bit for bit, only under the same choices.
+    """
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What convolutions and the linear layer compute in; weights are always float32."""
+
+    channels_last: bool = True
+    """Memory layout of images and feature maps: channels innermost."""
+
+    threads: Annotated[int, Field(ge=1, le=4096)] = 1
+    """Threads of one operation on the CPU."""
+
+    captured: bool = False
+    """Replay steps as CUDA graphs, where the device is one."""
+
+    compiled: bool = False
+    """Train through torch.compile."""
+
+    def describe(self) -> str:
+        """Return it for people: `bfloat16, channels last, 2 threads`."""
+        layout = "channels last" if self.channels_last else "contiguous"
+        return f"{self.dtype}, {layout}, {self.threads} thread{'s' * (self.threads != 1)}"
+
 
 MAX_EPOCHS = 10_000
 """A schedule is tabulated before the run, a number for every step of it."""
@@ -159,3 +201,95 @@ class Recipe(Spec):
         while images is not None and batch * ENOUGH_STEPS > images and batch > SMALLEST_BATCH:
             batch = max(SMALLEST_BATCH, batch // 2)
         return batch
+
+
+# add yours here
+RECIPES: dict[str, Recipe] = {
+    # For trials: ranks architectures in a few epochs, of which halving trains 1, 3 or all 9.
+    "short": Recipe(
+        epochs=9,
+        optimizer=SGD(lr=0.1, weight_decay=5e-4),
+        schedule=Cosine(warmup=0.2),
+        lookahead=Lookahead(),
+        augment=(Crop(), Flip()),
+    ),
+    # For the winner: regularised enough for a long training.
+    "full": Recipe(
+        epochs=200,
+        optimizer=SGD(lr=0.1, weight_decay=5e-4),
+        schedule=Cosine(warmup=0.05),
+        lookahead=Lookahead(),
+        label_smoothing=0.1,
+        augment=(Crop(), Flip(), Cutout()),
+    ),
+    # The published program of Efficient ResNets: values clipped, where the text says norms.
+    "efficient-resnets": Recipe(
+        epochs=200,
+        batch_size=128,
+        optimizer=SGD(
+            lr=0.1, momentum=0.9, nesterov=False, weight_decay=5e-4, decay_norm_and_bias=True
+        ),
+        schedule=CosineAnnealingLR(),
+        lookahead=Lookahead(k=5, alpha=0.5, evaluate="fast", phase="efficient-resnets"),
+        clip=ClipValue(limit=0.1),
+        augment=(Crop(padding=4), Flip()),
+        normalize=FixedStatistics(mean=(0.4914, 0.4822, 0.4465), std=(0.2023, 0.1994, 0.2010)),
+    ),
+    # Modified ResNet. Batch size and the cycle's length are not published: the usual 128 and
+    # torch's own 2,000 steps.
+    "modified-resnet": Recipe(
+        epochs=30,
+        batch_size=128,
+        optimizer=SGD(lr=0.01, momentum=0.9, nesterov=True),
+        schedule=CyclicLR(base_lr=1e-6, max_lr=1e-2, cycle_momentum=False, per="step"),
+        augment=(Rotate(degrees=5), Flip(), Crop(padding=2)),
+    ),
+}
+
+
+def load_recipe(name: str) -> Recipe:
+    """Look up a named recipe, or read a recipe file.
+
+    A file is TOML: `base` names the recipe it starts from (`short`, if absent), every other key
+    replaces a field.
+
+    Raises:
+        InputError: With every problem of the file on one line, or with the names that are known.
+    """
+    if name in RECIPES:
+        return RECIPES[name]
+    path = Path(name)
+    if path.suffix != ".toml" and not os.path.isfile(path):  # noqa: PTH113  # Path raises
+        known = ", ".join([*RECIPES, "or a recipe file (.toml)"])
+        raise InputError(f"unknown recipe {shorten(name)}, known: {known}")
+    return recipe_from(read_toml(path), printable(path))
+
+
+def as_recipe(given: "Recipe | str | dict[str, Any]") -> Recipe:
+    """Read a recipe in any form that Python functions take: as it is, by name or file, as a dict.
+
+    Raises:
+        InputError: As for a recipe file; a dict has the same keys.
+    """
+    if isinstance(given, dict):
+        return recipe_from(given, "recipe")
+    return load_recipe(given) if isinstance(given, str) else given
+
+
+def recipe_from(table: dict[str, Any], source: str) -> Recipe:
+    """Lay what a file says over the named recipe that it says is its `base`.
+
+    Args:
+        table: The file's keys.
+        source: Names the file in the error.
+
+    Raises:
+        InputError: With every problem of the file on one line.
+    """
+    given = dict(table)
+    base = given.pop("base", "short")
+    if not isinstance(base, str) or base not in RECIPES:
+        raise InputError(
+            f"{source}: base: unknown recipe {shorten(base)}, known: {', '.join(RECIPES)}"
+        )
+    return Recipe.parse(overlay(RECIPES[base].model_dump(), given), source)
