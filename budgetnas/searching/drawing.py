@@ -16,7 +16,7 @@ def draw_filled(
     num_classes: int,
 ) -> Draw:
     """Draw a shape and a fill of the limits, and solve for the widths."""
-    shape, overrides = fill.space.draw_shape(trial, in_channels, num_classes)
+    shape, overrides = fill.space.draw(trial, in_channels, num_classes, widths=False)
     ratios = [
         draw(trial, f"ratio_{place}", fill.ratio) for place in range(2, len(shape.stages) + 1)
     ]

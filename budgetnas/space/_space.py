@@ -26,11 +26,21 @@ from pydantic.fields import FieldInfo
 from budgetnas.arch.arch import MAX_STAGES, SE, Arch, BlockName, Norms, Probability, Reduction
 from budgetnas.arch.blocks import Depth, Kernel, Stage, Width, odd
 from budgetnas.arch.count import count_params
-from budgetnas.recipe import BatchSize, Decay, Fraction, LookaheadShare, LookaheadSteps, Rate
+from budgetnas.recipe import (
+    BatchSize,
+    ClipNorm,
+    ClipValue,
+    Decay,
+    Fraction,
+    Lookahead,
+    LookaheadShare,
+    LookaheadSteps,
+    Rate,
+    Recipe,
+)
 from budgetnas.space._domains import (
     Domain,
     Numbers,
-    RandomSuggester,
     Range,
     Suggester,
     contains,
@@ -41,7 +51,6 @@ from budgetnas.space._domains import (
     undivided,
     values,
 )
-from budgetnas.space._overrides import Overrides
 from budgetnas.spec import Maybe, Spec, annotation_of, read_toml
 
 _Number = Annotated[int, Field(ge=1, le=MAX_STAGES)]
@@ -153,6 +162,39 @@ class RecipeSpace(Spec):
     """The limit of clipping."""
 
 
+class Overrides(Spec):
+    """Values drawn for recipe fields; what is absent is the recipe's."""
+
+    lr: Rate | None = None
+    momentum: Fraction | None = None
+    weight_decay: Decay | None = None
+    batch_size: BatchSize | None = None
+    lookahead: bool | None = None
+    lookahead_k: LookaheadSteps | None = None
+    lookahead_alpha: LookaheadShare | None = None
+    clip: Literal["off", "norm", "value"] | None = None
+    clip_limit: Rate | None = None
+
+    def apply(self, recipe: Recipe) -> Recipe:
+        """Lay the drawn values over a recipe."""
+
+        def drawn(*names: str, prefix: str = "") -> dict[str, Any]:
+            values = {name: getattr(self, prefix + name) for name in names}
+            return {name: value for name, value in values.items() if value is not None}
+
+        lookahead, clip = recipe.lookahead, recipe.clip
+        if self.lookahead is not None:
+            lookahead = (lookahead or Lookahead()) if self.lookahead else None
+        if self.clip is not None:
+            clip = {"off": None, "norm": ClipNorm(), "value": ClipValue()}[self.clip]
+        return recipe.changed(
+            optimizer=recipe.optimizer.changed(**drawn("lr", "momentum", "weight_decay")),
+            lookahead=lookahead and lookahead.changed(**drawn("k", "alpha", prefix="lookahead_")),
+            clip=clip and clip.changed(**drawn("limit", prefix="clip_")),
+            **drawn("batch_size"),
+        )
+
+
 class Draw(NamedTuple):
     """What was drawn for one trial."""
 
@@ -199,41 +241,23 @@ class Space(Spec):
             merged[section] = base | fields if base and isinstance(fields, dict) else fields
         return cls.parse(merged, source)
 
-    def draw(self, trial: Suggester, in_channels: int, num_classes: int) -> Draw:
-        """Draw an architecture for such images, and recipe fields if any is open."""
+    def draw(
+        self, trial: Suggester, in_channels: int, num_classes: int, *, widths: bool = True
+    ) -> Draw:
+        """Draw an architecture for such images, and recipe fields if any is open.
 
-        def width(number: int) -> int:
-            return int(draw(trial, f"width_{number}", self.arch.of(number, "width")))
-
-        arch = self._draw_arch(trial, in_channels, num_classes, width)
-        return Draw(arch, self._draw_recipe(trial))
-
-    def draw_shape(self, trial: Suggester, in_channels: int, num_classes: int) -> Draw:
-        """Draw everything but the stages' widths, which are the narrowest of the space."""
-
-        def width(number: int) -> int:
-            return least(self.arch.of(number, "width"))
-
-        arch = self._draw_arch(trial, in_channels, num_classes, width)
-        return Draw(arch, self._draw_recipe(trial))
-
-    def _draw_arch(
-        self,
-        trial: Suggester,
-        in_channels: int,
-        num_classes: int,
-        width: Callable[[int], int],
-    ) -> Arch:
+        Without `widths`, those of the stages are not drawn, but the narrowest of the space.
+        """
         space = self.arch
         block = draw(trial, "block", space.block)
         number = draw(trial, "stages", space.stages)
-        stages = tuple(self._draw_stage(trial, index, width) for index in range(1, number + 1))
+        stages = tuple(self._draw_stage(trial, index, widths) for index in range(1, number + 1))
         stem = draw(trial, "stem_width", space.stem_width)
         where = draw(trial, "se", space.se)
         se = None
         if where != "none":
             se = SE(where=where, reduction=draw(trial, "se_reduction", space.se_reduction))
-        return Arch(
+        arch = Arch(
             in_channels=in_channels,
             num_classes=num_classes,
             block=block,
@@ -243,15 +267,17 @@ class Space(Spec):
             norm=draw(trial, "norm", space.norm),
             dropout=draw(trial, "dropout", space.dropout),
         )
+        return Draw(arch, self._draw_recipe(trial))
 
-    def _draw_stage(self, trial: Suggester, number: int, width: Callable[[int], int]) -> Stage:
-        chosen = width(number)
+    def _draw_stage(self, trial: Suggester, number: int, widths: bool) -> Stage:
+        domain = self.arch.of(number, "width")
+        width = draw(trial, f"width_{number}", domain) if widths else least(domain)
         drawn = {
             name: draw(trial, f"{name}_{number}", self.arch.of(number, name))
             for name in Stage.model_fields
             if name != "width"
         }
-        return Stage(width=chosen, **drawn)
+        return Stage(width=width, **drawn)
 
     def holds(self, arch: Arch) -> bool:
         """Return whether an architecture can be drawn."""
@@ -329,8 +355,3 @@ class Space(Spec):
         if number == 1:
             fields["width"] = first_width
         return Stage(**fields)
-
-    def feasible_share(self, fits: Callable[[Arch], bool], draws: int, seed: int = 0) -> float:
-        """Estimate the share of random draws (colour images, 10 classes) that fit."""
-        suggester = RandomSuggester(seed)
-        return sum(fits(self.draw(suggester, 3, 10).arch) for _ in range(draws)) / draws

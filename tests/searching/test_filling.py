@@ -69,7 +69,7 @@ def test_it_is_the_nearest_of_all_widths() -> None:
     )
     suggester = RandomSuggester(0)
     for fill in (0.3, 0.6, 0.9, 1.0):
-        shape = space.draw_shape(suggester, 3, 10).arch
+        shape = space.draw(suggester, 3, 10, widths=False).arch
         limits = (Budget(limit=20_000),)
         found = load(limits, filled(space, shape, [1.0], fill, 0.0, limits, 32), 32)
         every = [

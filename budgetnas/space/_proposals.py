@@ -1,4 +1,4 @@
-"""`Grid`: named configurations, each trained with several seeds."""
+"""How a study proposes networks: drawn freely, drawn to fill the budget, or given as a grid."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -8,8 +8,50 @@ from pydantic import Field, model_validator
 from budgetnas.arch.arch import Arch
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
-from budgetnas.space._domains import Suggester
+from budgetnas.space._domains import Range, Suggester
+from budgetnas.space._space import Space
 from budgetnas.spec import Maybe, Spec
+
+DEFAULT_SAMPLER = "random"
+"""No other was better than it at equal epochs (studies/small-networks/results)."""
+
+
+class Free(Spec):
+    """Every trial is drawn by one of Optuna's samplers."""
+
+    name: Literal["free"] = "free"
+    sampler: str = DEFAULT_SAMPLER
+    """Which of Optuna's samplers draws."""
+    space: Space = Space()
+    """What it draws from."""
+    presets: bool = True
+    """Begin with the published networks that fit."""
+
+
+Ratio = Annotated[float, Field(gt=0, le=1_000)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class Fill(Spec):
+    """Every trial is drawn so that it fits, and uses of the budget what it was drawn to use.
+
+    One of Optuna's samplers draws everything but the widths as `Free` does, how many times as
+    wide each stage is as the one before, and which share of the budget to fill. The counter is
+    then inverted: of the widths in the space, those are taken that come nearest to that share.
+    """
+
+    name: Literal["fill"] = "fill"
+    sampler: str = DEFAULT_SAMPLER
+    """Which of Optuna's samplers draws."""
+    space: Space = Space()
+    """What it draws from."""
+    fill: Range[Share] = Range(low=0.8, high=1.0)
+    """Which share of the budget a network has; of several limits, of the one it fills most."""
+    ratio: Range[Ratio] = Range(low=0.5, high=4.0, log=True)
+    """How many times as wide a stage is as the one before it."""
+    presets: bool = True
+    """Begin with the published networks that fit."""
+
 
 Names = Annotated[tuple[str, ...], Field(min_length=1)]
 MAX_SEEDS = 10_000
@@ -132,3 +174,12 @@ class Grid(Spec):
             if cell.values == named:
                 return cell
         raise InputError(f"the grid has no configuration {named}")
+
+
+# add yours here, and a case in budgetnas.searching.proposers.proposer
+Proposal = Annotated[Free | Fill | Grid, Field(discriminator="name")]
+
+PROPOSALS: dict[str, type[Free] | type[Fill]] = {"fill": Fill, "free": Free}
+"""How a search may draw, by name."""
+
+DEFAULT_PROPOSAL = "fill"
