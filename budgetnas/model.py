@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from budgetnas.arch import Arch, layers
-from budgetnas.arch.layers import (
+from budgetnas.arch import (
     Act,
+    Arch,
     Conv,
     Dropout,
     Layer,
@@ -18,6 +18,7 @@ from budgetnas.arch.layers import (
     Pool,
     Residual,
     SqueezeExcite,
+    layers,
 )
 
 

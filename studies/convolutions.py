@@ -19,7 +19,7 @@ import torch
 import torch.fx.experimental.symbolic_shapes  # not again in each process that is forked
 from torch import Tensor, nn
 
-from budgetnas.arch.layers import Conv
+from budgetnas.arch import Conv
 from budgetnas.model import build_layer
 
 PATIENCE = 20

@@ -20,7 +20,8 @@ from hypothesis import settings
 
 from budgetnas import plugins
 from budgetnas.__main__ import main
-from budgetnas.arch.blocks import _REGISTERED, BLOCKS
+from budgetnas.arch import BLOCKS
+from budgetnas.arch._blocks import _REGISTERED
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train

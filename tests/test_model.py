@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from budgetnas.arch import PRESETS, Arch, count_macs, count_params, layer_table
-from budgetnas.arch.layers import Conv
+from budgetnas.arch import PRESETS, Arch, Conv, count_macs, count_params, layer_table
 from budgetnas.model import StridedConv, build_layer, build_model
 from tests.archs import random_arch
 from tests.conftest import environment

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from budgetnas.arch.arch import Arch
+from budgetnas.arch import Arch
 from budgetnas.errors import InputError
 from budgetnas.recipe import Recipe
 from budgetnas.space._domains import Range, Suggester

@@ -23,9 +23,21 @@ from typing import Annotated, Any, Literal, NamedTuple, Self, cast
 from pydantic import AfterValidator, BeforeValidator, Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from budgetnas.arch.arch import MAX_STAGES, SE, Arch, BlockName, Norms, Probability, Reduction
-from budgetnas.arch.blocks import Depth, Kernel, Stage, Width, odd
-from budgetnas.arch.count import count_params
+from budgetnas.arch import (
+    MAX_STAGES,
+    SE,
+    Arch,
+    BlockName,
+    Depth,
+    Kernel,
+    Norms,
+    Probability,
+    Reduction,
+    Stage,
+    Width,
+    count_params,
+    odd,
+)
 from budgetnas.recipe import (
     BatchSize,
     ClipNorm,

@@ -5,9 +5,19 @@ from typing import Annotated, Any, Literal, Self, cast
 from pydantic import Field, create_model, model_validator
 from pydantic.fields import FieldInfo
 
-from budgetnas.arch import PRESETS, SE, Arch, Stage
-from budgetnas.arch.arch import MAX_STAGES, BlockName, Norms, Probability, Reduction
-from budgetnas.arch.blocks import Depth, Width
+from budgetnas.arch import (
+    MAX_STAGES,
+    PRESETS,
+    SE,
+    Arch,
+    BlockName,
+    Depth,
+    Norms,
+    Probability,
+    Reduction,
+    Stage,
+    Width,
+)
 from budgetnas.errors import InputError
 from budgetnas.spec import Maybe, Spec, annotation_of, overlay, shorten
 

@@ -2,8 +2,17 @@
 
 import pytest
 
-from budgetnas.arch import BLOCKS, PRESETS, Arch, Stage, count_macs, count_params, layer_table
-from budgetnas.arch.blocks import Style, bottleneck
+from budgetnas.arch import (
+    BLOCKS,
+    PRESETS,
+    Arch,
+    Stage,
+    Style,
+    count_macs,
+    count_params,
+    layer_table,
+)
+from budgetnas.arch._blocks import bottleneck
 
 PUBLISHED = {
     "efficient-resnet": 4_697_742,  # Efficient ResNets, table 1

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from budgetnas.arch.arch import Arch
-from budgetnas.arch.count import BITS, COST_NAMES, COSTS, Budget
+from budgetnas.arch._arch import Arch
+from budgetnas.arch._count import BITS, COST_NAMES, COSTS, Budget
 from budgetnas.errors import InputError
 
 

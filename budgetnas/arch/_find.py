@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from budgetnas.arch.arch import Arch
-from budgetnas.arch.presets import PRESETS
+from budgetnas.arch._arch import Arch
+from budgetnas.arch._presets import PRESETS
 from budgetnas.errors import InputError
 from budgetnas.spec import printable, shorten
 

@@ -8,8 +8,8 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import AfterValidator, Field
 
-from budgetnas.arch.arch import Arch, layers, repeated_layers
-from budgetnas.arch.layers import Act, Conv, Dropout, Leaf, Linear, Norm, Pool, Shape
+from budgetnas.arch._arch import Arch, layers, repeated_layers
+from budgetnas.arch._layers import Act, Conv, Dropout, Leaf, Linear, Norm, Pool, Shape
 from budgetnas.errors import InputError
 from budgetnas.spec import Spec, shorten
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from budgetnas.arch.arch import SE, Arch
-from budgetnas.arch.blocks import Stage
+from budgetnas.arch._arch import SE, Arch
+from budgetnas.arch._blocks import Stage
 
 
 def _resnet(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Protocol, TypeVar, overload
 
 from pydantic import AfterValidator, Field
 
-from budgetnas.arch.layers import (
+from budgetnas.arch._layers import (
     Act,
     Conv,
     Dropout,

@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from budgetnas.arch.blocks import BLOCKS, Stage, Style, Width, known_block
-from budgetnas.arch.layers import Act, Conv, Dropout, Layer, Linear, Norm, Pool, SqueezeExcite
+from budgetnas.arch._blocks import BLOCKS, Stage, Style, Width, known_block
+from budgetnas.arch._layers import Act, Conv, Dropout, Layer, Linear, Norm, Pool, SqueezeExcite
 from budgetnas.spec import Maybe, Spec, parse_json, read_text
 
 Norms = Literal["batch", "none"]
