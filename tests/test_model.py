@@ -134,7 +134,7 @@ def test_a_skipping_convolution_is_the_convolution(w_in: int, size: int, stride:
 
 CORRUPTING = """
 import torch
-from budgetnas.arch.layers import Conv
+from budgetnas.arch import Conv
 from budgetnas.model import build_layer
 
 torch.set_num_threads(threads)

@@ -2,12 +2,15 @@
 
 from budgetnas.arch._arch import (
     MAX_STAGES,
+    PRESETS,
     SE,
     Arch,
     BlockName,
     Norms,
     Probability,
     Reduction,
+    find_arch,
+    fit_arch,
     layers,
 )
 from budgetnas.arch._blocks import (
@@ -30,9 +33,14 @@ from budgetnas.arch._count import (
     Row,
     count_macs,
     count_params,
+    describe_costs,
+    describe_limits,
+    fits,
     layer_table,
+    load,
+    other_limits,
+    smaller_budgets,
 )
-from budgetnas.arch._find import find_arch, fit_arch
 from budgetnas.arch._layers import (
     Act,
     Conv,
@@ -44,12 +52,3 @@ from budgetnas.arch._layers import (
     Residual,
     SqueezeExcite,
 )
-from budgetnas.arch._limits import (
-    describe_costs,
-    describe_limits,
-    fits,
-    load,
-    other_limits,
-    smaller_budgets,
-)
-from budgetnas.arch._presets import PRESETS

@@ -1,7 +1,8 @@
-"""`Arch`, the description of a network, and `layers`, the one walk that all its readers share."""
+"""`Arch`, the description of a network, `layers`, the walk that its readers share, and presets."""
 
 import hashlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -9,12 +10,11 @@ from pydantic import AfterValidator, Field, model_validator
 
 from budgetnas.arch._blocks import BLOCKS, Stage, Style, Width, known_block
 from budgetnas.arch._layers import Act, Conv, Dropout, Layer, Linear, Norm, Pool, SqueezeExcite
-from budgetnas.spec import Maybe, Spec, parse_json, read_text
+from budgetnas.errors import InputError
+from budgetnas.spec import Maybe, Spec, parse_json, printable, read_text, shorten
 
 Norms = Literal["batch", "none"]
 Places = Literal["stem", "block"]
-
-
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Reduction = Annotated[int, Field(ge=1, le=1_000_000)]
 BlockName = Annotated[str, AfterValidator(known_block)]
@@ -184,3 +184,73 @@ def _head(arch: Arch, width: int) -> Iterator[tuple[str, Layer]]:
     if arch.dropout > 0:
         yield "head.dropout", Dropout(arch.dropout)
     yield "head.linear", Linear(width, arch.num_classes)
+
+
+def _resnet(
+    depths: Sequence[int],
+    widths: Sequence[int],
+    *,
+    block: str = "basic",
+    stem_width: int | None = None,
+    se: SE | None = None,
+) -> Arch:
+    stages = tuple(Stage(width=w, depth=d) for w, d in zip(widths, depths, strict=True))
+    return Arch(block=block, stem_width=stem_width or widths[0], stages=stages, se=se)
+
+
+# add yours here, and its published count in tests/arch/test_counts.py, with the source
+PRESETS: dict[str, Arch] = {
+    # Thakur, Chauhan and Gupta, Efficient ResNets, table 1
+    "efficient-resnet": _resnet([4, 4, 3], [64, 128, 256], se=SE(where="stem")),
+    "resnet18": _resnet([2, 2, 2, 2], [64, 128, 256, 512]),
+    # Vora, Abdali and Tibrewal, Modified ResNet
+    "modified-resnet-small": _resnet([1, 1, 1], [16, 32, 64]),
+    "modified-resnet-medium": _resnet([1, 1, 1, 1], [32, 64, 128, 256]),
+    "modified-resnet-large": _resnet([1, 1, 1, 1], [64, 128, 256, 512]),
+    # He et al., 2015, section 4.2, with projection shortcuts
+    "resnet56": _resnet([9, 9, 9], [16, 32, 64]),
+    "resnet110": _resnet([18, 18, 18], [16, 32, 64]),
+    # Zagoruyko and Komodakis, 2016
+    "wrn-16-4": _resnet([2, 2, 2], [64, 128, 256], block="preact", stem_width=16),
+}
+
+
+def find_arch(name: str, also: str = "") -> Arch:
+    """Look up a preset, or read an arch file.
+
+    Args:
+        name: What the user typed.
+        also: What else is known where this is asked, for the message.
+
+    Raises:
+        InputError: If it is neither, with what is known.
+    """
+    if name in PRESETS:
+        return PRESETS[name]
+    path = Path(name)
+    if path.suffix == ".json" or os.path.exists(name):  # noqa: PTH110  # says no, where Path raises
+        return Arch.from_file(path)
+    known = ", ".join([*([also] if also else []), *PRESETS])
+    raise InputError(f"unknown arch {shorten(name)}, known: an arch file (.json), {known}")
+
+
+def fit_arch(arch: Arch, name: str, in_channels: int, num_classes: int) -> tuple[Arch, str]:
+    """Fit an architecture to images and classes: a preset adapts, anything else must fit already.
+
+    Returns:
+        The architecture, and a notice if it had to change, else an empty one.
+
+    Raises:
+        InputError: If it is not a preset and differs from the data.
+    """
+    words = "in_channels={}, num_classes={}"
+    has = words.format(arch.in_channels, arch.num_classes)
+    needs = words.format(in_channels, num_classes)
+    if has == needs:
+        return arch, ""
+    if name not in PRESETS:
+        raise InputError(
+            f"{printable(name)}: the arch must fit the data, which needs {needs}, got {has}"
+        )
+    notice = f"{name} adapted to the data: {needs}, not {has}"
+    return arch.adapted(in_channels, num_classes), notice
