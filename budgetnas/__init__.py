@@ -52,17 +52,17 @@ if TYPE_CHECKING:
     from budgetnas.recipe import RECIPES as RECIPES
     from budgetnas.recipe import Recipe as Recipe
     from budgetnas.report.page import write_report as write_report
-    from budgetnas.retraining.retrain import retrain as retrain
-    from budgetnas.retraining.run import RunResult as RunResult
-    from budgetnas.retraining.run import load_run as load_run
-    from budgetnas.retraining.series import SeedsResult as SeedsResult
-    from budgetnas.retraining.series import retrain_seeds as retrain_seeds
+    from budgetnas.runs import RunResult as RunResult
+    from budgetnas.runs import load_run as load_run
     from budgetnas.searching.run_study import run_study as run_study
     from budgetnas.searching.search import search as search
     from budgetnas.searching.work import SearchResult as SearchResult
     from budgetnas.space import Space as Space
     from budgetnas.study import Comparison as Comparison
     from budgetnas.study import Fidelity as Fidelity
+    from budgetnas.workflows.retrain import SeedsResult as SeedsResult
+    from budgetnas.workflows.retrain import retrain as retrain
+    from budgetnas.workflows.retrain import retrain_seeds as retrain_seeds
 
 # add yours here, and above for type checkers: which module holds which names
 _HELD_BY = {
@@ -84,14 +84,13 @@ _HELD_BY = {
     "budgetnas.planning.outlook": "Outlook plan",
     "budgetnas.recipe": "RECIPES Recipe",
     "budgetnas.report.page": "write_report",
-    "budgetnas.retraining.retrain": "retrain",
-    "budgetnas.retraining.run": "RunResult load_run",
-    "budgetnas.retraining.series": "SeedsResult retrain_seeds",
+    "budgetnas.runs": "RunResult load_run",
     "budgetnas.searching.run_study": "run_study",
     "budgetnas.searching.search": "search",
     "budgetnas.searching.work": "SearchResult",
     "budgetnas.space": "Space",
     "budgetnas.study": "Comparison Fidelity",
+    "budgetnas.workflows.retrain": "SeedsResult retrain retrain_seeds",
 }
 _HOMES = {name: home for home, names in _HELD_BY.items() for name in names.split()}
 

@@ -11,7 +11,7 @@ from budgetnas.study.begun import find_begun
 if TYPE_CHECKING:
     import pandas as pd
 
-    from budgetnas.retraining.run import RunResult
+    from budgetnas.runs import RunResult
 
 
 class Study:
@@ -72,7 +72,7 @@ class Study:
             target: `best`, or a trial's number.
             options: Those of `budgetnas.retrain`.
         """
-        from budgetnas.retraining.retrain import retrain
+        from budgetnas.workflows.retrain import retrain
 
         return retrain(str(target), study=self.name, storage=self._storage, **options)
 

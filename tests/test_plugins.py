@@ -12,7 +12,7 @@ from budgetnas import plugins
 from budgetnas.arch import Act, Arch, Residual, Stage, Style, count_params, projection
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
-from budgetnas.retraining.run import load_run
+from budgetnas.runs import load_run
 from budgetnas.searching.work import SearchResult
 from budgetnas.study import StudyConfig
 from tests.conftest import Program

@@ -17,9 +17,9 @@ import torch
 
 from budgetnas.planning.outlook import plan
 from budgetnas.report.page import write_report
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import load_run
+from budgetnas.runs import load_run
 from budgetnas.train import unchanged_process
+from budgetnas.workflows.retrain import retrain
 from tests.searching.small import SMALL, run
 
 

@@ -124,7 +124,7 @@ def test_all_functions_can_be_silent() -> None:
     from budgetnas.comparing.compare import compare
     from budgetnas.comparing.fidelity import fidelity
     from budgetnas.comparing.finalists import finalists
-    from budgetnas.retraining.series import retrain_seeds
+    from budgetnas.workflows.retrain import retrain_seeds
 
     functions: list[Any] = [
         budgetnas.search, budgetnas.retrain, retrain_seeds, run_study, finalists, compare,

@@ -12,11 +12,12 @@ from budgetnas.arch import find_arch
 from budgetnas.cli import signals
 from budgetnas.cli.command import LongOutput, command
 from budgetnas.metric import beside_accuracy
-from budgetnas.retraining.options import SeedsOptions
+from budgetnas.study import find_study
+from budgetnas.workflows.options import SeedsOptions
 
 if TYPE_CHECKING:
-    from budgetnas.retraining.run import RunResult
-    from budgetnas.retraining.series import SeedsResult
+    from budgetnas.runs import RunResult
+    from budgetnas.workflows.retrain import SeedsResult
 
 
 @command(SeedsOptions, LongOutput)
@@ -30,10 +31,10 @@ def retrain(options: SeedsOptions, output: LongOutput) -> None:
     Example: `budgetnas retrain best --epochs 100`
     """
     if not (options.resume and options.out):
-        _look_up(options.target, options.study)
+        _look_up(options)
     from budgetnas.progress import RetrainProgress
-    from budgetnas.retraining.retrain import retrain as run
-    from budgetnas.retraining.series import retrain_seeds
+    from budgetnas.workflows.retrain import retrain as run
+    from budgetnas.workflows.retrain import retrain_seeds
 
     watch = RetrainProgress(quiet=output.quiet, verbose=output.verbose)
     several = None
@@ -94,19 +95,16 @@ def _test_line(result: "RunResult") -> str:
     return f"{accuracy}, {balanced} ({result.test_images:,} images, {opened}), {loss}"
 
 
-def _look_up(target: str, study: str | None) -> None:
+def _look_up(options: SeedsOptions) -> None:
     """Raise for what is invalid without torch, which takes seconds to import."""
-    from budgetnas.study import find_study
+    if options.study is not None:
+        find_study(options.study)
+    if options.study is not None or options.is_of_a_study:
+        from budgetnas.study.begun import find_begun
 
-    if study is not None:
-        find_study(study)
-    from budgetnas.retraining.target import is_of_a_study
-    from budgetnas.study.begun import find_begun
-
-    if study is not None or is_of_a_study(target):
-        find_begun(study)
-    if not is_of_a_study(target):
-        find_arch(target, also="best, a trial's number")
+        find_begun(options.study)
+    if not options.is_of_a_study:
+        find_arch(options.target, also="best, a trial's number")
 
 
 def _again(options: SeedsOptions, folder: Path | None) -> str:
@@ -114,7 +112,7 @@ def _again(options: SeedsOptions, folder: Path | None) -> str:
     if folder is None:
         return signals.repeated(sys.argv[1:])
     if options.seeds > 1:
-        from budgetnas.retraining.series import first_of
+        from budgetnas.runs import first_of
 
         folder = first_of(folder)
     where = ["--resume", "--out", str(folder), *options.words("device", "seeds")]

@@ -20,10 +20,10 @@ from budgetnas.recipe import Recipe
 from budgetnas.report.answer import answer_lines
 from budgetnas.report.page import write_report
 from budgetnas.report.read import read_report
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import RunConfig
+from budgetnas.runs import RunConfig
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord, tally
+from budgetnas.workflows.retrain import retrain
 from tests.comparing import races
 from tests.comparing.races import FOLDER, NAME, RACE, measured, race
 from tests.conftest import Program

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from budgetnas.data.images import Copies, ImageSet, count_copies, digests_of, groups_of
 from budgetnas.data.splits import describe_split, split
 from budgetnas.events import Event, Notice
-from budgetnas.retraining.begin import hold_out
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import RunResult
+from budgetnas.runs import RunResult, hold_out
 from budgetnas.searching.search import search
 from budgetnas.study import StudyConfig
+from budgetnas.workflows.retrain import retrain
 from tests.data.pictures import fill, held_out, train
 
 Drawn = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=120)

@@ -14,11 +14,10 @@ from budgetnas.data.splits import split_images
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.planning.outlook import plan
-from budgetnas.retraining.begin import hold_out
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import RunConfig
+from budgetnas.runs import RunConfig, hold_out
 from budgetnas.searching.search import search
 from budgetnas.study import StudyConfig
+from budgetnas.workflows.retrain import retrain
 from tests.data.pictures import contents, fill, held_out, noise, save, sided, source, train
 
 

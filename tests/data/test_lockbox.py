@@ -11,8 +11,8 @@ import pytest
 
 from budgetnas.data.heldout import check_test
 from budgetnas.errors import InputError
-from budgetnas.retraining.retrain import retrain
 from budgetnas.searching.search import search
+from budgetnas.workflows.retrain import retrain
 from tests.data.pictures import fill, noise, save, source, train
 from tests.searching.small import replay
 

@@ -7,10 +7,10 @@ import pytest
 
 from budgetnas.errors import InputError
 from budgetnas.planning.outlook import plan
-from budgetnas.retraining.retrain import retrain
 from budgetnas.searching.search import search
 from budgetnas.space import Fill, Space
 from budgetnas.study import StudyConfig, known_studies
+from budgetnas.workflows.retrain import retrain
 from tests.data import pictures
 from tests.searching.small import run, trials_of
 

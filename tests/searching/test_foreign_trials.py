@@ -10,12 +10,12 @@ from optuna.trial import TrialState, create_trial
 from budgetnas.errors import InputError
 from budgetnas.events import Notice
 from budgetnas.report.read import read_report
-from budgetnas.retraining.retrain import retrain
 from budgetnas.searching.run_study import run_study
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.study.begun import find_begun
 from budgetnas.study.trial_record import Kind, TrialRecord
+from budgetnas.workflows.retrain import retrain
 from tests.searching.small import run, trials_of
 
 STUDY = "digits-12k"

@@ -27,8 +27,7 @@ from budgetnas.recipe import Numerics, Recipe
 from budgetnas.report.figures import report_figures
 from budgetnas.report.page import write_report
 from budgetnas.report.read import read_report
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import RunConfig
+from budgetnas.runs import RunConfig
 from budgetnas.searching.run_study import plan_of
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
@@ -36,9 +35,10 @@ from budgetnas.space import Space
 from budgetnas.study import StudyConfig, asked_run
 from budgetnas.study.options import RunOptions
 from budgetnas.train import Epoch
+from budgetnas.workflows.retrain import retrain
 from tests.analysis.made import trained
 from tests.conftest import Program
-from tests.retraining.runs import read_csv
+from tests.runs.runs import read_csv
 from tests.searching import small
 from tests.searching.small import trials_in
 from tests.unequal import make_folder

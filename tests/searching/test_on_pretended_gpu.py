@@ -15,8 +15,8 @@ from budgetnas.events import Estimated, Event, Notice
 from budgetnas.executors import _sizing, measure_workers
 from budgetnas.planning.outlook import plan
 from budgetnas.recipe import RECIPES, Numerics
-from budgetnas.retraining.retrain import retrain
 from budgetnas.study import StudyConfig
+from budgetnas.workflows.retrain import retrain
 from tests.bench.small import TINY
 from tests.pretended_cuda.process import on_pretended_gpu
 from tests.pretended_cuda.tensors import DEVICE

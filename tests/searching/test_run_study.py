@@ -12,14 +12,14 @@ from budgetnas.errors import InputError
 from budgetnas.events import EpochEnded, Estimated, Event
 from budgetnas.executors import TrialHistory
 from budgetnas.metric import unpack
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import RunConfig
+from budgetnas.runs import RunConfig
 from budgetnas.searching.run_study import run_study
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.study import Quick, StudyConfig, asked_run
 from budgetnas.study.options import RunOptions
 from budgetnas.study.trial_record import Kind, TrialRecord
+from budgetnas.workflows.retrain import retrain
 from tests.searching.small import replay, trials_of
 
 QUICK = Quick(epochs=2, seeds=9, train_samples=100, image_size=8, width=1, batch_size=25)

@@ -6,10 +6,10 @@ from pydantic import Field, model_validator
 
 from budgetnas._version import __version__
 from budgetnas.data import DataSource
-from budgetnas.metric import METRICS, Metric
+from budgetnas.metric import METRICS, SELECTIONS, Metric, selection_problem
 from budgetnas.plugins import changes
 from budgetnas.recipe import Recipe
-from budgetnas.retraining.selection import SELECTIONS, selection_problem
+from budgetnas.study import require_same
 from budgetnas.study.options import (
     AskedRecipe,
     Data,
@@ -29,9 +29,9 @@ from budgetnas.study.options import (
 )
 
 if TYPE_CHECKING:
-    from budgetnas.retraining.run import RunConfig
-    from budgetnas.retraining.target import Target
+    from budgetnas.runs import RunConfig
     from budgetnas.study.begun import BegunStudy
+    from budgetnas.workflows.retrain import Target
 
 
 class WhichTarget(Options):
@@ -41,6 +41,12 @@ class WhichTarget(Options):
 
     target: Annotated[Text, Shown("TARGET", argument=True)] = "best"
     """best, a trial's number, a preset, or a JSON file."""
+
+    @property
+    def is_of_a_study(self) -> bool:
+        """Whether the target can only be found in a study."""
+        number = self.target.isascii() and self.target.isdecimal() and len(self.target) < 19
+        return self.target == "best" or number
 
 
 class FullTraining(Training):
@@ -98,8 +104,7 @@ class RetrainOptions(
 
     def names_data(self) -> bool:
         """Return whether data is named, which may be other data than the study's."""
-        asked = (self.dataset, self.data_dir, self.image_size, self.fit, self.background)
-        return any(value is not None for value in asked)
+        return any(getattr(self, name) is not None for name in Data.model_fields)
 
     def recipe_of(
         self, found: "Target", source: DataSource, channels: int, images: int
@@ -119,27 +124,21 @@ class RetrainOptions(
         Raises:
             InputError: With both values of each option that differs.
         """
-        from budgetnas.study import require_same
-
+        then = dict(began.data) | dict(began) | {"study": began.study or "none"}
+        then |= {"epochs": began.recipe.epochs, "test_curves": began.test_selected}
+        now = {name: value for name, value in self if name in self.model_fields_set}
+        now |= {"recipe": self._recipe_again(began), "test_curves": self.test_curves or None}
         options: dict[str, tuple[object, object]] = {
             "the version of budgetnas": (began.version, __version__),
             "the target": (began.target, self.target),
-            "--study": (began.study or "none", self.study),
-            "--dataset": (began.data.dataset, self.dataset),
-            "--image-size": (began.data.image_size, self.image_size),
-            "--fit": (began.data.fit, self.fit),
-            "--background": (began.data.background, self.background),
-            "--skip-unreadable": (began.data.skip_unreadable, self.skip_unreadable),
-            "--epochs": (began.recipe.epochs, self.epochs),
-            "--seed": (began.seed, self.seed),
-            "--recipe": (began.recipe, self._recipe_again(began)),
-            "--select": (began.select, self.select),
-            "--metric": (began.metric, self.metric),
-            "--test-curves": (began.test_selected, self.test_curves or None),
         }
-        given = {name: both for name, both in options.items() if both[1] is not None}
-        given |= changes(began.plugins)
-        require_same(f"the run of {began.target!r}", given, "leave out --resume to begin another")
+        for name in then:
+            if name not in ("target", "data_dir", "plugins") and now.get(name) is not None:
+                options[self.flag(name)] = then[name], now[name]
+        options |= changes(began.plugins)
+        require_same(
+            f"the run of {began.target!r}", options, "leave out --resume to begin another"
+        )
 
     def _recipe_again(self, began: "RunConfig") -> Recipe | None:
         """Return the recipe that is asked for, as it would be had the run begun with it."""

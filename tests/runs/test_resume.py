@@ -12,12 +12,12 @@ from budgetnas._version import __version__
 from budgetnas.data.test_log import LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import RunConfig
+from budgetnas.runs import RunConfig
 from budgetnas.searching.search import search
 from budgetnas.train import write_tensors
+from budgetnas.workflows.retrain import retrain
 from tests.data.pictures import fill
-from tests.retraining.runs import (
+from tests.runs.runs import (
     SMALL,
     edit,
     interrupted_after,

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from budgetnas.events import Event, Notice, RunEpochEnded
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import RunResult
+from budgetnas.runs import RunResult
 from budgetnas.space import Space
+from budgetnas.workflows.retrain import retrain
 
 SMALL = Space.parse(
     {"arch": {"stages": 2, "width": [8, 16], "depth": 1}, "recipe": {"lr": [0.05, 0.1]}}, "test"

@@ -15,10 +15,10 @@ from budgetnas.data.load import load_train
 from budgetnas.data.view import Depth, ImageFormat, View
 from budgetnas.errors import InputError
 from budgetnas.recipe import Numerics, load_recipe
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import Preprocess, RunConfig, load_run
+from budgetnas.runs import Preprocess, RunConfig, load_run
 from budgetnas.study import StudyConfig
 from budgetnas.train import Normalizer
+from budgetnas.workflows.retrain import retrain
 from tests.data.pictures import deep_png, held_out, noise, save, source
 from tests.data.test_fit import fill_marked
 

@@ -17,10 +17,9 @@ from budgetnas.data.test_log import count_openings
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
 from budgetnas.files import sweep, write_atomic
-from budgetnas.metric import attribute_of, unequal_share
+from budgetnas.metric import SELECTIONS, attribute_of, unequal_share
 from budgetnas.model import model_to_load
-from budgetnas.retraining.run import RunConfig, RunResult, environment, write_json
-from budgetnas.retraining.selection import SELECTIONS
+from budgetnas.runs._run import RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed
 from budgetnas.train import (
     Checkpoints,

@@ -19,11 +19,11 @@ from budgetnas.data.view import ImageFormat
 from budgetnas.errors import Diverged, InputError
 from budgetnas.events import Event, Notice, RunEpochEnded
 from budgetnas.recipe import RECIPES
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import RunConfig, load_run
+from budgetnas.runs import RunConfig, load_run
 from budgetnas.searching.search import search
+from budgetnas.workflows.retrain import retrain
 from tests.data.pictures import fill, noise, save
-from tests.retraining.runs import SMALL, edit, notices_of, preset, read_csv, weights
+from tests.runs.runs import SMALL, edit, notices_of, preset, read_csv, weights
 
 FILES = {
     "run.json", "arch.json", "recipe.toml", "environment.json", "metrics.csv", "result.json",

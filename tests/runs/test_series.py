@@ -12,11 +12,11 @@ from scipy import stats
 from budgetnas.data.test_log import LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded
-from budgetnas.retraining.run import RunConfig
-from budgetnas.retraining.series import SeedsResult, first_of, member, retrain_seeds, seed_of
+from budgetnas.runs import RunConfig, first_of, member
 from budgetnas.seeds import derive_seed
+from budgetnas.workflows.retrain import SeedsResult, retrain_seeds, seed_of
 from tests.conftest import Program
-from tests.retraining.runs import preset, weights
+from tests.runs.runs import preset, weights
 
 OUT = Path("runs/mine")
 FOLDERS = [OUT, Path("runs/mine-seed1"), Path("runs/mine-seed2")]

@@ -3,7 +3,7 @@
 import pytest
 
 from budgetnas.searching.search import search
-from tests.retraining.runs import SMALL
+from tests.runs.runs import SMALL
 
 
 @pytest.fixture

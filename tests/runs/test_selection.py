@@ -15,13 +15,12 @@ from budgetnas.data.splits import split
 from budgetnas.data.test_log import LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded, RunStarted
-from budgetnas.retraining.begin import hold_out
-from budgetnas.retraining.retrain import retrain
-from budgetnas.retraining.run import RunConfig, load_run
-from budgetnas.retraining.training import run_history
+from budgetnas.runs import RunConfig, hold_out, load_run
+from budgetnas.runs._training import run_history
 from budgetnas.train import Evaluation, Normalizer, evaluate, place, read_tensors, write_tensors
+from budgetnas.workflows.retrain import retrain
 from tests.conftest import Program, environment
-from tests.retraining.runs import interrupted_after, notices_of, preset, read_csv, weights
+from tests.runs.runs import interrupted_after, notices_of, preset, read_csv, weights
 
 ROOT = Path(__file__).parents[2]
 
@@ -188,7 +187,7 @@ def test_a_resumed_run_keeps_the_best_epoch_from_before(
 KILLED = """
 import json, random, sys, torch
 from pathlib import Path
-from budgetnas.retraining.retrain import retrain
+from budgetnas.workflows.retrain import retrain
 from tests.faults.killing import in_a_process
 torch.set_num_threads(1)
 select = sys.argv[1]

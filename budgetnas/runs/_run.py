@@ -41,15 +41,16 @@ from budgetnas.data.picture import preprocessed, to_channels
 from budgetnas.data.view import Depth, ImageFormat, View
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
-from budgetnas.metric import DEFAULT_METRIC, Metric
+from budgetnas.metric import DEFAULT_METRIC, Metric, Part, evaluated_part, selection_problem
 from budgetnas.model import model_to_load
 from budgetnas.plugins import Plugins
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.retraining.selection import Part, evaluated_part, selection_problem
 from budgetnas.space import Overrides
 from budgetnas.spec import Spec, parse_json, read_text
 from budgetnas.study import explain_version
 from budgetnas.train import Normalizer, read_tensors
+
+RESULT = "result.json"
 
 
 class RunConfig(Spec):
@@ -84,7 +85,7 @@ class RunConfig(Spec):
     images: Annotated[int, Field(ge=1)]
     """How many images it trains on."""
     select: str = "last"
-    """Whose weights are kept: last, best-val or best-test; see `selection`."""
+    """Whose weights are kept: last, best-val or best-test; see `budgetnas.metric.SELECTIONS`."""
     metric: Metric = DEFAULT_METRIC
     """By what best-val and best-test tell the best epoch."""
     test_curves: bool = False
