@@ -92,11 +92,6 @@ def make_plan(asked: Asked, device: torch.device) -> Plan:
 
 
 def _check(asked: Asked, arch: Arch, images: int) -> None:
-    """Raise if something cannot be measured.
-
-    Raises:
-        InputError: With the rule and the values.
-    """
     if arch.in_channels not in (1, 3):
         raise InputError(f"in_channels must be 1 (grey) or 3 (colour), got {arch.in_channels}")
     for option, batch in (("--batch", asked.batch), ("--engine-batch", asked.engine_batch or 0)):

@@ -215,7 +215,6 @@ def _sgd(model: nn.Module, recipe: Recipe, *, fused: bool | None) -> torch.optim
 
 
 def _rates(recipe: Recipe, steps: int) -> Iterator[list[float]]:
-    """Yield the learning rates of each epoch's steps."""
     table = schedule_table(recipe, steps).lr
     for start in range(0, len(table), steps):
         yield table[start : start + steps]

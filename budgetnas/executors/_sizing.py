@@ -14,14 +14,13 @@ from budgetnas.data.images import ImageSet
 from budgetnas.errors import BudgetnasError
 from budgetnas.executors._images import SharedImages, shared
 from budgetnas.executors._process import Channel, WorkerProcess
-from budgetnas.recipe import Numerics, Recipe
+from budgetnas.recipe import Numerics, Recipe, threads_title
 from budgetnas.train import (
     attempt,
     cores,
     initial_model,
     memory_guard,
     recipe_statistics,
-    threads_title,
     train,
     use_device,
     use_threads,

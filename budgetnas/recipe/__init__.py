@@ -48,6 +48,7 @@ from budgetnas.recipe._recipe import (
     as_recipe,
     load_recipe,
     recipe_from,
+    threads_title,
 )
 from budgetnas.recipe._schedule import (
     ChainedScheduler,

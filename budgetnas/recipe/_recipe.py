@@ -58,7 +58,12 @@ class Numerics(Spec):
     def describe(self) -> str:
         """Return it for people: `bfloat16, channels last, 2 threads`."""
         layout = "channels last" if self.channels_last else "contiguous"
-        return f"{self.dtype}, {layout}, {self.threads} thread{'s' * (self.threads != 1)}"
+        return f"{self.dtype}, {layout}, {threads_title(self.threads)}"
+
+
+def threads_title(number: int) -> str:
+    """Return the number of threads in words: `1 thread`, `2 threads`."""
+    return f"{number} thread{'s' * (number != 1)}"
 
 
 MAX_EPOCHS = 10_000

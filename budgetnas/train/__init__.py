@@ -17,7 +17,6 @@ from budgetnas.train._device import (
     hardware,
     memory_guard,
     place,
-    threads_title,
     unchanged_process,
     use_device,
     use_threads,

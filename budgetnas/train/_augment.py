@@ -167,7 +167,6 @@ def _begun_again(images: Tensor) -> tuple[Tensor, View]:
 
 
 def _trivial(images: Tensor, draws: Draws) -> Tensor:
-    """Do to each image an operation of its own."""
     n = len(images)
     operation, strength = (
         draws.integers(n, 0, len(OPERATIONS) - 1),

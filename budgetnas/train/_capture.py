@@ -139,7 +139,6 @@ class Recorder:
 
 
 def _some_stream(device: torch.device) -> torch.cuda.Stream:
-    """Return a stream that no recorder uses."""
     idle = _IDLE[device]
     return idle.pop() if idle else torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from budgetnas.errors import InputError, OutOfMemory, first_line
-from budgetnas.recipe import Numerics
+from budgetnas.recipe import Numerics, threads_title
 
 
 def choose_device(name: str) -> torch.device:
@@ -52,25 +52,16 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
-def device_title(device: torch.device) -> str:
+def device_title(device: torch.device, cpu: str = "CPU") -> str:
     """Name the hardware for people and for the record."""
-    return _named(device, "CPU")
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{cpu}, {threads_title(torch.get_num_threads())}"
 
 
 def hardware(device: torch.device) -> str:
     """Name the hardware as numbers that were measured on it need it."""
-    return _named(device, processor())
-
-
-def _named(device: torch.device, on_a_cpu: str) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{on_a_cpu}, {threads_title(torch.get_num_threads())}"
-
-
-def threads_title(number: int) -> str:
-    """Return the number of threads in words: `1 thread`, `2 threads`."""
-    return f"{number} thread{'s' * (number != 1)}"
+    return device_title(device, processor())
 
 
 def processor() -> str:

@@ -167,7 +167,6 @@ class _Run:
             )
 
     def epoch(self) -> Epoch:
-        """Train one epoch, then validate."""
         started = time.perf_counter()
         number = self.epochs_done + 1
         with self.steps.recorder.on_stream():
@@ -197,7 +196,6 @@ class _Run:
         return result
 
     def _evaluated(self) -> AbstractContextManager[None]:
-        """Put the weights that the recipe evaluates into the model, for a while."""
         steps = self.steps
         done = self.epochs_done * len(steps.bounds)
         if steps.average:
@@ -205,7 +203,6 @@ class _Run:
         return steps.lookahead.evaluated(done) if steps.lookahead else nullcontext()
 
     def evaluated_weights(self) -> State:
-        """The model's `state_dict` with the weights that the recipe evaluates."""
         with self._evaluated():
             return _to_cpu(self.model.state_dict())
 
@@ -221,7 +218,6 @@ class _Run:
         return _to_cpu(state) | {"epochs_done": torch.tensor(self.epochs_done)}
 
     def _behind(self) -> dict[str, list[Tensor]]:
-        """The weights behind the weights."""
         steps = self.steps
         return {
             "lookahead": steps.lookahead.slow if steps.lookahead else [],
@@ -229,7 +225,6 @@ class _Run:
         }
 
     def load(self, state: State) -> None:
-        """Continue from a state."""
         parts: dict[str, State] = {"model": {}, "optimizer": {}, "lookahead": {}, "average": {}}
         for name, value in state.items():
             kind, _, rest = name.partition(".")

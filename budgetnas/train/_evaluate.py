@@ -112,7 +112,6 @@ class Evaluator:
         )
 
     def _step(self, size: int) -> None:
-        """Measure the next N images."""
         chosen = self._start + self._places[:size]
         inputs = self._normalize(self._images.images.index_select(0, chosen))
         with autocast(self._numerics, chosen.device):

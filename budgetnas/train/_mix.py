@@ -91,7 +91,6 @@ class Mixer:
         return mixed, Target(labels, _before(labels), share)
 
     def _drawn(self, n: int, draws: Draws) -> Tensor:
-        """Draw from the Beta distribution: float32 [n]."""
         return self._shares.index_select(0, draws.integers(n, 0, QUANTILES - 1))
 
 

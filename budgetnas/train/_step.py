@@ -62,7 +62,6 @@ class Steps:
         self._make_tensors()
 
     def _make_tensors(self) -> None:
-        """Make what steps read and write."""
         n, device = len(self.images), self.device
         self._order = torch.zeros(n, dtype=torch.int64, device=device)
         self._places = torch.arange(self.batch_size + 1, device=device)
@@ -94,7 +93,6 @@ class Steps:
         return loss / len(self.images), right / len(self.images)
 
     def _begin(self, number: int) -> None:
-        """Put the device at the beginning of an epoch."""
         self.model.train()
         n = len(self.images)
         order = self._seeded_generator("epoch", number, "order")
@@ -144,7 +142,6 @@ class Steps:
         return stop - start
 
     def _step(self, step: int, size: int) -> None:
-        """Update the weights once."""
         chosen = self._order.index_select(0, self._start + self._places[:size])
         labels = self.images.labels.index_select(0, chosen)
         inputs, target = self._mix(self._inputs(chosen), labels, self._draws)
@@ -173,7 +170,6 @@ class Steps:
         return loss.detach(), logits.detach()
 
     def _inputs(self, chosen: Tensor) -> Tensor:
-        """Gather, augment and normalise a batch."""
         assert self.images.pixels is not None, "the set is packed"
         images = augment(
             self.images.pixels, self.images.size, chosen, self.recipe.augment, self._draws,

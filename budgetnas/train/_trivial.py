@@ -134,7 +134,6 @@ def _smooth(values: Tensor, towards: Tensor) -> None:
 
 
 def _looked_up(images: Tensor, operation: Tensor, strength: Tensor, _: Tensor) -> Tensor:
-    """Replace each level by another."""
     n, size, channels = len(images), images.shape[1], images.shape[3]
     pixels = images.view(n, size * size, channels)
     levels = torch.arange(256, dtype=torch.int32, device=images.device)[None, :, None]
@@ -193,7 +192,6 @@ def _moved(images: Tensor, operation: Tensor, strength: Tensor, back: Tensor) ->
 
 
 def _scaled(strength: Tensor, most: int) -> Tensor:
-    """Scale strengths to whole numbers from 0 to `most`, rounded down."""
     return strength * most // STRONGEST
 
 

@@ -128,7 +128,6 @@ def average_weights(spec: AverageSpec, steps: int) -> list[float]:
 
 @contextmanager
 def _swapped(live: list[Tensor], others: list[Tensor]) -> Iterator[None]:
-    """Put other values into tensors for a while."""
     kept = _copies(live)
     _load(live, others)
     try:
