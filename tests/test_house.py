@@ -15,9 +15,9 @@ from budgetnas.seeds import derive_seed
 ROOT = Path(__file__).parent.parent
 PUBLIC = [
     "Arch", "BLOCKS", "Best", "Budget", "BudgetnasError", "COSTS", "Comparison", "Diverged",
-    "EpochEnded", "Estimated", "Event", "Fidelity", "Finalists", "FrontStep", "InputError",
-    "Loading", "Notice", "OutOfMemory", "Outlook", "PRESETS", "RECIPES", "Recipe",
-    "RunEpochEnded", "RunResult", "RunStarted", "SE", "SearchFailed", "SearchResult",
+    "EpochEnded", "Estimated", "Event", "Fidelity", "Finalists", "FrontStep", "ImageData",
+    "InputError", "Loading", "Notice", "OutOfMemory", "Outlook", "PRESETS", "RECIPES",
+    "Recipe", "RunEpochEnded", "RunResult", "RunStarted", "SE", "SearchFailed", "SearchResult",
     "SearchStarted", "SeedsResult", "Space", "Stage", "Study", "TestOpened", "TrialEnded",
     "TrialFailed", "build_model", "compare", "count_macs", "count_params", "fidelity",
     "finalists", "layer_table", "load_run", "plan", "register_block", "retrain",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from budgetnas.data.arrays import read_arrays
 from budgetnas.data.folder import check_folder_test, read_folder
 from budgetnas.data.images import ImageSet
 from budgetnas.data.public import (
@@ -38,6 +39,7 @@ READERS: dict[str, Reader] = {
     "fashion-mnist": Reader(read_public, check_fashion_mnist_test),
     "digits": Reader(read_digits),
     "folder": Reader(read_folder, check_folder_test),
+    "arrays": Reader(read_arrays),
 }
 """A reader for each of `DATASETS`."""
 

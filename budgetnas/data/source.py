@@ -1,10 +1,12 @@
 """The data sets by name: facts that need no torch. `DataSource` says which images are meant."""
 
+import contextlib
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import AfterValidator, model_validator
 
@@ -17,7 +19,7 @@ from budgetnas.data.view import (
     check_fit,
 )
 from budgetnas.errors import InputError
-from budgetnas.spec import Maybe, Spec
+from budgetnas.spec import MAX_BYTES, Maybe, Spec, printable
 
 Part: TypeAlias = Literal["train", "test"]
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -52,6 +54,10 @@ DATASETS: dict[str, Dataset] = {
         "your images in --data-dir: train/<class>/*, optionally val/... and test/...",
         None, None, 32, True, None,
     ),
+    "arrays": Dataset(
+        "images from memory, in the file --data-dir that budgetnas.ImageData wrote",
+        None, None, 32, True, None,
+    ),
 }  # fmt: skip
 """The data sets by name; their readers are in `budgetnas.data.load`."""
 
@@ -78,6 +84,38 @@ def data_dir_text(data_dir: str | Path) -> str:
     return f"./{text}" if text == "none" else text  # "none" is how files say that there is none
 
 
+class Stored(NamedTuple):
+    """What the header of a file of `arrays` says of it."""
+
+    classes: tuple[str, ...]
+    shape: tuple[int, ...]
+    """Of the images to train on: [n, h, w, c]."""
+    validation: int
+    """Images to validate on."""
+    has_test: bool
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a header.
+
+        Raises:
+            InputError: If there is no such file.
+        """
+        try:
+            with path.open("rb") as file:
+                size = int.from_bytes(file.read(8), "little")
+                header = json.loads(file.read(min(size, MAX_BYTES)))
+            classes = tuple(json.loads(header["__metadata__"]["classes"]))
+            validation = header.get("validation.labels", {"shape": [0]})["shape"][0]
+            shape = tuple(header["train.images"]["shape"])
+            return cls(classes, shape, validation, "test.labels" in header)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            raise InputError(
+                f"{printable(path)} must be a file that budgetnas.ImageData wrote; --data-dir "
+                "names where it is"
+            ) from None
+
+
 class DataSource(Spec):
     """Which images: a data set, where it is, and the size to bring them to."""
 
@@ -85,7 +123,8 @@ class DataSource(Spec):
     """Name of the data set."""
 
     data_dir: Maybe[str] = None
-    """Where data sets are kept (./data if absent); for `folder`, the folder itself."""
+    """Where data sets are kept (./data if absent); of `folder`, the folder itself; of `arrays`,
+    the file itself."""
 
     image_size: Side
     """Side of an image in pixels."""
@@ -101,9 +140,13 @@ class DataSource(Spec):
 
     @model_validator(mode="after")
     def _folder_is_given(self) -> Self:
-        if self.dataset == "folder" and self.data_dir is None:
+        wanted = {
+            "folder": "a folder with train/<class>/*",
+            "arrays": "a file of budgetnas.ImageData",
+        }
+        if self.dataset in wanted and self.data_dir is None:
             raise ValueError(
-                "the data set folder needs --data-dir, a folder with train/<class>/*, got none"
+                f"the data set {self.dataset} needs --data-dir, {wanted[self.dataset]}, got none"
             )
         return self
 
@@ -121,6 +164,9 @@ class DataSource(Spec):
         known = DATASETS.get(dataset)
         size = image_size if image_size is not None or known is None else known.image_size
         place = None if data_dir is None else data_dir_text(data_dir)
+        if dataset == "arrays" and place and image_size is None:
+            with contextlib.suppress(InputError):  # its reader raises it
+                size = min(Stored.read(Path(place)).shape[1:3])
         given = {
             "dataset": dataset,
             "data_dir": place,
@@ -156,6 +202,8 @@ class DataSource(Spec):
     @property
     def title(self) -> str:
         """A name for the data in names of studies: `cifar10`, `folder-<basename>`."""
+        if self.dataset == "arrays":
+            return self.root.stem.rpartition("-")[0] or self.dataset
         if self.dataset != "folder":
             return self.dataset
         return f"folder-{self.root.resolve().name}"

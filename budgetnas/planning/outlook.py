@@ -16,6 +16,7 @@ from budgetnas.arch import (
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.listing import Inventory
+from budgetnas.data.source import Stored
 from budgetnas.data.splits import SET_ASIDE_SHARE, VALIDATION_SHARE
 from budgetnas.events import Watcher
 from budgetnas.planning.census import Census, census, number_of_architectures
@@ -186,11 +187,23 @@ def _facts(source: DataSource, train_samples: int | None) -> _Facts:
     """Say how many images there are; of a folder by names alone, which are taken as colour."""
     info = source.info
     channels, classes, images = info.channels, info.num_classes, info.images
+    if source.dataset == "arrays":
+        return _facts_of_arrays(Stored.read(source.root), train_samples)
     if images is None:
         return _facts_of_folder(Inventory.take(source.root), train_samples)
     val = images // VALIDATION_SHARE
     train = min(images - val, train_samples or images)
     return _Facts(channels or 3, classes or 0, train, val)
+
+
+def _facts_of_arrays(stored: Stored, train_samples: int | None) -> _Facts:
+    parts = [stored.shape[0], stored.validation or stored.shape[0] // VALIDATION_SHARE]
+    if not stored.validation:
+        parts[0] -= parts[1]
+    if not stored.has_test:
+        parts = [number - number // SET_ASIDE_SHARE for number in parts]
+    train = min(parts[0], train_samples or parts[0])
+    return _Facts(stored.shape[3], len(stored.classes), train, parts[1])
 
 
 def _facts_of_folder(found: Inventory, train_samples: int | None) -> _Facts:

@@ -284,6 +284,8 @@ def require_same_search(config: StudyConfig, asked: SearchOptions) -> None:
     """
     if isinstance(config.proposal, Grid):
         raise InputError(f"study {config.name!r} is no search: budgetnas run continues it")
+    if asked.data_dir is not None:
+        config = config.changed(data=config.data.at(asked.data_dir))
     given: dict[str, tuple[object, object]] = {
         "the version of budgetnas": (config.version, __version__)
     }

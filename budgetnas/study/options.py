@@ -368,7 +368,7 @@ class Located(Options):
     panel = "Data"
 
     data_dir: Annotated[Place | None, Shown("DIR")] = None
-    """Where data sets are kept (./data); for folder, the folder itself."""
+    """Where data sets are kept (./data); for folder, the folder itself; for arrays, the file."""
 
 
 class Named(Options):
@@ -377,12 +377,22 @@ class Named(Options):
     panel = "Data"
 
     dataset: Annotated[WhichDataset | None, Shown("NAME")] = None
-    """cifar10, cifar100, svhn, fashion-mnist, digits (embedded), or folder (your images in
-    --data-dir: train/<class>/*, optionally test/<class>/*)."""
+    """cifar10, cifar100, svhn, fashion-mnist, digits (embedded), folder (your images in
+    --data-dir: train/<class>/*, optionally test/<class>/*), or arrays (the file --data-dir that
+    budgetnas.ImageData wrote)."""
 
 
 class Images(Named, Located):
     """Which images, and where they are."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _are_in_a_file(cls, asked: dict[str, Any]) -> dict[str, Any]:
+        """Write images that are given in memory, and ask for their file instead."""
+        if not hasattr(asked.get("dataset"), "write"):
+            return asked
+        file = asked["dataset"].write(asked.get("data_dir") or "data")
+        return asked | {"dataset": "arrays", "data_dir": file}
 
 
 class Data(Images):
