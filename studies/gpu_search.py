@@ -17,18 +17,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from program import budgetnas, provenance, train
+from program import budgetnas, provenance, read, train
 
 from budgetnas.analysis import chosen
 from budgetnas.arch import PRESETS, Arch, Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import BudgetnasError
-from budgetnas.recipe import Recipe, load_recipe
+from budgetnas.recipe import load_recipe
 from budgetnas.report.read import Report, read_report
 from budgetnas.searching.begin import fitted
-from budgetnas.searching.plan import Plan, Settled
+from budgetnas.searching.work import SearchResult
 from budgetnas.space import Axis, Cell, Grid
-from budgetnas.study import About, DataFacts
 from budgetnas.study.begun import find_begun
 from budgetnas.train import choose_device, hardware
 
@@ -56,6 +55,11 @@ class Size:
     study: str
     few: tuple[str, ...] = ()
     """Options that make the search small."""
+
+    @property
+    def judged(self) -> str:
+        """The study that compares what was found."""
+        return f"{self.study}-judged"
 
     @property
     def source(self) -> DataSource:
@@ -120,9 +124,8 @@ def describe(size: Size, until: float) -> str:
         return unfinished(lines, "its finalists")
     base = find_begun(size.study)
     winner = chosen(base, base.trials(), None, "to compare")
-    plan = judged(size, winner.trial.arch)
-    done = train(plan, dict(zip(words[::2], words[1::2], strict=True)).get("--data-dir"), 1, until)
-    report = read_report(plan.name)
+    done = judge(size, until, winner.trial.arch)
+    report = read_report(size.judged)
     lines += [
         "",
         f"Winner: trial {winner.trial.number}, {winner.rule}. {size.epochs} epochs each:",
@@ -139,36 +142,30 @@ def unfinished(lines: list[str], what: str) -> str:
     return "\n".join([*lines, "", f"Not finished: {what}. The same call goes on.", ""])
 
 
-def judged(size: Size, winner: Arch | None = None) -> Plan:
-    """Plan the comparison, without a winner of the two recipes alone."""
+def judge(size: Size, until: float, winner: Arch | None = None) -> SearchResult:
+    """Train what is compared, without a winner the two recipes alone."""
     recipes = {"full": load_recipe("full"), "published": load_recipe("efficient-resnets")}
+    recipes = {name: recipe.changed(epochs=size.epochs) for name, recipe in recipes.items()}
     preset = PRESETS[PRESET] if not size.few else PRESETS["modified-resnet-small"]
-
-    def settle(facts: DataFacts) -> Settled:
-        def by(name: str) -> Recipe:
-            return recipes[name].changed(epochs=size.epochs)
-
-        entrants = {FULL: (preset, "full"), PUBLISHED: (preset, "published")}
-        if winner is not None:
-            entrants = {WINNER: (winner, "full")} | entrants
-        cells = tuple(
-            Cell(
-                values={"what": name}, arch=arch.adapted(facts.channels, len(facts.classes)),
-                recipe=by(recipe),
-            )
-            for name, (arch, recipe) in entrants.items()
-        )  # fmt: skip
-        axis = Axis(name="what", values=tuple(entrants))
-        grid = Grid(axes=(axis,), cells=cells, seeds=size.seeds)
-        return fitted(by("full"), grid, size.source, facts.channels)
-
-    return Plan(
-        f"{size.study}-judged", size.source, 0, None, at_most=False,
-        budget=Budget(limit=5_000_000), pruner="none", settle=settle,
-        about=About(
-            question="Is the winner better than the published network, and full?" if winner
-            else "Is full better than the published recipe?"
-        ),
+    entrants = {FULL: (preset, "full"), PUBLISHED: (preset, "published")}
+    if winner is not None:
+        entrants = {WINNER: (winner, "full")} | entrants
+    images = read(size.judged, size.source)
+    channels, classes = images.facts.channels, len(images.facts.classes)
+    cells = tuple(
+        Cell(values={"what": name}, arch=arch.adapted(channels, classes), recipe=recipes[recipe])
+        for name, (arch, recipe) in entrants.items()
+    )
+    axis = Axis(name="what", values=tuple(entrants))
+    grid = Grid(axes=(axis,), cells=cells, seeds=size.seeds)
+    recipe, grid, adapted = fitted(recipes["full"], grid, size.source, channels)
+    question = (
+        "Is the winner better than the published network, and full?" if winner
+        else "Is full better than the published recipe?"
+    )  # fmt: skip
+    return train(
+        size.judged, images, recipe, grid, Budget(limit=5_000_000), question,
+        deadline=until, adapted=adapted,
     )  # fmt: skip
 
 

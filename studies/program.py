@@ -15,12 +15,18 @@ from typing import Any
 import torch
 from scipy.special import stdtrit
 
+from budgetnas._version import __version__
+from budgetnas.arch import Budget
 from budgetnas.cli.watch import shown
+from budgetnas.data import DataSource
 from budgetnas.files import write_atomic
 from budgetnas.progress import SearchProgress
-from budgetnas.searching.plan import Plan
-from budgetnas.searching.work import Job, SearchResult, work
-from budgetnas.study import StudyConfig, config_path, study_folder
+from budgetnas.recipe import Recipe
+from budgetnas.searching.begin import StudyImages, read_again, read_images
+from budgetnas.searching.work import SearchResult, numerics_of, work
+from budgetnas.space import Grid
+from budgetnas.study import About, StudyConfig, study_folder
+from budgetnas.study.options import Resources
 from budgetnas.train import choose_device
 
 
@@ -39,25 +45,45 @@ def retrain(words: list[str], out: Path) -> dict[str, Any]:
     return budgetnas(["retrain", *words, "--out", str(out), *again])
 
 
+def read(name: str, source: DataSource, train_samples: int | None = None) -> StudyImages:
+    """Read the images of a study that no command begins."""
+    began, watch = StudyConfig.begun(study_folder(name)), SearchProgress()
+    with shown(watch):
+        if began:
+            return read_again(began, source.data_dir, watch)
+        return read_images(source, 0, train_samples, watch)
+
+
 def train(
-    plan: Plan, data_dir: str | None, workers: int, deadline: float = math.inf
-) -> SearchResult:
+    name: str, images: StudyImages, recipe: Recipe, grid: Grid, budget: Budget, question: str,
+    workers: int = 1, deadline: float = math.inf, adapted: Sequence[str] = (),
+) -> SearchResult:  # fmt: skip
     """Train what is still missing of a study that no command begins: a list of networks.
 
     Args:
-        plan: What it is.
-        data_dir: Where its images are.
+        name: The study's.
+        images: Its images.
+        recipe: Its recipe; each configuration has its own.
+        grid: The configurations.
+        budget: What none exceeds.
+        question: What it answers.
         workers: How many trainings at once.
         deadline: Of `time.monotonic`, when it stops at the next epoch.
+        adapted: What recipes had to give up for the images.
     """
-    folder = study_folder(plan.name)
-    began = StudyConfig.read(folder) if config_path(folder).is_file() else None
-    watch = SearchProgress()
-    job = Job(
-        plan.name, folder, plan, began, data_dir, None, 0, deadline, choose_device("auto"), workers
-    )
+    began, watch = StudyConfig.begun(study_folder(name)), SearchProgress()
+    options = Resources(workers=workers)
     with shown(watch):
-        return work(job, watch)
+        config = StudyConfig(
+            name=name, version=__version__, seed=0, train_samples=images.train_samples,
+            budget=budget, about=About(question=question), data=images.source, facts=images.facts,
+            numerics=numerics_of(began, choose_device("auto"), print), recipe=recipe,
+            proposal=grid, pruner="none",
+        )  # fmt: skip
+        return work(
+            config, images, options, watch,
+            began=began, url=None, trials=0, deadline=deadline, adapted=adapted,
+        )  # fmt: skip
 
 
 def interval(values: Sequence[float]) -> str:

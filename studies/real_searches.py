@@ -19,16 +19,14 @@ from pathlib import Path
 
 import pandas as pd
 from optuna.trial import FrozenTrial
-from program import budgetnas, interval, provenance, train
+from program import budgetnas, interval, provenance, read, train
 
 from budgetnas.analysis import axis_column, best_trial
 from budgetnas.arch import Arch, count_params
 from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
 from budgetnas.report.read import read_report
-from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Axis, Cell, Grid
-from budgetnas.study import About, DataFacts
 from budgetnas.study.options import as_budget
 
 NAME = "real-searches"
@@ -139,24 +137,16 @@ def retrained(found: list[Found], data_dir: str, workers: int) -> pd.DataFrame:
     """Train the winners, each network once a seed; return a row a search and number of epochs."""
     recipe = load_recipe("full").changed(epochs=EPOCHS)
     archs = {each.arch.digest(): each.arch for each in found}
-
-    def settle(facts: DataFacts) -> Settled:
-        cells = tuple(
-            Cell(values={"network": digest}, arch=arch, recipe=recipe)
-            for digest, arch in archs.items()
-        )
-        axis = Axis(name="network", values=tuple(archs))
-        return Settled(recipe, Grid(axes=(axis,), cells=cells, seeds=SEEDS), [])
-
-    budget = as_budget(BUDGET)
-    assert budget is not None, "it is given"
-    plan = Plan(
-        f"{NAME}/winners", DataSource.choose("folder", data_dir, SIZE), 0, IMAGES, at_most=False,
-        budget=budget, pruner="none", settle=settle,
-        about=About(question="How good are the winners, trained as final networks are?"),
-    )  # fmt: skip
-    train(plan, data_dir, workers)
-    trained = read_report(plan.name).table
+    cells = tuple(
+        Cell(values={"network": digest}, arch=arch, recipe=recipe)
+        for digest, arch in archs.items()
+    )
+    axis = Axis(name="network", values=tuple(archs))
+    grid = Grid(axes=(axis,), cells=cells, seeds=SEEDS)
+    name, question = f"{NAME}/winners", "How good are the winners, trained as final networks are?"
+    images = read(name, DataSource.choose("folder", data_dir, SIZE), IMAGES)
+    train(name, images, recipe, grid, as_budget(BUDGET), question, workers)
+    trained = read_report(name).table
     accuracy = trained.groupby(axis_column("network"))["val_accuracy"].mean()
     return pd.DataFrame(
         {

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from program import provenance, train
+from program import provenance, read, train
 
 from budgetnas.arch import PRESETS, Budget, count_params
 from budgetnas.data import DataSource
@@ -34,9 +34,7 @@ from budgetnas.recipe import (
 )
 from budgetnas.report.read import Report, read_report
 from budgetnas.searching.begin import fitted
-from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Axis, Cell, Grid
-from budgetnas.study import About, DataFacts
 from budgetnas.train import choose_device, hardware
 
 NAME = "recipe-options/trained"
@@ -87,7 +85,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
     try:
-        train(planned(asked), asked.data_dir, asked.workers)
+        measure(asked)
     except InputError as error:
         sys.exit(f"recipe_options.py: {error}")
     text = describe(read_report(NAME))
@@ -96,28 +94,23 @@ def main() -> None:
     sys.stdout.write(text)
 
 
-def planned(asked: argparse.Namespace) -> Plan:
-    """Plan the study."""
+def measure(asked: argparse.Namespace) -> None:
+    """Train what is missing."""
     source = DataSource.choose(asked.dataset, asked.data_dir, asked.image_size)
     recipes = options(base_recipe(asked.epochs))
     preset = PRESETS[asked.arch]
-
-    def settle(facts: DataFacts) -> Settled:
-        arch = preset.adapted(facts.channels, len(facts.classes))
-        cells = tuple(
-            Cell(values={"recipe": name}, arch=arch, recipe=recipe)
-            for name, recipe in recipes.items()
-        )
-        axes = (Axis(name="recipe", values=tuple(recipes)),)
-        grid = Grid(axes=axes, cells=cells, seeds=asked.seeds)
-        return fitted(recipes[BASE], grid, source, facts.channels)
-
-    about = About(question="What does each option of a recipe give, and for how much time?")
+    images = read(NAME, source, asked.train_samples)
+    facts = images.facts
+    arch = preset.adapted(facts.channels, len(facts.classes))
+    cells = tuple(
+        Cell(values={"recipe": name}, arch=arch, recipe=recipe) for name, recipe in recipes.items()
+    )
+    axes = (Axis(name="recipe", values=tuple(recipes)),)
+    grid = Grid(axes=axes, cells=cells, seeds=asked.seeds)
+    recipe, grid, adapted = fitted(recipes[BASE], grid, source, facts.channels)
     budget = Budget(limit=10 * count_params(preset))  # which nothing exceeds
-    return Plan(
-        NAME, source, 0, asked.train_samples, at_most=False, budget=budget, pruner="none",
-        settle=settle, about=about,
-    )  # fmt: skip
+    question = "What does each option of a recipe give, and for how much time?"
+    train(NAME, images, recipe, grid, budget, question, asked.workers, adapted=adapted)
 
 
 def describe(report: Report) -> str:

@@ -14,14 +14,12 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 
-from program import train
+from program import read, train
 
 from budgetnas.arch import Arch, Budget, count_params
 from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
-from budgetnas.searching.plan import Plan, Settled
 from budgetnas.space import Axis, Cell, Grid, RandomSuggester, Space
-from budgetnas.study import About, DataFacts
 
 NAME = "small-networks/trained"
 LEAST, MOST, RANGES, EACH = 8_000, 220_000, 10, 20
@@ -38,22 +36,16 @@ def main() -> None:
     asked = parser.parse_args()
     recipe = load_recipe("short").changed(epochs=EPOCHS, batch_size=BATCH)
     archs = list(spread(3, 10))
-
-    def settle(facts: DataFacts) -> Settled:
-        names = [f"{number:03d}" for number in range(len(archs))]
-        cells = tuple(
-            Cell(values={"network": name}, arch=arch, recipe=recipe)
-            for name, arch in zip(names, archs, strict=True)
-        )
-        axis = Axis(name="network", values=tuple(names))
-        return Settled(recipe, Grid(axes=(axis,), cells=cells, seeds=asked.seeds), [])
-
-    plan = Plan(
-        NAME, DataSource.choose("folder", asked.data_dir, SIZE), 0, IMAGES, at_most=False,
-        budget=Budget(limit=MOST), pruner="none", settle=settle,
-        about=About(question="How accurate is each of so many small networks?"),
-    )  # fmt: skip
-    done = train(plan, asked.data_dir, asked.workers)
+    names = [f"{number:03d}" for number in range(len(archs))]
+    cells = tuple(
+        Cell(values={"network": name}, arch=arch, recipe=recipe)
+        for name, arch in zip(names, archs, strict=True)
+    )
+    axis = Axis(name="network", values=tuple(names))
+    grid = Grid(axes=(axis,), cells=cells, seeds=asked.seeds)
+    images = read(NAME, DataSource.choose("folder", asked.data_dir, SIZE), IMAGES)
+    question = "How accurate is each of so many small networks?"
+    done = train(NAME, images, recipe, grid, Budget(limit=MOST), question, asked.workers)
     sys.stdout.write(f"{done.trained} trained, {done.failed} failed\n")
 
 

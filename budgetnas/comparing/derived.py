@@ -1,22 +1,23 @@
 """Training more networks for a study that has begun, as a study in a folder of its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 from optuna.trial import FrozenTrial
 
+from budgetnas._version import __version__
 from budgetnas.comparing.options import ComparingOptions
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher
 from budgetnas.files import require_writable
 from budgetnas.metric import Metric
 from budgetnas.recipe import Recipe
-from budgetnas.searching.plan import Plan, Settled
-from budgetnas.searching.work import Job, SearchResult, work
+from budgetnas.searching.begin import read_again
+from budgetnas.searching.work import SearchResult, numerics_of, work
 from budgetnas.space import Fill, Free, Grid
-from budgetnas.study import About, StudyConfig, config_path, study_folder
+from budgetnas.study import About, StudyConfig, study_folder
 from budgetnas.study.begun import BegunStudy, find_begun, storage_url
+from budgetnas.study.storage import redacted
 from budgetnas.train import choose_device
 
 
@@ -57,8 +58,11 @@ def train_grid(
         InputError: If it has begun with another grid, or what is asked can't be.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
-    settled = Settled(recipe, grid, list(notices))
-    return _train(base, _Derived(variant, settled, about, metric=metric), options, watch)
+    fields = {
+        "recipe": recipe, "proposal": grid, "about": about, "metric": metric or base.config.metric,
+        "pruner": "none", "select": "last",
+    }  # fmt: skip
+    return _train(base, variant, fields, 0, options, watch, notices)
 
 
 def train_drawn(
@@ -86,10 +90,7 @@ def train_drawn(
         SearchFailed: After five failed trials in a row.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
-    settled = Settled(base.config.recipe, proposal, [])
-    return _train(
-        base, _Derived(variant, settled, about, trials, as_searched=True), options, watch
-    )
+    return _train(base, variant, {"proposal": proposal, "about": about}, trials, options, watch)
 
 
 def derived_trials(
@@ -100,44 +101,32 @@ def derived_trials(
     return found.config, found.trials(storage if base.config.storage else None)
 
 
-@dataclass(frozen=True)
-class _Derived:
-    """What a study that is derived from another shall be."""
-
-    variant: str
-    settled: Settled
-    about: About
-    trials: int = 0
-    """How many trained ones it shall have; a grid has its own number."""
-    metric: Metric | None = None
-    """What is compared; the study's own by default."""
-    as_searched: bool = False
-    """Whether it has the study's pruner, and its choice of an epoch, too."""
-
-    def plan(self, name: str, config: StudyConfig, data_dir: Path | None) -> Plan:
-        """Take the images, split, seed and limits of a study."""
-        source = config.data if data_dir is None else config.data.at(data_dir)
-        return Plan(
-            name, source, config.seed, config.train_samples, at_most=False, budget=config.budget,
-            pruner=config.pruner if self.as_searched else "none",
-            settle=lambda facts: self.settled, metric=self.metric or config.metric,
-            select=config.select if self.as_searched else "last",
-            about=self.about, limits=config.limits, plugins=config.plugins,
-        )  # fmt: skip
-
-
 def _train(
-    base: BegunStudy, derived: _Derived, options: ComparingOptions, watch: Watcher
+    base: BegunStudy,
+    variant: str,
+    fields: dict[str, Any],
+    trials: int,
+    options: ComparingOptions,
+    watch: Watcher,
+    adapted: Sequence[str] = (),
 ) -> SearchResult:
-    """Begin a derived study, or go on with it."""
-    name, config = derived_name(base, derived.variant), base.config
+    """Begin a study on the images, split, seed and limits of another, or go on with it."""
+    name = derived_name(base, variant)
     folder = study_folder(name)
-    began = StudyConfig.read(folder) if config_path(folder).is_file() else None
-    plan = derived.plan(name, config, options.data_dir)
+    began = StudyConfig.begun(folder)
     require_writable(folder)
-    url = storage_url(config, base.folder, options.storage) if config.storage else None
-    job = Job(
-        name, folder, plan, began, options.data_dir, url, derived.trials, options.deadline(),
-        choose_device(options.device), options.workers,
+    stored = base.config.storage
+    url = storage_url(base.config, base.folder, options.storage) if stored else None
+    deadline, device = options.deadline(), choose_device(options.device)
+    notices = list[str]()
+    images = read_again(began or base.config, options.data_dir, watch)
+    config = base.config.changed(
+        name=name, version=__version__, smaller=(), confusion=False, data=images.source,
+        storage=redacted(url) if url else None,
+        numerics=numerics_of(began, device, notices.append), **fields,
     )  # fmt: skip
-    return work(job, watch)
+    return work(
+        config, images, options, watch,
+        began=began, url=url, trials=trials, deadline=deadline, adapted=adapted,
+        notices=notices,
+    )  # fmt: skip

@@ -1,29 +1,86 @@
-"""Settling what a new study is: from a plan and the images to a `StudyConfig`."""
+"""What a new study is begun with: its images, and checks of its `StudyConfig`."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import torch
 
-from budgetnas._version import __version__
-from budgetnas.arch import (
-    Budget,
-    count_params,
-    describe_costs,
-    describe_limits,
-    fits,
-    load,
-)
+from budgetnas.arch import Budget, count_params, describe_costs, describe_limits, fits, load
 from budgetnas.data import DataSource, splits
 from budgetnas.data.images import ImageSet
+from budgetnas.data.load import load_train
 from budgetnas.data.splits import Split, describe_split
 from budgetnas.errors import InputError
-from budgetnas.plugins import needed
-from budgetnas.recipe import Numerics, Recipe
-from budgetnas.searching.plan import Plan, Settled
-from budgetnas.space import Fill, Free, Grid, Proposal, Space
-from budgetnas.study import DataFacts, StudyConfig
-from budgetnas.study.storage import redacted
-from budgetnas.train import check_schedule
+from budgetnas.events import Loading, Notice, Watcher
+from budgetnas.plugins import changes
+from budgetnas.recipe import Recipe
+from budgetnas.space import Fill, Free, Grid, Space
+from budgetnas.study import DataFacts, StudyConfig, require_same
+from budgetnas.train import check_schedule, memory_guard
+
+Drawn = TypeVar("Drawn", bound=Free | Fill | Grid)
+
+
+@dataclass(frozen=True)
+class StudyImages:
+    """The images of a study, read and split."""
+
+    source: DataSource
+    train: ImageSet
+    val: ImageSet
+    facts: DataFacts
+    train_samples: int | None
+    """Number of images to train on; None: all but those to validate on."""
+    unreadable: Sequence[str]
+    """Files that were left out."""
+
+
+def read_images(
+    source: DataSource, seed: int, train_samples: int | None, watch: Watcher, *,
+    at_most: bool = False,
+) -> StudyImages:  # fmt: skip
+    """Read the training part and split it.
+
+    Args:
+        source: Which images.
+        seed: The study's.
+        train_samples: Number of images to train on; None: all.
+        watch: Receives progress and notices.
+        at_most: Whether `train_samples` may be more than there are.
+    """
+    with memory_guard("the images"):
+        images = load_train(source, lambda *progress: watch(Loading(*progress)))
+    for text in images.all_notices:
+        watch(Notice(text))
+    parts = split_images(images, seed, train_samples, at_most)
+    facts = facts_of(images, parts)
+    with memory_guard("the images"):
+        train, val = images.take(parts.train), images.take(parts.val)
+    samples = train_samples if len(train) == train_samples else None
+    return StudyImages(source, train, val, facts, samples, images.unreadable)
+
+
+def read_again(
+    began: StudyConfig, data_dir: str | Path | None, watch: Watcher, *, at_most: bool = False
+) -> StudyImages:
+    """Read the images of a study that has begun.
+
+    Args:
+        began: The study.
+        data_dir: Where the images are now, if they have been moved.
+        watch: Receives progress and notices.
+        at_most: Whether the study may have fewer images than were asked for.
+
+    Raises:
+        InputError: If they, or the study's plugins, are not the same.
+    """
+    require_same(f"study {began.name!r}", changes(began.plugins))
+    source = began.data if data_dir is None else began.data.at(data_dir)
+    images = read_images(source, began.seed, began.train_samples, watch, at_most=at_most)
+    require_same(f"study {began.name!r}", {"the data": (began.facts, images.facts)})
+    return images
 
 
 def _require_fit(
@@ -101,44 +158,18 @@ def facts_of(images: ImageSet, parts: Split) -> DataFacts:
     )
 
 
-def begin(
-    plan: Plan, facts: DataFacts, storage: str | None, numerics: Numerics
-) -> tuple[StudyConfig, list[str]]:
-    """Settle everything that defines a new study; say what had to adapt."""
-    recipe, proposal, notices = plan.settle(facts)
-    few = None
-    match proposal:
+def require_trainable(config: StudyConfig) -> None:
+    """Raise for a study in which nothing fits its limits, or a schedule can't run."""
+    match config.proposal:
         case Free(space=space) | Fill(space=space):
-            check_schedule(recipe, facts.train)
-            few = recipe.few_steps(facts.train)
-            _require_fit(plan.all_limits, space, plan.source, facts.channels, len(facts.classes))
-        case Grid():
-            _require_any_fit(plan.budget, proposal, plan.source)
-            _check_cells(proposal, facts.train)
-    config = StudyConfig(
-        plugins=plan.plugins,
-        name=plan.name,
-        version=__version__,
-        seed=plan.seed,
-        # all of them where there are fewer than are asked for
-        train_samples=plan.train_samples if facts.train == plan.train_samples else None,
-        pruner=plan.pruner,
-        storage=redacted(storage) if storage else None,
-        metric=plan.metric,
-        select=plan.select,
-        confusion=plan.confusion,
-        about=plan.about.changed(adapted="; ".join(notices) or None),
-        budget=plan.budget,
-        limits=plan.limits,
-        smaller=plan.smaller,
-        data=plan.source,
-        facts=facts,
-        numerics=numerics,
-        recipe=recipe,
-        proposal=proposal,
-    )
-    config = config.changed(plugins=needed(config.plugins, config.registered())[0])
-    return config, [f"recipe: {notice}" for notice in (*notices, few) if notice]
+            check_schedule(config.recipe, config.facts.train)
+            _require_fit(
+                (config.budgets[-1], *config.limits), space, config.data,
+                config.facts.channels, len(config.facts.classes),
+            )  # fmt: skip
+        case Grid() as grid:
+            _require_any_fit(config.budget, grid, config.data)
+            _check_cells(grid, config.facts.train)
 
 
 def _require_any_fit(budget: Budget, grid: Grid, source: DataSource) -> None:
@@ -162,11 +193,11 @@ def _check_cells(grid: Grid, images: int) -> None:
 
 def fitted(
     recipe: Recipe,
-    proposal: Proposal,
+    proposal: Drawn,
     source: DataSource,
     channels: int,
     train: int | None = None,
-) -> Settled:
+) -> tuple[Recipe, Drawn, list[str]]:
     """Fit recipes to other images than they were written for.
 
     Args:
@@ -179,10 +210,10 @@ def fitted(
     images = (channels, source.info.mirror, source.image_size, train)
     recipe, notices = recipe.adapted(*images)
     if not isinstance(proposal, Grid):
-        return Settled(recipe, proposal, notices)
+        return recipe, proposal, notices
     cells = []
     for cell in proposal.cells:
         fitting, more = cell.recipe.adapted(*images)
         cells.append(cell.changed(recipe=fitting))
         notices += [notice for notice in more if notice not in notices]
-    return Settled(recipe, proposal.changed(cells=tuple(cells)), notices)
+    return recipe, proposal.changed(cells=tuple(cells)), notices

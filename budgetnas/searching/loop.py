@@ -14,7 +14,7 @@ import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from sqlalchemy.exc import SQLAlchemyError
 
-from budgetnas.analysis import lucky_guessing, round_size
+from budgetnas.analysis import round_size
 from budgetnas.errors import BudgetnasError, SearchFailed
 from budgetnas.events import EpochEnded, Notice, Once, TrialEnded, Watcher
 from budgetnas.executors import (
@@ -30,9 +30,8 @@ from budgetnas.executors import (
     describe_training,
 )
 from budgetnas.searching.enqueued import EnqueuedWrongly
-from budgetnas.searching.per_budget import PerBudgetPruner
 from budgetnas.searching.proposers import Proposed, proposer
-from budgetnas.searching.pruners import PRUNERS, Halving
+from budgetnas.searching.pruners import pruner_of
 from budgetnas.searching.record import Record
 from budgetnas.study.storage import one_transaction
 from budgetnas.study.trial_record import Kind, TrialRecord, TrialWriter, Turn
@@ -177,13 +176,7 @@ class Loop:
     def _ask(self, turn: Turn) -> optuna.Trial:
         """Ask for the next trial, with the sampler for its turn."""
         self.study.sampler = self.proposer.sampler(turn)
-        recipe = self.config.recipe
-        steps = recipe.epoch_steps(self.config.facts.train)
-        pruner = PRUNERS[self.config.pruner](recipe.epochs, steps)
-        if isinstance(pruner, Halving):
-            facts = self.config.facts
-            pruner.guessing = lucky_guessing(facts.val_counts, self.config.metric)
-        self.study.pruner = PerBudgetPruner(pruner, self.config)
+        self.study.pruner = pruner_of(self.config)
         return self.study.ask()
 
     def _take_up(self) -> TrialEnded | None:

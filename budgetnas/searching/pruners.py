@@ -6,6 +6,10 @@ from collections.abc import Callable
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
 
+from budgetnas.analysis import lucky_guessing
+from budgetnas.searching.per_budget import PerBudgetPruner
+from budgetnas.study import StudyConfig
+
 
 class Halving(BasePruner):
     """Successive halving (Jamieson and Talwalkar, 2016; asynchronous: Li et al., 2020).
@@ -71,4 +75,11 @@ PRUNERS: dict[str, Callable[[int, int], BasePruner]] = {
     "none": lambda epochs, _: NopPruner(),
 }
 
-DEFAULT_PRUNER = "halving"
+
+def pruner_of(config: StudyConfig) -> BasePruner:
+    """Return the pruner of a study, which compares trials of one budget."""
+    facts, recipe = config.facts, config.recipe
+    pruner = PRUNERS[config.pruner](recipe.epochs, recipe.epoch_steps(facts.train))
+    if isinstance(pruner, Halving):
+        pruner.guessing = lucky_guessing(facts.val_counts, config.metric)
+    return PerBudgetPruner(pruner, config)

@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
+from budgetnas._version import __version__
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher
 from budgetnas.files import require_writable
 from budgetnas.progress import SearchProgress, verb
-from budgetnas.searching.begin import require_possible
-from budgetnas.searching.plan import Plan, Settled
-from budgetnas.searching.work import Job, SearchResult, work
+from budgetnas.recipe import Numerics
+from budgetnas.searching.begin import StudyImages, read_again, read_images, require_possible
+from budgetnas.searching.work import SearchResult, numerics_of, work
 from budgetnas.study import (
-    DataFacts,
     StudyConfig,
     budget_needed,
-    config_path,
     require_same,
     require_same_search,
     study_folder,
@@ -39,44 +38,56 @@ def search(options: SearchOptions, watch: Watcher) -> SearchResult:
     """
     folder = study_folder(options.name())
     name = study_name(folder)
-    began = StudyConfig.read(folder) if config_path(folder).is_file() else None
+    began = StudyConfig.begun(folder)
     storage = options.storage
     if began:
         require_same_search(began, options)
         storage = _same_storage(began, folder, storage)
         require_file(name, storage)
-    plan = None if began else _plan(options, name)
+    else:
+        _require_new(options, name)
     require_writable(folder)
-    deadline = options.deadline()
-    where = choose_device(options.device)
+    deadline, device = options.deadline(), choose_device(options.device)
     if storage is not None:
         check_storage(storage)  # what is wrong with it should be said before images are read
-    job = Job(
-        name, folder, plan, began, options.data_dir, storage, options.trials, deadline, where,
-        options.workers,
+    adapted, notices = list[str](), list[str]()
+    if began:
+        images = read_again(began, options.data_dir, watch)
+        config = began.changed(data=images.source)
+    else:
+        images = read_images(options.source(), options.seed or 0, options.train_samples, watch)
+        numerics = numerics_of(began, device, notices.append)
+        config, adapted = _begin(options, name, images, numerics)
+    return work(
+        config, images, options, watch,
+        began=began, url=storage, trials=options.trials, deadline=deadline, adapted=adapted,
+        notices=notices,
     )  # fmt: skip
-    return work(job, watch)
 
 
-def _plan(options: SearchOptions, name: str) -> Plan:
-    """Plan a new study."""
+def _require_new(options: SearchOptions, name: str) -> None:
+    """Raise, before images are read, where no study can begin."""
     if "/" in name:
         raise InputError(f"a search's name has no '/', which a study file's runs have: {name!r}")
     if options.budget is None:
         raise budget_needed(name)
-    source = options.source()
+    least = options.smaller[-1] if options.smaller else options.budget
+    require_possible((least, *options.limits), options.space, options.source())
 
-    def settle(facts: DataFacts) -> Settled:
-        recipe, notices = options.fitted_recipe(source, facts.channels, facts.train)
-        return Settled(recipe, options.proposed(), notices)
 
-    plan = Plan(
-        name, source, options.seed or 0, options.train_samples, at_most=False,
-        budget=options.budget, pruner=options.pruner, settle=settle, limits=options.limits,
-        smaller=options.smaller, metric=options.metric, plugins=options.plugins,
+def _begin(
+    options: SearchOptions, name: str, images: StudyImages, numerics: Numerics
+) -> tuple[StudyConfig, list[str]]:
+    """Define a new study; return what its recipe had to give up, too."""
+    facts = images.facts
+    recipe, adapted = options.fitted_recipe(images.source, facts.channels, facts.train)
+    config = StudyConfig.of(
+        options, name=name, version=__version__, seed=options.seed or 0,
+        storage=redacted(options.storage) if options.storage else None,
+        smaller=options.smaller, limits=options.limits, data=images.source, facts=facts,
+        numerics=numerics, recipe=recipe, proposal=options.proposed(),
     )  # fmt: skip
-    require_possible(plan.all_limits, options.space, source)
-    return plan
+    return config, adapted
 
 
 def _same_storage(began: StudyConfig, folder: Path, storage: str | None) -> str:

@@ -1,6 +1,6 @@
-"""`work`: from a plan, or a study that has begun, to trials; what searches and runs share."""
+"""`work`: from a study's definition and its images to trials; what searches and runs share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,12 +10,10 @@ import optuna
 import torch
 
 from budgetnas.analysis import Best, describe_best, epochs_in_full, guessing_of
-from budgetnas.data import DataSource
 from budgetnas.data.gather import write_unreadable
 from budgetnas.data.images import ImageSet
-from budgetnas.data.load import load_train
 from budgetnas.errors import InputError
-from budgetnas.events import Estimated, Loading, Notice, SearchStarted, Watcher
+from budgetnas.events import Estimated, Notice, SearchStarted, Watcher
 from budgetnas.executors import (
     Executor,
     InProcessExecutor,
@@ -27,23 +25,24 @@ from budgetnas.executors import (
 )
 from budgetnas.files import system_guard
 from budgetnas.metric import WEIGHTED, Metric, largest_notices
-from budgetnas.plugins import changes, needed
-from budgetnas.searching.begin import begin, facts_of, split_images
+from budgetnas.plugins import needed
+from budgetnas.recipe import Numerics
+from budgetnas.searching.begin import StudyImages, require_trainable
 from budgetnas.searching.busy import OtherWork, describe_busy
 from budgetnas.searching.crash import crash_noted
 from budgetnas.searching.estimate import estimate_seconds, middling
 from budgetnas.searching.loop import Loop, Stopped
-from budgetnas.searching.plan import Plan
 from budgetnas.searching.record import Record
 from budgetnas.space import Grid
-from budgetnas.study import DataFacts, StudyConfig, require_same, write_files
+from budgetnas.study import StudyConfig, require_same, study_folder, write_files
 from budgetnas.study.begun import add_hardware, owned_study, write_data
-from budgetnas.study.options import AskedWorkers
+from budgetnas.study.options import Resources
 from budgetnas.study.storage import default_url, redacted
 from budgetnas.study.trial_record import tally
 from budgetnas.train import (
     TrainingData,
     attempt,
+    choose_device,
     choose_numerics,
     device_title,
     give_memory_back,
@@ -103,87 +102,104 @@ class SearchResult:
 UNKNOWN_TIME = "how long it will take is not known, a training can't be timed"
 
 
-@dataclass(frozen=True)
-class Job:
-    """What is to be done on one study: begin it by a plan, or continue it."""
-
-    name: str
-    folder: Path
-    plan: Plan | None
-    """What it shall be; it may be None where it has begun."""
-    began: StudyConfig | None
-    """What it is, where it has begun."""
-    data_dir: str | Path | None
-    """Where the data is now, if it has been moved."""
-    storage: str | None
-    trials: int
-    """How many trained trials it shall have; what has an end has its own number."""
-    deadline: float
-    device: torch.device
-    workers: AskedWorkers = 1
-    """How many trials are to be trained at once."""
-
-
 @unchanged_process()
-def work(job: Job, watch: Watcher) -> SearchResult:
-    """Load the data, begin or continue the study, and loop."""
-    if job.began:
-        require_same(f"study {job.name!r}", changes(job.began.plugins))
-    source, seed, samples, at_most = _data_of(job)
-    with memory_guard("the images"):
-        images = load_train(source, lambda *progress: watch(Loading(*progress)))
-    for text in images.all_notices:
-        watch(Notice(text))
-    parts = split_images(images, seed, samples, at_most)
-    config, notices = _settled(job, facts_of(images, parts))
-    notices += _only_here(config, job)
-    with memory_guard("the images"):
-        train, val = images.take(parts.train), images.take(parts.val)
-    workers = None
-    if job.began is None:  # now only: how many workers there are decides how many threads
-        workers = _choose_workers(job, config, train, watch)
+def work(
+    config: StudyConfig,
+    images: StudyImages,
+    options: Resources,
+    watch: Watcher,
+    *,
+    began: StudyConfig | None,
+    url: str | None,
+    trials: int,
+    deadline: float,
+    adapted: Sequence[str] = (),
+    notices: Sequence[str] = (),
+) -> SearchResult:
+    """Begin a study, or go on with it, until it has N trained trials.
+
+    Args:
+        config: What defines it.
+        images: Its images.
+        options: With what it is trained.
+        watch: Receives events.
+        began: What defined it when it began; None: it begins now.
+        url: Its storage; None: study.db in its folder.
+        trials: N; a grid has its own number.
+        deadline: On the monotonic clock: when to stop, at the next epoch.
+        adapted: What its recipes had to give up for the images.
+        notices: What else to tell, once the study has begun.
+
+    Raises:
+        InputError: If it can't be trained, or began otherwise, with both values.
+    """
+    folder, device = study_folder(config.name), choose_device(options.device)
+    if adapted:
+        config = config.changed(about=config.about.changed(adapted="; ".join(adapted)))
+    plugins, alone = needed(config.plugins, config.registered())
+    config = config.changed(plugins=plugins)
+    require_trainable(config)
+    workers, local = None, _only_here(alone, options)
+    if began is None:
+        notices = [*notices, *_recipe_notices(config, adapted)]
+        # now only: how many workers there are decides how many threads
+        workers = _choose_workers(config, images.train, options, device, watch, begins=True)
         config = config.changed(numerics=workers.numerics)
-    data = TrainingData(train, val, config.numerics)
-    url = job.storage or default_url(job.folder)
-    trials = config.proposal.size if isinstance(config.proposal, Grid) else job.trials
-    with owned_study(config, job.folder, url, begun=job.began is not None) as study:
-        write_unreadable(job.folder, images.unreadable)
-        for text in (*notices, *_unequal(config)):
+    else:
+        both = began.definition(), config.definition()
+        require_same(
+            f"study {config.name!r}", {"the study file's": both},
+            f"undo the change, or remove {folder}",
+        )  # fmt: skip
+        config = config.changed(storage=began.storage)
+    data = TrainingData(images.train, images.val, config.numerics)
+    url = url or default_url(folder)
+    if isinstance(config.proposal, Grid):
+        trials = config.proposal.size
+    with owned_study(config, folder, url, begun=began is not None) as study:
+        write_unreadable(folder, images.unreadable)
+        for text in (*notices, *local, *_unequal(config)):
             watch(Notice(text))
         before = tally(study.get_trials(deepcopy=False))
         largest = config.facts.largest_share
-        watch(SearchStarted(job.name, before, trials, config.metric, largest))
-        record = Record(study, config, job.folder)
+        watch(SearchStarted(config.name, before, trials, config.metric, largest))
+        record = Record(study, config, folder)
         missing = record.missing(trials)
         if missing and workers is None:
-            workers = _choose_workers(job, config, train, watch)
+            workers = _choose_workers(config, images.train, options, device, watch, begins=False)
         workers = workers or Workers(1, config.numerics)
         use_threads(config.numerics)
         if missing:
-            add_hardware(study, hardware(job.device))
-        write_data(study, source.title)
-        config.changed(data=source).write(job.folder)
-        write_files(config, job.folder)
-        with system_guard(), crash_noted(job.folder) as crash:
+            add_hardware(study, hardware(device))
+        write_data(study, config.data.title)
+        config.write(folder)
+        write_files(config, folder)
+        with system_guard(), crash_noted(folder) as crash:
             if missing:
                 if crash is None or record.running():
-                    _tell_estimate(config, data, missing, workers, job.device, watch)
+                    _tell_estimate(config, data, missing, workers, device, watch)
                 else:
                     watch(Notice(f"{UNKNOWN_TIME}: the process before died of {crash} at it"))
-            with _executor(config, job, data, min(workers.count, missing)) as executor:
-                stopped = Loop(record, executor, watch, crash).run(trials, job.deadline)
+            count = min(workers.count, missing)
+            with _executor(config, folder, data, device, count) as executor:
+                stopped = Loop(record, executor, watch, crash).run(trials, deadline)
         return _result(study, config, url, stopped)
 
 
-def _only_here(config: StudyConfig, job: Job) -> list[str]:
+def _only_here(alone: Sequence[str], options: Resources) -> list[str]:
     """Return notices of what is registered, but by no plugin, and raise if workers need it."""
-    _, alone = needed(config.plugins, config.registered())
-    if alone and job.workers != 1:
+    if alone and options.workers != 1:
         raise InputError(
             f"--workers: {', '.join(alone)}: registered in this process only; name the module or "
             "the file that registers it with --plugins"
         )
     return [f"{what}: registered in this process only, no --plugins name it" for what in alone]
+
+
+def _recipe_notices(config: StudyConfig, adapted: Sequence[str]) -> list[str]:
+    grid = isinstance(config.proposal, Grid)
+    few = None if grid else config.recipe.few_steps(config.facts.train)
+    return [f"recipe: {notice}" for notice in (*adapted, few) if notice]
 
 
 def _unequal(config: StudyConfig) -> list[str]:
@@ -195,62 +211,33 @@ def _unequal(config: StudyConfig) -> list[str]:
     return largest_notices("validation", config.facts.largest_share, advice)
 
 
-def _choose_workers(job: Job, config: StudyConfig, images: ImageSet, watch: Watcher) -> Workers:
+def _choose_workers(
+    config: StudyConfig, images: ImageSet, options: Resources, device: torch.device,
+    watch: Watcher, *, begins: bool,
+) -> Workers:  # fmt: skip
     return choose_workers(
-        job.workers, config.numerics, images, job.device, lambda: middling(config),
-        begins=job.began is None, notify=lambda text: watch(Notice(text)),
+        options.workers, config.numerics, images, device, lambda: middling(config),
+        begins=begins, notify=lambda text: watch(Notice(text)),
     )  # fmt: skip
 
 
 def _executor(
-    config: StudyConfig, job: Job, data: TrainingData, workers: int
+    config: StudyConfig, folder: Path, data: TrainingData, device: torch.device, workers: int
 ) -> AbstractContextManager[Executor]:
     settings = TrialSettings.of(config)
     if workers > 1:
         give_memory_back()  # of the estimate: here nothing is trained any more
-        return process_pool(settings, job.folder, data, devices_of(job.device), workers)
+        return process_pool(settings, folder, data, devices_of(device), workers)
     with memory_guard("the images"):
-        here = data.to(job.device)
-    return nullcontext(InProcessExecutor(settings, job.folder, here))
+        here = data.to(device)
+    return nullcontext(InProcessExecutor(settings, folder, here))
 
 
-def _data_of(job: Job) -> tuple[DataSource, int, int | None, bool]:
-    """Return which images, the seed of their split, and how many of them to train on.
-
-    The data of a study may have been moved: its fingerprint tells whether it is it.
-    """
-    if job.began is None:
-        assert job.plan is not None, "a study begins with a plan"
-        return job.plan.source, job.plan.seed, job.plan.train_samples, job.plan.at_most
-    began = job.began
-    source = began.data if job.data_dir is None else began.data.at(job.data_dir)
-    at_most = job.plan is not None and job.plan.at_most
-    return source, began.seed, began.train_samples, at_most
-
-
-def _settled(job: Job, facts: DataFacts) -> tuple[StudyConfig, list[str]]:
-    """Return what defines the study, with notices if it begins now.
-
-    Raises:
-        InputError: If it has begun otherwise than it is now, with both values.
-    """
-    plan, began = job.plan, job.began
-    if began is None:
-        assert plan is not None, "a study begins with a plan"
-        failed = list[str]()
-        numerics = choose_numerics(job.device, failed.append)
-        config, notices = begin(plan, facts, job.storage, numerics)
-        return config, failed + notices
-    what = f"study {job.name!r}"
-    require_same(what, {"the data": (began.facts, facts)})
-    if plan is None:
-        return began, []
-    config, _ = begin(plan, facts, job.storage, began.numerics)
-    same: Mapping[str, tuple[object, object]] = {
-        "the study file's": (began.definition(), config.definition())
-    }
-    require_same(what, same, f"undo the change, or remove {job.folder}")
-    return config.changed(storage=began.storage), []
+def numerics_of(
+    began: StudyConfig | None, device: torch.device, notify: Callable[[str], object]
+) -> Numerics:
+    """Return a study's arithmetic; one that begins has what is fastest here."""
+    return began.numerics if began else choose_numerics(device, notify)
 
 
 def _tell_estimate(

@@ -123,6 +123,12 @@ class StudyConfig(Spec):
     proposal: Proposal
     """Where the trials' networks come from."""
 
+    @classmethod
+    def of(cls, *asked: Spec, **settled: Any) -> Self:
+        """Define a study by all that options and it have in common, and by what is settled."""
+        same = {name: v for each in asked for name, v in each if name in cls.model_fields}
+        return cls(**{**same, **settled})
+
     @property
     def alike(self) -> tuple[int, ...]:
         """Validation images of each class, where classes count alike; () where images do."""
@@ -153,6 +159,11 @@ class StudyConfig(Spec):
         Networks are judged, while they are trained, among those of the same one.
         """
         return next((b for b in reversed(self.budgets) if cost <= b.limit), self.budget)
+
+    @classmethod
+    def begun(cls, folder: Path) -> Self | None:
+        """Read the study.toml of a folder where a study has begun; None where none has."""
+        return cls.read(folder) if config_path(folder).is_file() else None
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gpu_search import Size, judged
-from program import train, write_table
+from gpu_search import Size, judge
+from program import write_table
 
 from budgetnas.report.read import read_report
 from budgetnas.train import choose_device, hardware
@@ -40,9 +40,8 @@ def main() -> None:
         data, few = ["--dataset", "digits"], ("smoke",)
         asked.epochs, asked.seeds, asked.data_dir = 1, 1, None
     size = Size(tuple(data), "5M", 0, 0, 0, asked.seeds, asked.epochs, "two-recipes", few)
-    plan = judged(size)
-    done = train(plan, asked.data_dir, 1, until)
-    rows = table(plan.name)
+    done = judge(size, until)
+    rows = table(size.judged)
     n = f"n in each row, of {asked.seeds} seeds of {asked.epochs} epochs; stopped: {done.stopped}"
     write_table(
         asked.out, rows, device=hardware(choose_device("auto")), seeds=range(asked.seeds), n=n

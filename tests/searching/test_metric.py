@@ -28,7 +28,8 @@ from budgetnas.report.figures import report_figures
 from budgetnas.report.page import write_report
 from budgetnas.report.read import read_report
 from budgetnas.runs import RunConfig
-from budgetnas.searching.run_study import plan_of
+from budgetnas.searching.begin import read_images
+from budgetnas.searching.run_study import _defined
 from budgetnas.searching.search import search
 from budgetnas.searching.work import SearchResult
 from budgetnas.space import Space
@@ -307,7 +308,9 @@ def test_a_study_file_says_it() -> None:
         'question = "?"\ncommand = "x"\ntime = { cpu = "1 s", gpu = "1 s" }\n'
         'metric = "balanced"\npresets = ["efficient-resnet"]\n'
     )
-    assert plan_of(asked_run(RunOptions.of(study="rates"))).metric == "balanced"
+    images = read_images(DataSource.choose("digits"), 0, None, lambda event: None)
+    asked = asked_run(RunOptions.of(study="rates", dataset="digits"))
+    assert _defined(asked, images, Numerics())[0].metric == "balanced"
 
 
 @pytest.mark.parametrize(
