@@ -9,9 +9,8 @@ from gpu_setting import RESNET20, Line, Setting
 from budgetnas.arch import PRESETS
 from budgetnas.bench import Plan, usual_epochs
 from budgetnas.data import DataSource
-from budgetnas.data.images import ImageSet
+from budgetnas.data.images import ImageSet, split_images
 from budgetnas.data.load import load_train
-from budgetnas.data.splits import split_images
 from budgetnas.recipe import Cosine, Default, Numerics, Recipe
 from budgetnas.train import Normalizer, evaluate, initial_model, recipe_statistics, train
 

@@ -21,8 +21,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from budgetnas.data.decode import Pixels, decoder
-from budgetnas.data.splits import is_set_aside
+from budgetnas.data.decode import Pixels, decoder, is_set_aside
 from budgetnas.data.view import Depth, Kind, View
 from budgetnas.files import cache_folder
 

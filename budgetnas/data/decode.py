@@ -6,6 +6,7 @@ a half, a quarter or an eighth of their size: JPEG 2000 is if that brings it wit
 is wherever its short side then still has 4 times the pixels that are wanted, and 512.
 """
 
+import hashlib
 import platform
 import struct
 import warnings
@@ -19,6 +20,8 @@ import numpy.typing as npt
 import PIL
 from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, UnidentifiedImageError, features
 
+from budgetnas.data.source import SET_ASIDE_SHARE
+
 Pixels = npt.NDArray[np.uint8]
 
 _RUN_PROGRAMS = {"EPS"}
@@ -26,7 +29,7 @@ _RUN_PROGRAMS = {"EPS"}
 
 _VERSION = 2
 """To be raised with every change of the pixels or the digest that a file gets: in this module, in
-`picture` and `splits`."""
+`picture`."""
 
 _LOSSY = ("jpg", "jpg_2000", "libtiff", "webp", "avif")
 """Codecs whose next version may round differently."""
@@ -124,3 +127,20 @@ def _times(size: tuple[int, int], least: int, limit: int) -> int:
     while times < REDUCED and size[0] * size[1] > limit * times**2:
         times *= 2
     return times
+
+
+def content_digest(image: npt.NDArray[np.uint8]) -> bytes:
+    """Identify a decoded image [h, w, c] by its pixels, grey or colour alike."""
+    colour = np.broadcast_to(image, (*image.shape[:2], 3))
+    digest = hashlib.sha256(repr(colour.shape).encode())
+    digest.update(np.ascontiguousarray(colour).tobytes())
+    return digest.digest()
+
+
+def is_set_aside(digest: bytes) -> bool:
+    """Return whether the image with this content digest belongs to the test part.
+
+    What it returns is cached: raise `_VERSION` with any change. It depends on the image alone, so
+    copies stay on one side, renaming changes nothing and added images move nobody.
+    """
+    return int.from_bytes(digest[:8], "big") % SET_ASIDE_SHARE == 0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
 from budgetnas.data.decode import readable_suffixes
-from budgetnas.data.splits import SET_ASIDE_SHARE, VALIDATION_SHARE
+from budgetnas.data.source import SET_ASIDE_SHARE, VALIDATION_SHARE
 from budgetnas.errors import InputError
 from budgetnas.spec import printable
 

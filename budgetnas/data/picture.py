@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
 
-from budgetnas.data.decode import LEAST, TIMES, Pixels, open_picture
-from budgetnas.data.splits import content_digest
+from budgetnas.data.decode import LEAST, TIMES, Pixels, content_digest, open_picture
 from budgetnas.data.view import BITS, KINDS, Depth, Kind, View, depth_problem, white_level
 from budgetnas.errors import InputError
 

@@ -25,6 +25,12 @@ Part: TypeAlias = Literal["train", "test"]
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done, and of how much in all."""
 
+VALIDATION_SHARE = 10
+"""One in N images of each class validates."""
+
+SET_ASIDE_SHARE = 5
+"""One in N images is the test part, where the data has none of its own."""
+
 
 @dataclass(frozen=True)
 class Dataset:

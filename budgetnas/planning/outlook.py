@@ -16,8 +16,7 @@ from budgetnas.arch import (
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.listing import Inventory
-from budgetnas.data.source import Stored
-from budgetnas.data.splits import SET_ASIDE_SHARE, VALIDATION_SHARE
+from budgetnas.data.source import SET_ASIDE_SHARE, VALIDATION_SHARE, Stored
 from budgetnas.events import Watcher
 from budgetnas.planning.census import Census, census, number_of_architectures
 from budgetnas.planning.drawn import Counted, Drawn, draw_some, least_limits

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from budgetnas.data.gather import UNREADABLE
-from budgetnas.data.images import ImageSet
+from budgetnas.data.images import ImageSet, split_images
 from budgetnas.data.load import load_train
 from budgetnas.data.source import DataSource
-from budgetnas.data.splits import split_images
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.metric import SELECTIONS

@@ -8,10 +8,10 @@ from typing import TypeVar
 import torch
 
 from budgetnas.arch import Budget, count_params, describe_costs, describe_limits, fits, load
-from budgetnas.data import DataSource, splits
-from budgetnas.data.images import ImageSet
+from budgetnas.data import DataSource
+from budgetnas.data import images as image_sets
+from budgetnas.data.images import ImageSet, Split, describe_split
 from budgetnas.data.load import load_train
-from budgetnas.data.splits import Split, describe_split
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.plugins import changes
@@ -120,7 +120,7 @@ def split_images(
         train_samples: Keep only so many to train on.
         at_most: Keep all where there are fewer.
     """
-    parts = splits.split_images(images, seed, train_samples)
+    parts = image_sets.split_images(images, seed, train_samples)
     if not len(parts.val):
         raise InputError(
             "at least one class needs 2 different images, one of them to validate on, got none"

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from budgetnas.data import DataSource
+from budgetnas.data.decode import content_digest, is_set_aside
 from budgetnas.data.heldout import open_test
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
-from budgetnas.data.splits import content_digest, is_set_aside
 from budgetnas.data.view import Depth, ImageFormat
 
 

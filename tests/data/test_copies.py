@@ -8,8 +8,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budgetnas.data.images import Copies, ImageSet, count_copies, digests_of, groups_of
-from budgetnas.data.splits import describe_split, split
+from budgetnas.data.images import (
+    Copies,
+    ImageSet,
+    count_copies,
+    describe_split,
+    digests_of,
+    groups_of,
+    split,
+)
 from budgetnas.events import Event, Notice
 from budgetnas.runs import RunResult, hold_out
 from budgetnas.searching.search import search

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetnas.data import images
-from budgetnas.data.images import ImageSet, measure_statistics
-from budgetnas.data.splits import content_digest, describe_split, is_set_aside, split
+from budgetnas.data.decode import content_digest, is_set_aside
+from budgetnas.data.images import ImageSet, describe_split, measure_statistics, split
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=300), st.integers(0, 99))

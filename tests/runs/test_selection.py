@@ -10,8 +10,7 @@ import pytest
 import torch
 
 from budgetnas import events
-from budgetnas.data.images import ImageSet, measure_statistics
-from budgetnas.data.splits import split
+from budgetnas.data.images import ImageSet, measure_statistics, split
 from budgetnas.data.test_log import LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded, RunStarted

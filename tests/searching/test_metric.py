@@ -15,9 +15,8 @@ from budgetnas.analysis import Measurement, Repeats, best_trial, class_table, po
 from budgetnas.cli.retrain import _test_line as _line
 from budgetnas.comparing.finalists import Finalists, finalists
 from budgetnas.data import DataSource
-from budgetnas.data.images import ImageSet
+from budgetnas.data.images import ImageSet, split
 from budgetnas.data.load import load_train
-from budgetnas.data.splits import split
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.executors import TrialHistory, TrialSettings

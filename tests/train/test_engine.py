@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from budgetnas.arch import Arch
-from budgetnas.data.images import ImageSet, Statistics, measure_statistics
-from budgetnas.data.splits import split
+from budgetnas.data.images import ImageSet, Statistics, measure_statistics, split
 from budgetnas.errors import Diverged
 from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.train import (

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from budgetnas.arch import PRESETS
-from budgetnas.data.images import ImageSet
-from budgetnas.data.splits import split
+from budgetnas.data.images import ImageSet, split
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.train import (
     State,
