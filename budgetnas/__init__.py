@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from budgetnas.comparing.fidelity import fidelity as fidelity
     from budgetnas.comparing.finalists import Finalists as Finalists
     from budgetnas.comparing.finalists import finalists as finalists
-    from budgetnas.data.arrays import ImageData as ImageData
+    from budgetnas.data.load import ImageData as ImageData
     from budgetnas.errors import BudgetnasError as BudgetnasError
     from budgetnas.errors import Diverged as Diverged
     from budgetnas.errors import InputError as InputError
@@ -76,7 +76,7 @@ _HELD_BY = {
     "budgetnas.comparing.compare": "compare",
     "budgetnas.comparing.fidelity": "fidelity",
     "budgetnas.comparing.finalists": "Finalists finalists",
-    "budgetnas.data.arrays": "ImageData",
+    "budgetnas.data.load": "ImageData",
     "budgetnas.errors": "BudgetnasError Diverged InputError OutOfMemory SearchFailed TrialFailed",
     "budgetnas.events": (
         "EpochEnded Estimated Event Loading Notice "

@@ -1,8 +1,18 @@
-"""Images: where they come from, how they are split, and what is measured of them.
+"""Images: which are meant, how they are brought to one size, and who opened the test part.
 
-The test part has a room of its own, `budgetnas.data.heldout`.
+What is here needs no torch, for those who only read or describe a study. Images in memory are in
+`budgetnas.data.images`, reading them is in `load`; `heldout` alone opens a test part.
 """
 
-from budgetnas.data.source import DATASETS, DataSource
-
-__all__ = ["DATASETS", "DataSource"]
+from budgetnas.data._source import DATASETS, SET_ASIDE_SHARE, VALIDATION_SHARE, DataSource, Stored
+from budgetnas.data._test_log import LOG, count_openings, count_uses
+from budgetnas.data._view import (
+    Background,
+    Depth,
+    Fit,
+    ImageFormat,
+    Side,
+    View,
+    check_background,
+    check_fit,
+)

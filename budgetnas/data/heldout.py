@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from budgetnas.data._source import DataSource, Progress
+from budgetnas.data._test_log import record_opening
+from budgetnas.data._view import ImageFormat
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import READERS, silent
-from budgetnas.data.source import DataSource, Progress
-from budgetnas.data.test_log import record_opening
-from budgetnas.data.view import ImageFormat
 
 
 def check_test(source: DataSource, classes: tuple[str, ...]) -> str | None:

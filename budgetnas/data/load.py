@@ -3,17 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from budgetnas.data.arrays import read_arrays
-from budgetnas.data.folder import check_folder_test, read_folder
-from budgetnas.data.images import ImageSet
-from budgetnas.data.public import (
+from budgetnas.data._arrays import ImageData as ImageData
+from budgetnas.data._arrays import read_arrays
+from budgetnas.data._decode import Pixels as Pixels
+from budgetnas.data._folder import check_folder_test, read_folder
+from budgetnas.data._gather import UNREADABLE as UNREADABLE
+from budgetnas.data._gather import decoded_file as decoded_file
+from budgetnas.data._gather import write_unreadable as write_unreadable
+from budgetnas.data._listing import Inventory as Inventory
+from budgetnas.data._picture import preprocessed as preprocessed
+from budgetnas.data._picture import to_channels as to_channels
+from budgetnas.data._public import (
     check_fashion_mnist_test,
     check_svhn_test,
     read_digits,
     read_public,
 )
-from budgetnas.data.source import DataSource, Part, Progress
-from budgetnas.data.view import ImageFormat
+from budgetnas.data._source import DataSource, Part, Progress
+from budgetnas.data._view import ImageFormat
+from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 
 MOST = 5

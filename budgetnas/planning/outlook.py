@@ -13,10 +13,9 @@ from budgetnas.arch import (
     fits,
     load,
 )
-from budgetnas.data import DataSource
+from budgetnas.data import SET_ASIDE_SHARE, VALIDATION_SHARE, DataSource, Stored
 from budgetnas.data.images import ImageSet
-from budgetnas.data.listing import Inventory
-from budgetnas.data.source import SET_ASIDE_SHARE, VALIDATION_SHARE, Stored
+from budgetnas.data.load import Inventory
 from budgetnas.events import Watcher
 from budgetnas.planning.census import Census, census, number_of_architectures
 from budgetnas.planning.drawn import Counted, Drawn, draw_some, least_limits

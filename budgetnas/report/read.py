@@ -24,7 +24,7 @@ from budgetnas.analysis import (
     trial_table,
 )
 from budgetnas.arch import Arch
-from budgetnas.data.test_log import count_openings
+from budgetnas.data import count_openings
 from budgetnas.errors import InputError
 from budgetnas.space import Grid
 from budgetnas.spec import parse_json, read_text

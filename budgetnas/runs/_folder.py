@@ -6,10 +6,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from budgetnas.data.gather import UNREADABLE
+from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet, split_images
-from budgetnas.data.load import load_train
-from budgetnas.data.source import DataSource
+from budgetnas.data.load import UNREADABLE, load_train
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.metric import SELECTIONS

@@ -33,12 +33,9 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from torch import Tensor, nn
 
 from budgetnas.arch import Arch
-from budgetnas.data import DataSource
-from budgetnas.data.decode import Pixels
-from budgetnas.data.gather import decoded_file
+from budgetnas.data import DataSource, Depth, ImageFormat, View
 from budgetnas.data.images import Statistics
-from budgetnas.data.picture import preprocessed, to_channels
-from budgetnas.data.view import Depth, ImageFormat, View
+from budgetnas.data.load import Pixels, decoded_file, preprocessed, to_channels
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.metric import DEFAULT_METRIC, Metric, Part, evaluated_part, selection_problem

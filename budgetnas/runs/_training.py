@@ -10,10 +10,10 @@ import torch
 
 from budgetnas.analysis import confusion_table, per_class_table
 from budgetnas.arch import count_macs, count_params
-from budgetnas.data.gather import write_unreadable
+from budgetnas.data import count_openings
 from budgetnas.data.heldout import open_test
 from budgetnas.data.images import ImageSet, count_common
-from budgetnas.data.test_log import count_openings
+from budgetnas.data.load import write_unreadable
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
 from budgetnas.files import sweep, write_atomic

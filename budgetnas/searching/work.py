@@ -10,8 +10,8 @@ import optuna
 import torch
 
 from budgetnas.analysis import Best, describe_best, epochs_in_full, guessing_of
-from budgetnas.data.gather import write_unreadable
 from budgetnas.data.images import ImageSet
+from budgetnas.data.load import write_unreadable
 from budgetnas.errors import InputError
 from budgetnas.events import Estimated, Notice, SearchStarted, Watcher
 from budgetnas.executors import (

@@ -10,8 +10,7 @@ from pydantic import Field
 
 from budgetnas._version import __version__
 from budgetnas.arch import Budget, blocks_from
-from budgetnas.data import DataSource
-from budgetnas.data.view import Depth
+from budgetnas.data import DataSource, Depth
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.metric import DEFAULT_METRIC, Metric, unequal_share

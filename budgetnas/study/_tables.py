@@ -5,7 +5,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from budgetnas.arch import Arch
-from budgetnas.data.view import Background, Fit, Side
+from budgetnas.data import Background, Fit, Side
 from budgetnas.errors import InputError
 from budgetnas.recipe import BatchSize, Epochs, Recipe
 from budgetnas.space import SEED, Cell, Seeds

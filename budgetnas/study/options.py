@@ -20,8 +20,7 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from budgetnas.arch import Arch, Budget, other_limits, smaller_budgets
-from budgetnas.data import DATASETS, DataSource
-from budgetnas.data.view import Side, check_background, check_fit
+from budgetnas.data import DATASETS, DataSource, Side, check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.metric import DEFAULT_METRIC, METRICS, Metric
 from budgetnas.plugins import AskedPlugins

@@ -19,9 +19,9 @@ from optuna.trial import FrozenTrial
 from budgetnas._version import __version__
 from budgetnas.analysis import chosen, pooled
 from budgetnas.arch import COST_NAMES, Arch, Budget, blocks_from, find_arch, fit_arch
+from budgetnas.data import LOG, count_uses
 from budgetnas.data.heldout import check_test
 from budgetnas.data.images import ImageSet
-from budgetnas.data.test_log import LOG, count_uses
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, each_once
 from budgetnas.files import require_writable, system_guard

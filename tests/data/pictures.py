@@ -9,12 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from budgetnas.data import DataSource
-from budgetnas.data.decode import content_digest, is_set_aside
+from budgetnas.data import DataSource, Depth, ImageFormat
+from budgetnas.data._decode import content_digest, is_set_aside
 from budgetnas.data.heldout import open_test
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
-from budgetnas.data.view import Depth, ImageFormat
 
 
 def noise(seed: int, size: tuple[int, int] = (8, 8), mode: str = "RGB") -> Image.Image:

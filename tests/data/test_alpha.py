@@ -9,8 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from budgetnas.data import DataSource
-from budgetnas.data.view import check_background
+from budgetnas.data import DataSource, check_background
 from budgetnas.errors import InputError
 from tests.data.pictures import chunk, contents, deep_png, held_out, noise, save, sided, train
 

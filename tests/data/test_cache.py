@@ -14,12 +14,12 @@ import pytest
 import torch
 from PIL import Image
 
-from budgetnas.data import cache
-from budgetnas.data.cache import Decoded, ImageCache, cache_path
-from budgetnas.data.gather import gather
+from budgetnas.data import View
+from budgetnas.data import _cache as cache
+from budgetnas.data._cache import Decoded, ImageCache, cache_path
+from budgetnas.data._gather import gather
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
-from budgetnas.data.view import View
 from tests.conftest import environment
 from tests.data.pictures import fill, held_out, noise, save, source, train
 
@@ -221,7 +221,7 @@ def test_a_full_disk_adds_nothing_and_is_still_read(monkeypatch: pytest.MonkeyPa
     read()
     fill(classes="0", n=5)  # new ones come first
     fill("test", classes="0", n=1)
-    monkeypatch.setattr("budgetnas.data.gather.CHUNK", 10)
+    monkeypatch.setattr("budgetnas.data._gather.CHUNK", 10)
     full = "CREATE TRIGGER full BEFORE INSERT ON images BEGIN SELECT RAISE(FAIL, 'no room'); END"
     change(full)
     assert read()[1] == read()[1] == counts(50, 5)

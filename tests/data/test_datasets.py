@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from budgetnas.data import DATASETS, DataSource
+from budgetnas.data import DATASETS, DataSource, ImageFormat
 from budgetnas.data.heldout import check_test, open_test
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import READERS, load_train
-from budgetnas.data.view import ImageFormat
 from budgetnas.errors import InputError
 
 GREY = ImageFormat(1)

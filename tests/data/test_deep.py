@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from budgetnas.data import Depth
+from budgetnas.data._view import white_level
 from budgetnas.data.load import load_train
-from budgetnas.data.view import Depth, white_level
 from budgetnas.errors import InputError
 from tests.data.pictures import (
     GO_ON,

@@ -7,9 +7,9 @@ import pytest
 import torch
 from PIL import Image
 
-from budgetnas.data import DataSource
-from budgetnas.data.picture import fit_one, to_channels
-from budgetnas.data.view import View
+from budgetnas.data import DataSource, View
+from budgetnas.data._picture import fit_one
+from budgetnas.data.load import to_channels
 from budgetnas.errors import InputError
 from tests.data.pictures import contents, save, train
 

@@ -9,9 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
+from budgetnas.data import Depth, count_openings
 from budgetnas.data.heldout import check_test
-from budgetnas.data.test_log import count_openings
-from budgetnas.data.view import Depth
 from budgetnas.errors import InputError
 from tests.data.pictures import contents, fill, held_out, noise, save, sided, source, train
 

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from budgetnas.data import DataSource
-from budgetnas.data.decode import formats, readable_suffixes
+from budgetnas.data._decode import formats, readable_suffixes
 from budgetnas.data.heldout import check_test
 from budgetnas.data.load import load_train
 from budgetnas.errors import InputError

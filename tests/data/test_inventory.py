@@ -10,7 +10,7 @@ from torchvision.datasets import ImageFolder
 
 from budgetnas.data.heldout import check_test
 from budgetnas.data.images import split_images
-from budgetnas.data.listing import Inventory
+from budgetnas.data.load import Inventory
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.planning.outlook import plan

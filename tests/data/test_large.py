@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from budgetnas.data.decode import open_picture
-from budgetnas.data.picture import Picture, fit_one, read_digested, read_picture
-from budgetnas.data.view import View
+from budgetnas.data import View
+from budgetnas.data._decode import open_picture
+from budgetnas.data._picture import Picture, fit_one, read_digested, read_picture
 from tests.data.pictures import noise, save, train
 from tests.data.test_hostile import complaint
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budgetnas.data import images
-from budgetnas.data.decode import content_digest, is_set_aside
+from budgetnas.data._decode import content_digest, is_set_aside
 from budgetnas.data.images import ImageSet, describe_split, measure_statistics, split
 
 

@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from budgetnas.data import Depth, ImageFormat, View
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.data.load import load_train
-from budgetnas.data.view import Depth, ImageFormat, View
 from budgetnas.errors import InputError
 from budgetnas.recipe import Numerics, load_recipe
 from budgetnas.runs import Preprocess, RunConfig, load_run

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from budgetnas._version import __version__
-from budgetnas.data.test_log import LOG
+from budgetnas.data import LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded
 from budgetnas.runs import RunConfig

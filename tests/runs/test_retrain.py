@@ -12,10 +12,8 @@ import torch
 from PIL import Image
 
 from budgetnas.arch import PRESETS, Arch
-from budgetnas.data import DataSource
+from budgetnas.data import LOG, DataSource, ImageFormat
 from budgetnas.data.heldout import open_test
-from budgetnas.data.test_log import LOG
-from budgetnas.data.view import ImageFormat
 from budgetnas.errors import Diverged, InputError
 from budgetnas.events import Event, Notice, RunEpochEnded
 from budgetnas.recipe import RECIPES

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from budgetnas import events
+from budgetnas.data import LOG
 from budgetnas.data.images import ImageSet, measure_statistics, split
-from budgetnas.data.test_log import LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded, RunStarted
 from budgetnas.runs import RunConfig, hold_out, load_run

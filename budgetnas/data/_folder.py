@@ -7,9 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from budgetnas.data.gather import gather, refuse_unreadable, unreadable_notice
-from budgetnas.data.images import ImageSet
-from budgetnas.data.listing import (
+from budgetnas.data._gather import gather, refuse_unreadable, unreadable_notice
+from budgetnas.data._listing import (
     TO_TRAIN,
     Files,
     Inventory,
@@ -20,8 +19,9 @@ from budgetnas.data.listing import (
     require_file,
     require_same_classes,
 )
-from budgetnas.data.source import DataSource, Part, Progress
-from budgetnas.data.view import ImageFormat
+from budgetnas.data._source import DataSource, Part, Progress
+from budgetnas.data._view import ImageFormat
+from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 
 TO_SPLIT = 2

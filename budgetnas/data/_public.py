@@ -26,12 +26,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from budgetnas.data.decode import content_digest, is_set_aside
+from budgetnas.data._decode import content_digest, is_set_aside
+from budgetnas.data._listing import access
+from budgetnas.data._picture import fit
+from budgetnas.data._source import DataSource, Part, Progress
+from budgetnas.data._view import ImageFormat
 from budgetnas.data.images import ImageSet
-from budgetnas.data.listing import access
-from budgetnas.data.picture import fit
-from budgetnas.data.source import DataSource, Part, Progress
-from budgetnas.data.view import ImageFormat
 from budgetnas.errors import InputError
 from budgetnas.spec import printable
 

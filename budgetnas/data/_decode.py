@@ -20,7 +20,7 @@ import numpy.typing as npt
 import PIL
 from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, UnidentifiedImageError, features
 
-from budgetnas.data.source import SET_ASIDE_SHARE
+from budgetnas.data._source import SET_ASIDE_SHARE
 
 Pixels = npt.NDArray[np.uint8]
 

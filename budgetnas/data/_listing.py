@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self, TypeAlias
 
-from budgetnas.data.decode import readable_suffixes
-from budgetnas.data.source import SET_ASIDE_SHARE, VALIDATION_SHARE
+from budgetnas.data._decode import readable_suffixes
+from budgetnas.data._source import SET_ASIDE_SHARE, VALIDATION_SHARE
 from budgetnas.errors import InputError
 from budgetnas.spec import printable
 

@@ -16,11 +16,11 @@ import numpy.typing as npt
 import torch
 from safetensors.numpy import load, save
 
-from budgetnas.data.decode import content_digest, is_set_aside
+from budgetnas.data._decode import content_digest, is_set_aside
+from budgetnas.data._picture import fit
+from budgetnas.data._source import DataSource, Part, Progress, Stored
+from budgetnas.data._view import ImageFormat
 from budgetnas.data.images import ImageSet
-from budgetnas.data.picture import fit
-from budgetnas.data.source import DataSource, Part, Progress, Stored
-from budgetnas.data.view import ImageFormat
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.spec import shorten

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from budgetnas.data.source import DataSource
+from budgetnas.data._source import DataSource
 from budgetnas.files import append_line
 
 LOG = "test-openings.jsonl"

@@ -10,14 +10,7 @@ from typing import Annotated, Literal, NamedTuple, Self, TypeAlias
 
 from pydantic import AfterValidator, model_validator
 
-from budgetnas.data.view import (
-    Background,
-    Fit,
-    Side,
-    View,
-    check_background,
-    check_fit,
-)
+from budgetnas.data._view import Background, Fit, Side, View, check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.spec import MAX_BYTES, Maybe, Spec, printable
 

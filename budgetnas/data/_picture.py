@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
 
-from budgetnas.data.decode import LEAST, TIMES, Pixels, content_digest, open_picture
-from budgetnas.data.view import BITS, KINDS, Depth, Kind, View, depth_problem, white_level
+from budgetnas.data._decode import LEAST, TIMES, Pixels, content_digest, open_picture
+from budgetnas.data._view import BITS, KINDS, Depth, Kind, View, depth_problem, white_level
 from budgetnas.errors import InputError
 
 Values = npt.NDArray[Any]
@@ -279,7 +279,7 @@ def empty_images(n: int, size: int, channels: int) -> npt.NDArray[np.uint8]:
 def fit_one(image: npt.NDArray[np.uint8], view: View) -> npt.NDArray[np.uint8]:
     """Bring one image [h, w, c], with c of 1 or 3, to [size, size, c].
 
-    What it returns is cached: raise `budgetnas.data.decode._VERSION` with any change.
+    What it returns is cached: raise `budgetnas.data._decode._VERSION` with any change.
 
     Raises:
         ValueError: If it is so long and thin that it would first become too large.

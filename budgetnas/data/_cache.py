@@ -21,8 +21,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from budgetnas.data.decode import Pixels, decoder, is_set_aside
-from budgetnas.data.view import Depth, Kind, View
+from budgetnas.data._decode import Pixels, decoder, is_set_aside
+from budgetnas.data._view import Depth, Kind, View
 from budgetnas.files import cache_folder
 
 LIMIT = 20 * 2**30
