@@ -13,8 +13,8 @@ demo: .venv/installed ## a search on embedded digits, the winner retrained and t
 test: .venv/installed-dev ## the fast tests: minutes on two cores
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow and not program and not gpu"
 
-test-all: .venv/installed-dev ## all tests, programs, faults, fuzz, studies and notebooks too
-	$(BIN)/pytest -n 2 --dist worksteal --durations=30
+test-all: .venv/installed-dev ## all tests, programs, faults, fuzz, studies and notebooks too; coverage
+	$(BIN)/pytest -n 2 --dist worksteal --durations=30 --cov
 
 lint: .venv/installed-dev ## what else guards the house: style, types, the import contracts
 	$(BIN)/ruff check .
