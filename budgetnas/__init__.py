@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from budgetnas.arch import count_params as count_params
     from budgetnas.arch import layer_table as layer_table
     from budgetnas.arch import register_block as register_block
-    from budgetnas.comparing.compare import compare as compare
-    from budgetnas.comparing.fidelity import fidelity as fidelity
-    from budgetnas.comparing.finalists import Finalists as Finalists
-    from budgetnas.comparing.finalists import finalists as finalists
     from budgetnas.data.load import ImageData as ImageData
     from budgetnas.errors import BudgetnasError as BudgetnasError
     from budgetnas.errors import Diverged as Diverged
@@ -48,22 +44,26 @@ if TYPE_CHECKING:
     from budgetnas.events import TestOpened as TestOpened
     from budgetnas.events import TrialEnded as TrialEnded
     from budgetnas.model import build_model as build_model
-    from budgetnas.planning.outlook import Outlook as Outlook
-    from budgetnas.planning.outlook import plan as plan
     from budgetnas.recipe import RECIPES as RECIPES
     from budgetnas.recipe import Recipe as Recipe
     from budgetnas.report.page import write_report as write_report
     from budgetnas.runs import RunResult as RunResult
     from budgetnas.runs import load_run as load_run
-    from budgetnas.searching.run_study import run_study as run_study
-    from budgetnas.searching.search import search as search
-    from budgetnas.searching.work import SearchResult as SearchResult
     from budgetnas.space import Space as Space
     from budgetnas.study import Comparison as Comparison
     from budgetnas.study import Fidelity as Fidelity
+    from budgetnas.workflows.compare import compare as compare
+    from budgetnas.workflows.fidelity import fidelity as fidelity
+    from budgetnas.workflows.finalists import Finalists as Finalists
+    from budgetnas.workflows.finalists import finalists as finalists
+    from budgetnas.workflows.plan import Outlook as Outlook
+    from budgetnas.workflows.plan import plan as plan
     from budgetnas.workflows.retrain import SeedsResult as SeedsResult
     from budgetnas.workflows.retrain import retrain as retrain
     from budgetnas.workflows.retrain import retrain_seeds as retrain_seeds
+    from budgetnas.workflows.run import run_study as run_study
+    from budgetnas.workflows.search import search as search
+    from budgetnas.workflows.work import SearchResult as SearchResult
 
 # add yours here, and above for type checkers: which module holds which names
 _HELD_BY = {
@@ -73,9 +73,6 @@ _HELD_BY = {
         "Arch BLOCKS Budget COSTS PRESETS SE Stage count_macs count_params layer_table "
         "register_block"
     ),
-    "budgetnas.comparing.compare": "compare",
-    "budgetnas.comparing.fidelity": "fidelity",
-    "budgetnas.comparing.finalists": "Finalists finalists",
     "budgetnas.data.load": "ImageData",
     "budgetnas.errors": "BudgetnasError Diverged InputError OutOfMemory SearchFailed TrialFailed",
     "budgetnas.events": (
@@ -83,16 +80,19 @@ _HELD_BY = {
         "RunEpochEnded RunStarted SearchStarted TestOpened TrialEnded"
     ),
     "budgetnas.model": "build_model",
-    "budgetnas.planning.outlook": "Outlook plan",
     "budgetnas.recipe": "RECIPES Recipe",
     "budgetnas.report.page": "write_report",
     "budgetnas.runs": "RunResult load_run",
-    "budgetnas.searching.run_study": "run_study",
-    "budgetnas.searching.search": "search",
-    "budgetnas.searching.work": "SearchResult",
     "budgetnas.space": "Space",
     "budgetnas.study": "Comparison Fidelity",
+    "budgetnas.workflows.compare": "compare",
+    "budgetnas.workflows.fidelity": "fidelity",
+    "budgetnas.workflows.finalists": "Finalists finalists",
+    "budgetnas.workflows.plan": "Outlook plan",
     "budgetnas.workflows.retrain": "SeedsResult retrain retrain_seeds",
+    "budgetnas.workflows.run": "run_study",
+    "budgetnas.workflows.search": "search",
+    "budgetnas.workflows.work": "SearchResult",
 }
 _HOMES = {name: home for home, names in _HELD_BY.items() for name in names.split()}
 

@@ -21,8 +21,8 @@ from program import interval, provenance
 from surrogate import EPOCHS, FOLDS, MODELS, fitted, held_out_tau, learnable, read_table, search_on
 from surrogate import Surrogate as SurrogateModel
 
-from budgetnas.searching.samplers import SAMPLERS
 from budgetnas.space import DEFAULT_SAMPLER, PROPOSALS
+from budgetnas.trials import SAMPLERS
 
 RESULTS = Path("studies/small-networks/results")
 TRIALS = 100

@@ -6,7 +6,7 @@
 trains small networks on 90, 300 and about 1,300 images of digits and of a folder of images, at
 16 x 16 pixels, and validates on at most 1,000 others. Prints a line of JSON a training. What came
 out is in studies/few-images/results; the constants that follow from it are in
-budgetnas/recipe/_recipe.py and budgetnas/searching/pruners.py.
+budgetnas/recipe/_recipe.py and budgetnas/trials/_pruners.py.
 """
 
 import argparse
@@ -26,9 +26,9 @@ from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.recipe import RECIPES, Numerics, Recipe
-from budgetnas.searching.drawing import networks_of
 from budgetnas.space import Fill, RandomSuggester, Space
 from budgetnas.train import TrainingData
+from budgetnas.trials import networks_of
 
 SIZE, VAL = 16, 1_000
 SETS = {"cifar3": (3, 1_000), "cifar10": (10, 300)}

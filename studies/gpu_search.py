@@ -25,11 +25,11 @@ from budgetnas.data import DataSource
 from budgetnas.errors import BudgetnasError
 from budgetnas.recipe import load_recipe
 from budgetnas.report.read import Report, read_report
-from budgetnas.searching.begin import fitted
-from budgetnas.searching.work import SearchResult
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.begun import find_begun
 from budgetnas.train import choose_device, hardware
+from budgetnas.workflows.begin import fitted
+from budgetnas.workflows.work import SearchResult
 
 RESULTS = Path("studies/search-5M-folder/results")
 PRESET = "efficient-resnet"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from budgetnas.arch import Arch, Budget, Stage, count_macs, count_params
-from budgetnas.searching.counting import AT_ONCE, loads, some
+from budgetnas.trials import AT_ONCE, loads, some
 
 N, ROUNDS, SCALAR = 2_000_000, 5, 2_000
 

@@ -21,7 +21,6 @@ from gpu_setting import Line, Setting, trained
 from program import budgetnas, provenance
 from torch.utils.data import DataLoader
 
-from budgetnas import search
 from budgetnas.arch import PRESETS
 from budgetnas.bench import Pictures, draw_pictures, measure, times_as_long
 from budgetnas.data.images import ImageSet
@@ -29,6 +28,7 @@ from budgetnas.events import Event, TrialEnded
 from budgetnas.recipe import Average, Lookahead
 from budgetnas.study.trial_record import Kind
 from budgetnas.train import Draws, Normalizer, augment, hardware, recipe_statistics
+from budgetnas.workflows.search import search
 
 RESULTS = Path("studies/engine/results")
 SMALL = PRESETS["modified-resnet-small"]

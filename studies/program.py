@@ -22,12 +22,12 @@ from budgetnas.data import DataSource
 from budgetnas.files import write_atomic
 from budgetnas.progress import SearchProgress
 from budgetnas.recipe import Recipe
-from budgetnas.searching.begin import StudyImages, read_again, read_images
-from budgetnas.searching.work import SearchResult, numerics_of, work
 from budgetnas.space import Grid
 from budgetnas.study import About, StudyConfig, study_folder
 from budgetnas.study.options import Resources
 from budgetnas.train import choose_device
+from budgetnas.workflows.begin import StudyImages, read_again, read_images
+from budgetnas.workflows.work import SearchResult, numerics_of, work
 
 
 def budgetnas(words: list[str]) -> dict[str, Any]:

@@ -33,9 +33,9 @@ from budgetnas.recipe import (
     TrivialAugment,
 )
 from budgetnas.report.read import Report, read_report
-from budgetnas.searching.begin import fitted
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.train import choose_device, hardware
+from budgetnas.workflows.begin import fitted
 
 NAME = "recipe-options/trained"
 RESULTS = Path("studies/recipe-options/results")

@@ -33,11 +33,10 @@ from budgetnas.events import nobody
 from budgetnas.executors import Decision, EpochResult, TrialEvent, TrialJob
 from budgetnas.metric import Measurements
 from budgetnas.recipe import Numerics, load_recipe
-from budgetnas.searching.loop import Loop
-from budgetnas.searching.record import Record
 from budgetnas.space import Proposal
 from budgetnas.study import DataFacts, StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
+from budgetnas.trials import Loop, Record
 
 TABLE = Path("studies/small-networks/results/networks.csv")
 EPOCHS, BATCH, SIZE = 9, 64, 12

@@ -27,7 +27,7 @@ from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.files import cache_folder
 from budgetnas.train import choose_numerics
-from tests.searching.small import run
+from tests.trials.small import run
 
 settings.register_profile("ci", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("ci")
@@ -35,9 +35,9 @@ settings.load_profile("ci")
 
 SLOW = (
     "tests/faults/", "tests/fuzz/", "tests/notebooks/", "tests/test_studies.py",
-    "tests/test_gpu_scripts.py", "tests/searching/test_crash.py",
-    "tests/searching/test_interruption.py", "tests/searching/test_on_pretended_gpu.py",
-    "tests/searching/test_workers.py",
+    "tests/test_gpu_scripts.py", "tests/trials/test_crash.py",
+    "tests/trials/test_interruption.py", "tests/workflows/test_on_pretended_gpu.py",
+    "tests/trials/test_workers.py",
 )  # fmt: skip
 """Where every test is slow; elsewhere single ones are marked."""
 PROGRAMS = {"budgetnas", "started"}
@@ -93,7 +93,7 @@ def _clean_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _measured: Pa
 def _no_estimate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No search times a training to say how long it takes, but where that is asked for."""
     if request.node.get_closest_marker("estimate") is None:
-        monkeypatch.setattr("budgetnas.searching.work._tell_estimate", lambda *_: None)
+        monkeypatch.setattr("budgetnas.workflows.work._tell_estimate", lambda *_: None)
 
 
 @pytest.fixture

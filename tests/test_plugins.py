@@ -13,10 +13,10 @@ from budgetnas.arch import Act, Arch, Residual, Stage, Style, count_params, proj
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.runs import load_run
-from budgetnas.searching.work import SearchResult
 from budgetnas.study import StudyConfig
+from budgetnas.workflows.work import SearchResult
 from tests.conftest import Program
-from tests.searching.small import replay, run
+from tests.trials.small import replay, run
 
 FILE = """
 import budgetnas

@@ -15,12 +15,12 @@ import plotly.io
 import pytest
 import torch
 
-from budgetnas.planning.outlook import plan
 from budgetnas.report.page import write_report
 from budgetnas.runs import load_run
 from budgetnas.train import unchanged_process
+from budgetnas.workflows.plan import plan
 from budgetnas.workflows.retrain import retrain
-from tests.searching.small import SMALL, run
+from tests.trials.small import SMALL, run
 
 
 def everything() -> dict[str, Any]:

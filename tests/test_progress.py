@@ -18,9 +18,9 @@ from budgetnas.events import (
     TrialEnded,
 )
 from budgetnas.progress import RetrainProgress, SearchProgress, describe_duration
-from budgetnas.searching.run_study import run_study
 from budgetnas.study.trial_record import Kind, Tally
-from tests.searching.small import run
+from budgetnas.workflows.run import run_study
+from tests.trials.small import run
 
 
 class Told:
@@ -121,9 +121,9 @@ def test_functions_show_progress_unless_told_otherwise(capsys: pytest.CaptureFix
 
 
 def test_all_functions_can_be_silent() -> None:
-    from budgetnas.comparing.compare import compare
-    from budgetnas.comparing.fidelity import fidelity
-    from budgetnas.comparing.finalists import finalists
+    from budgetnas.workflows.compare import compare
+    from budgetnas.workflows.fidelity import fidelity
+    from budgetnas.workflows.finalists import finalists
     from budgetnas.workflows.retrain import retrain_seeds
 
     functions: list[Any] = [

@@ -10,8 +10,8 @@ from budgetnas.analysis import count_study
 from budgetnas.arch import PRESETS, count_params
 from budgetnas.recipe import CyclicLR
 from budgetnas.report.page import write_report
-from budgetnas.searching.run_study import run_study
 from budgetnas.study import Quick, StudyFile
+from budgetnas.workflows.run import run_study
 
 STUDIES = Path(__file__).parents[1] / "studies"
 FILES = sorted(STUDIES.glob("*/study.toml"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import budgetnas
-from tests.searching.small import run
+from tests.trials.small import run
 
 
 def test_a_study_tells_its_trials_its_best_and_its_front(begun: str) -> None:

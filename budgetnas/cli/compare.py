@@ -6,7 +6,7 @@ import typer
 
 from budgetnas.cli.command import LongOutput, command
 from budgetnas.cli.console import heading_of, print_table
-from budgetnas.comparing.options import CompareOptions
+from budgetnas.workflows.options import CompareOptions
 
 if TYPE_CHECKING:
     from budgetnas.study import Compared, Comparison
@@ -26,8 +26,8 @@ def compare(options: CompareOptions, output: LongOutput) -> None:
 
     find_begun(options.study).space()  # what is not there needs no torch to be refused
     from budgetnas.cli.watch import shown
-    from budgetnas.comparing.compare import compare as run
     from budgetnas.progress import SearchProgress
+    from budgetnas.workflows.compare import compare as run
 
     watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
     with shown(watch):

@@ -6,7 +6,7 @@ import typer
 
 from budgetnas.cli.command import LongOutput, command
 from budgetnas.cli.console import print_table
-from budgetnas.comparing.options import FidelityOptions
+from budgetnas.workflows.options import FidelityOptions
 
 if TYPE_CHECKING:
     from budgetnas.study import Fidelity
@@ -26,8 +26,8 @@ def fidelity(options: FidelityOptions, output: LongOutput) -> None:
 
     find_begun(options.study).space()  # what is not there needs no torch to be refused
     from budgetnas.cli.watch import shown
-    from budgetnas.comparing.fidelity import fidelity as run
     from budgetnas.progress import SearchProgress
+    from budgetnas.workflows.fidelity import fidelity as run
 
     watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
     with shown(watch):

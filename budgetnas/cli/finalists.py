@@ -7,10 +7,10 @@ import typer
 
 from budgetnas.cli.command import LongOutput, command
 from budgetnas.cli.console import heading_of, print_table
-from budgetnas.comparing.options import FinalistsOptions
+from budgetnas.workflows.options import FinalistsOptions
 
 if TYPE_CHECKING:
-    from budgetnas.comparing.finalists import Finalist, Finalists
+    from budgetnas.workflows.finalists import Finalist, Finalists
 
 UNKNOWN = "\N{EN DASH}"
 
@@ -32,8 +32,8 @@ def finalists(options: FinalistsOptions, output: LongOutput) -> None:
 
     find_begun(options.study)  # what is not there needs no torch to be refused
     from budgetnas.cli.watch import shown
-    from budgetnas.comparing.finalists import finalists as run
     from budgetnas.progress import SearchProgress
+    from budgetnas.workflows.finalists import finalists as run
 
     watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
     with shown(watch):

@@ -10,9 +10,7 @@ from budgetnas.cli.command import Output, command
 from budgetnas.study.options import PlanOptions
 
 if TYPE_CHECKING:
-    from budgetnas.planning.census import Census
-    from budgetnas.planning.drawn import Counted, Drawn
-    from budgetnas.planning.outlook import Outlook
+    from budgetnas.workflows.plan import Census, Counted, Drawn, Outlook
 
 
 @command(PlanOptions, Output)
@@ -24,7 +22,7 @@ def plan(options: PlanOptions, output: Output) -> None:
     nearest change that makes it possible is named. Example:
     `budgetnas plan --budget 200k --dataset digits`
     """
-    from budgetnas.planning.outlook import plan as look_ahead
+    from budgetnas.workflows.plan import plan as look_ahead
 
     found = look_ahead(options, show_progress=False)
     for text in found.notices:

@@ -11,7 +11,7 @@ from budgetnas.cli.options import EXHAUSTED
 from budgetnas.study.options import RunOptions
 
 if TYPE_CHECKING:
-    from budgetnas.searching.work import SearchResult
+    from budgetnas.workflows.work import SearchResult
 
 
 @command(RunOptions, LongOutput)
@@ -30,7 +30,7 @@ def run(options: RunOptions, output: LongOutput) -> None:
         return
     from budgetnas.cli.watch import shown
     from budgetnas.progress import SearchProgress
-    from budgetnas.searching.run_study import run_study
+    from budgetnas.workflows.run import run_study
 
     watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
     with shown(watch):

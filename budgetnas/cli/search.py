@@ -11,7 +11,7 @@ from budgetnas.metric import beside_accuracy, title_of
 from budgetnas.study.options import SearchOptions
 
 if TYPE_CHECKING:
-    from budgetnas.searching.work import SearchResult
+    from budgetnas.workflows.work import SearchResult
 
 
 @command(SearchOptions, LongOutput)
@@ -25,7 +25,7 @@ def search(options: SearchOptions, output: LongOutput) -> None:
     _look_up(options)
     from budgetnas.cli.watch import shown
     from budgetnas.progress import SearchProgress
-    from budgetnas.searching.search import search as run
+    from budgetnas.workflows.search import search as run
 
     watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
     with shown(watch):

@@ -1,4 +1,4 @@
-"""The held-out test part. Nothing else opens it, and searching and train can't import this."""
+"""The held-out test part. Nothing else opens it, and trials and train can't import this."""
 
 from pathlib import Path
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from budgetnas.arch import COSTS, SE, Arch, Stage, count_params
-from budgetnas.searching.counting import some
+from budgetnas.trials._drawing import some
 from tests.archs import random_arch
 
 

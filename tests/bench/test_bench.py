@@ -13,7 +13,7 @@ import pytest
 
 from tests.bench.small import TINY
 from tests.conftest import Program
-from tests.searching.processes import is_gone
+from tests.trials.processes import is_gone
 
 NET = ["bench", "--net", "net.json", "--image-size", "8", "--device", "cpu"]
 SMALL = [*NET, "--images", "64", "--batch", "16", "--runs", "2"]

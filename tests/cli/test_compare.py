@@ -11,7 +11,7 @@ from pathlib import Path
 from budgetnas.errors import InputError
 from budgetnas.study import Comparison
 from tests.conftest import Program
-from tests.searching.small import run, trials_in
+from tests.trials.small import run, trials_in
 
 WORDS = ("compare", "--study", "digits-12k", "--seeds", 2, "--epochs", 2, "--random", 1)
 

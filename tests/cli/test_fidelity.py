@@ -11,7 +11,7 @@ from pathlib import Path
 from budgetnas.errors import InputError
 from budgetnas.study import Fidelity
 from tests.conftest import Program
-from tests.searching.small import run, trials_in
+from tests.trials.small import run, trials_in
 
 WORDS = ("fidelity", "--study", "digits-12k", "--archs", 5, "--short", 1, "--epochs", 2)
 

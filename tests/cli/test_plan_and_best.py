@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.conftest import Program
-from tests.searching.small import run, trials_of
+from tests.trials.small import run, trials_of
 
 
 def test_a_plan_names_what_fits_and_how_long_it_takes(budgetnas: Program) -> None:

@@ -16,7 +16,7 @@ from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.errors import InputError
 from tests.conftest import Program
-from tests.searching.small import replay, run
+from tests.trials.small import replay, run
 
 LABELS = np.arange(60) % 3
 

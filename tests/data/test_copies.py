@@ -19,9 +19,9 @@ from budgetnas.data.images import (
 )
 from budgetnas.events import Event, Notice
 from budgetnas.runs import RunResult, hold_out
-from budgetnas.searching.search import search
 from budgetnas.study import StudyConfig
 from budgetnas.workflows.retrain import retrain
+from budgetnas.workflows.search import search
 from tests.data.pictures import fill, held_out, train
 
 Drawn = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3)), min_size=1, max_size=120)

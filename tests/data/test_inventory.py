@@ -13,11 +13,11 @@ from budgetnas.data.images import split_images
 from budgetnas.data.load import Inventory
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
-from budgetnas.planning.outlook import plan
 from budgetnas.runs import RunConfig, hold_out
-from budgetnas.searching.search import search
 from budgetnas.study import StudyConfig
+from budgetnas.workflows.plan import plan
 from budgetnas.workflows.retrain import retrain
+from budgetnas.workflows.search import search
 from tests.data.pictures import contents, fill, held_out, noise, save, sided, source, train
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from budgetnas.data.heldout import check_test
 from budgetnas.errors import InputError
-from budgetnas.searching.search import search
 from budgetnas.workflows.retrain import retrain
+from budgetnas.workflows.search import search
 from tests.data.pictures import fill, noise, save, source, train
-from tests.searching.small import replay
+from tests.trials.small import replay
 
 _touched: list[str] | None = None
 

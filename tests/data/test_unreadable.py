@@ -8,10 +8,10 @@ import pytest
 from budgetnas.data.heldout import check_test
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
-from budgetnas.searching.search import search
 from budgetnas.study import StudyConfig, asked_run
 from budgetnas.study.options import RunOptions
 from budgetnas.workflows.retrain import retrain
+from budgetnas.workflows.search import search
 from tests.data.pictures import fill, held_out, source, train
 
 

@@ -22,12 +22,12 @@ from typing import Any
 import torch
 from sqlalchemy import Engine, event
 
-from budgetnas.searching.run_study import run_study
-from budgetnas.searching.search import search
 from budgetnas.space import Space
 from budgetnas.study import Quick
 from budgetnas.study.storage import existing_study
 from budgetnas.workflows.retrain import retrain
+from budgetnas.workflows.run import run_study
+from budgetnas.workflows.search import search
 
 WRITES: list[tuple[Any, str]] = [
     (tempfile, "mkstemp"),

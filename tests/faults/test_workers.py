@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from budgetnas.events import Event, Notice
-from budgetnas.searching.search import search
-from tests.searching.processes import is_gone, wait_until_gone, workers_of
-from tests.searching.small import trials_in
+from budgetnas.workflows.search import search
+from tests.trials.processes import is_gone, wait_until_gone, workers_of
+from tests.trials.small import trials_in
 
 Start = Callable[..., "subprocess.Popen[str]"]
 WORDS = (

@@ -16,12 +16,12 @@ from budgetnas.report.answer import ONE_SEED, answer_lines
 from budgetnas.report.method import method_lines
 from budgetnas.report.page import find_report, render, rounded, write_report
 from budgetnas.report.read import Report, read_report
-from budgetnas.searching.run_study import run_study
 from budgetnas.space import Grid
 from budgetnas.study import About, Quick
+from budgetnas.workflows.run import run_study
 from tests.analysis.made import LARGE, SMALL, config_of, grid_of, of_grid, trained
 from tests.conftest import Program
-from tests.searching.small import run
+from tests.trials.small import run
 
 GRID = """
 question = "Is a rate of <0.05> better?"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from budgetnas.searching.search import search
+from budgetnas.workflows.search import search
 from tests.runs.runs import SMALL
 
 

@@ -13,9 +13,9 @@ from budgetnas.data import LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded
 from budgetnas.runs import RunConfig
-from budgetnas.searching.search import search
 from budgetnas.train import write_tensors
 from budgetnas.workflows.retrain import retrain
+from budgetnas.workflows.search import search
 from tests.data.pictures import fill
 from tests.runs.runs import (
     SMALL,

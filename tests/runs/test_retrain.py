@@ -18,8 +18,8 @@ from budgetnas.errors import Diverged, InputError
 from budgetnas.events import Event, Notice, RunEpochEnded
 from budgetnas.recipe import RECIPES
 from budgetnas.runs import RunConfig, load_run
-from budgetnas.searching.search import search
 from budgetnas.workflows.retrain import retrain
+from budgetnas.workflows.search import search
 from tests.data.pictures import fill, noise, save
 from tests.runs.runs import SMALL, edit, notices_of, preset, read_csv, weights
 

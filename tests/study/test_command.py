@@ -10,11 +10,11 @@ import typer.main
 from budgetnas.cli.command import was_given
 from budgetnas.cli.main import app
 from budgetnas.report.read import read_report
-from budgetnas.searching.search import search
 from budgetnas.study import StudyConfig
 from budgetnas.study._config import ELSEWHERE, begun_with
 from budgetnas.study.options import SearchOptions
-from tests.searching.small import SMALL, run
+from budgetnas.workflows.search import search
+from tests.trials.small import SMALL, run
 
 
 def parsed(command: str) -> dict[str, Any]:

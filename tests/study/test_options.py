@@ -5,10 +5,10 @@ import inspect
 import pytest
 
 from budgetnas.errors import InputError
-from budgetnas.searching.pruners import PRUNERS
-from budgetnas.searching.samplers import SAMPLERS
-from budgetnas.searching.search import search
 from budgetnas.study.options import PRUNER_NAMES, SAMPLER_NAMES, PlanOptions, SearchOptions
+from budgetnas.trials._pruners import PRUNERS
+from budgetnas.trials._samplers import SAMPLERS
+from budgetnas.workflows.search import search
 
 
 def test_the_names_are_those_of_the_tables() -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from budgetnas._version import __version__
 from budgetnas.errors import BudgetnasError, InputError
-from budgetnas.searching.search import search
-from tests.searching.small import run
+from budgetnas.workflows.search import search
+from tests.trials.small import run
 
 FOLDER = Path("studies/digits-12k")
 

@@ -1,1 +1,0 @@
-"""What a search would be, before anything is trained: what fits, and how long it takes."""

@@ -1,0 +1,33 @@
+"""The loop that asks Optuna, enforces the budget, prunes and stores; samplers and pruners."""
+
+from budgetnas.trials._drawing import (
+    AT_ONCE,
+    Counts,
+    Shares,
+    loads,
+    networks_of,
+    some,
+    with_widths,
+)
+from budgetnas.trials._loop import Loop, Stopped, crash_noted
+from budgetnas.trials._proposers import published
+from budgetnas.trials._pruners import PRUNERS
+from budgetnas.trials._record import Record
+from budgetnas.trials._samplers import SAMPLERS
+
+__all__ = [
+    "AT_ONCE",
+    "PRUNERS",
+    "SAMPLERS",
+    "Counts",
+    "Loop",
+    "Record",
+    "Shares",
+    "Stopped",
+    "crash_noted",
+    "loads",
+    "networks_of",
+    "published",
+    "some",
+    "with_widths",
+]

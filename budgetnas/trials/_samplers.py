@@ -1,0 +1,219 @@
+"""The samplers that a study may use, by name, each of which learns from trials of one budget."""
+
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.pruners import BasePruner
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from budgetnas.space import SEED, Grid
+from budgetnas.study import StudyConfig
+from budgetnas.study.trial_record import TrialRecord
+
+
+class _Filtered(optuna.Study):
+    """A view of a study with some of its trials."""
+
+    def __init__(self, study: optuna.Study, includes: Callable[[FrozenTrial], bool]) -> None:
+        self.__dict__.update(study.__dict__)
+        self._includes = includes
+
+    def get_trials(
+        self, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        return self._filter(super().get_trials(deepcopy, states))
+
+    def _get_trials(self, *arguments: Any, **options: Any) -> list[FrozenTrial]:
+        # Optuna's own samplers and pruners call this one
+        return self._filter(super()._get_trials(*arguments, **options))
+
+    def _filter(self, trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+        return [trial for trial in trials if self._includes(trial)]
+
+
+def of_budget(study: optuna.Study, config: StudyConfig, limit: int | None) -> optuna.Study:
+    """Return a view of a study's own trials of one budget.
+
+    Trials that are not counted yet belong to every budget.
+
+    Args:
+        study: With all trials.
+        config: Its configuration.
+        limit: The budget's; None: all budgets.
+    """
+
+    def includes(trial: FrozenTrial) -> bool:
+        record = TrialRecord(trial)
+        if record.is_foreign:
+            return False
+        cost = record.cost(config.budget.cost)
+        return limit is None or cost is None or config.budget_for(cost).limit == limit
+
+    return _Filtered(study, includes)
+
+
+class PerBudgetPruner(BasePruner):
+    """Compares a trial with those of its budget."""
+
+    def __init__(self, pruner: BasePruner, config: StudyConfig) -> None:
+        self._pruner, self._config = pruner, config
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Return whether the trial ends at the step it has reached."""
+        config = self._config
+        cost = TrialRecord(trial).cost(config.budget.cost)
+        assert cost is not None, "it was counted before it was trained"
+        limit = config.budget_for(cost).limit if config.smaller else None
+        return self._pruner.prune(of_budget(study, config, limit), trial)
+
+
+class PerBudgetSampler(BaseSampler):
+    """Lets a sampler learn from the trials of one budget only."""
+
+    def __init__(self, sampler: BaseSampler, config: StudyConfig, limit: int | None) -> None:
+        self._sampler, self._config, self._limit = sampler, config, limit
+
+    def _view(self, study: optuna.Study) -> optuna.Study:
+        return of_budget(study, self._config, self._limit)
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Return the parameters that are sampled together."""
+        return self._sampler.infer_relative_search_space(self._view(study), trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Sample them."""
+        return self._sampler.sample_relative(self._view(study), trial, search_space)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Sample one parameter."""
+        return self._sampler.sample_independent(
+            self._view(study), trial, param_name, param_distribution
+        )
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Forward to the sampler."""
+        self._sampler.before_trial(self._view(study), trial)
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Forward to the sampler."""
+        self._sampler.after_trial(self._view(study), trial, state, values)
+
+
+class _OneByOne(BaseSampler):
+    """Draws nothing together."""
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Nothing is drawn together."""
+        return {}
+
+    def sample_relative(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        search_space: dict[str, BaseDistribution],
+    ) -> dict[str, Any]:
+        """Nothing is drawn together."""
+        return {}
+
+
+class Listed(_OneByOne):
+    """Gives a trial the values of one place in a grid."""
+
+    def __init__(self, grid: Grid, index: int) -> None:
+        self._cell, self._seed = grid.at(index)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return the value of the trial's place."""
+        return self._seed if param_name == SEED else self._cell.values[param_name]
+
+
+class Wanted(_OneByOne):
+    """Gives a trial values that are known before, or what may be drawn that is nearest to them."""
+
+    def __init__(self, wanted: Mapping[str, Any]) -> None:
+        self._wanted = wanted
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Return the preset's value or the nearest one; without a value, the least or first."""
+        name, _, step = param_name.partition("/")  # of `width_1/8` the multiple is drawn
+        wanted = self._wanted.get(name)
+        match param_distribution:
+            case CategoricalDistribution(choices=choices):
+                return _nearest_choice(wanted, choices)
+            case IntDistribution(low=low, high=high, step=each):
+                value = low if wanted is None else wanted / int(step or 1)
+                return min(max(low, low + each * round((value - low) / each)), high)
+            case FloatDistribution(low=low, high=high):
+                return low if wanted is None else min(max(low, float(wanted)), high)
+        raise TypeError(f"no such distribution is drawn from: {param_distribution}")
+
+
+def _nearest_choice(wanted: Any, choices: Sequence[Any]) -> Any:
+    if wanted in choices:
+        return wanted
+    if isinstance(wanted, int | float) and all(isinstance(c, int | float) for c in choices):
+        return min(choices, key=lambda choice: abs(choice - wanted))
+    return choices[0]
+
+
+class NSGAII(optuna.samplers.NSGAIISampler):
+    """Optuna's NSGA-II, whose parents have one order.
+
+    Optuna hands a generation's parents to its first trial from the best on, and to every other
+    trial, which looks them up, by number: a first trial that is drawn again after an interruption
+    would get other parents.
+    """
+
+    def get_parent_population(
+        self, study: optuna.Study, generation: int
+    ) -> list[optuna.trial.FrozenTrial]:
+        """List the parents of a generation by number."""
+        parents = super().get_parent_population(study, generation)
+        return sorted(parents, key=lambda trial: trial.number)
+
+
+# add yours here: a sampler from a seed
+SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
+    "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
+    "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),
+    "gp": lambda seed: optuna.samplers.GPSampler(seed=seed),
+    "nsga2": lambda seed: NSGAII(seed=seed),
+}

@@ -1,0 +1,166 @@
+"""How long a search will take on this machine, from a few timed steps, and whether it is busy."""
+
+import os
+import time
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+
+from budgetnas.arch import Arch, count_macs, fits
+from budgetnas.recipe import Recipe
+from budgetnas.seeds import derive_seed
+from budgetnas.space import Fill, Free, Grid, RandomSuggester
+from budgetnas.study import StudyConfig
+from budgetnas.train import TrainingData, cores, initial_model, memory_guard, train
+from budgetnas.trials import networks_of
+
+SHORTEST = 0.25
+"""Seconds that are looked at: the system counts in hundredths."""
+MARGIN = 0.5
+"""So much of a core does not count: the system itself needs some of it."""
+
+
+class OtherWork:
+    """How many cores other programs use within a `with` block."""
+
+    cores: float | None = None
+    """Afterwards; None where the system does not tell."""
+
+    def __enter__(self) -> Self:
+        self._began, self._own, self._all = time.monotonic(), time.process_time(), _busy_seconds()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._all is None or error is not None:
+            return
+        time.sleep(max(0.0, SHORTEST - (time.monotonic() - self._began)))
+        now, own, every = time.monotonic(), time.process_time(), _busy_seconds()
+        if every is not None:
+            others = (every - self._all) - (own - self._own)
+            self.cores = max(0.0, others) / (now - self._began)
+
+
+def describe_busy(others: float | None, threads: int, present: int | None = None) -> str:
+    """Say that a time was measured on a busy machine; nothing if it was not.
+
+    It was if other programs used more than what a training's threads leave of the cores.
+
+    Args:
+        others: How many cores they used; None where that is not known.
+        threads: Of the training.
+        present: How many cores there are; those of this process unless given.
+    """
+    present = cores() if present is None else present
+    if others is None or others <= max(0, present - threads) + MARGIN:
+        return ""
+    return (
+        f"this machine is busy: other programs use {others:.1f} of {present} cores, a training "
+        f"{threads}; as long as they do, it takes longer"
+    )
+
+
+def _busy_seconds() -> float | None:
+    """Return for how long this process's processors have worked since the system began."""
+    try:
+        return busy_seconds_in(Path("/proc/stat").read_text(), os.sched_getaffinity(0))
+    except (OSError, AttributeError, ValueError):
+        return None
+
+
+def busy_seconds_in(text: str, numbers: set[int]) -> float:
+    """Add up, of the lines of /proc/stat for some processors, all but idle and waiting time."""
+    names = {f"cpu{number}" for number in numbers}
+    lines = (line.split() for line in text.splitlines())
+    ticks = 0
+    for name, user, nice, system, _idle, _waiting, *interrupts in (w for w in lines if len(w) > 6):
+        if name in names:  # the third of the rest, `steal`, is other machines' work
+            ticks += sum(map(int, (user, nice, system, *interrupts[:3])))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+CANDIDATES = 20
+STEPS = 3
+LARGEST_BATCH = 128
+"""So many steps are timed, of at most so many images."""
+TIMED_MACS = 8_000_000_000
+"""A step on a CPU has at most so many multiply-adds forward: seconds even for large networks."""
+
+
+def estimate_seconds(
+    config: StudyConfig, data: TrainingData, trials: int, device: torch.device
+) -> float:
+    """Estimate the seconds that so many trials take if none is stopped early.
+
+    A network of middling cost for the space and budget is trained for a few steps; validation,
+    forward passes only, counts as a third of training.
+
+    Args:
+        config: What defines the study.
+        data: Its images, wherever they are.
+        trials: How many are to be trained, one after the other.
+        device: On which they will be.
+    """
+    arch, recipe = middling(config)
+    assert data.val is not None, "trials are validated"
+    images = len(data.images), len(data.val)
+    return training_seconds(arch, recipe, data, images, device) * trials
+
+
+@memory_guard("timing a training")
+def training_seconds(
+    arch: Arch, recipe: Recipe, data: TrainingData, images: tuple[int, int], device: torch.device
+) -> float:
+    """Estimate the seconds of one training from a few steps.
+
+    Args:
+        arch: What is trained.
+        recipe: How.
+        data: Images to time steps on, wherever they are.
+        images: How many there are to train and to validate on.
+        device: On which it will be.
+    """
+    batch = min(recipe.batch_size, images[0], LARGEST_BATCH)
+    if device.type == "cpu":  # where an image takes as long in a small batch
+        batch = max(2, min(batch, TIMED_MACS // count_macs(arch, data.images.size)))
+    sample = data.images.take(torch.arange(min(batch * STEPS, len(data.images))))
+    sample = sample.to(device)
+    number = 4 if device.type == "cuda" else 2  # there the second captures what it does
+    timed = recipe.for_timing(number, batch)
+    model = initial_model(arch, recipe.init, 0)
+    # the first of the epochs warms up
+    epochs = train(model, sample, timed, data.numerics, 0, statistics=data.statistics(recipe))
+    seconds = min(epoch.seconds for epoch in epochs)
+    return seconds / len(sample) * (images[0] + images[1] / 3) * recipe.epochs
+
+
+def middling(config: StudyConfig) -> tuple[Arch, Recipe]:
+    """Return what a trial of median multiply-adds trains, of those that fit the budget."""
+    size = config.data.image_size
+    match config.proposal:
+        case Free() | Fill() as proposal:
+            drawn = [(arch, config.recipe) for arch in typical(config, proposal)]
+        case Grid(cells=cells):
+            drawn = [(cell.arch, cell.recipe) for cell in cells]
+    fitting = [pair for pair in drawn if fits(config.all_limits, pair[0], size)] or drawn
+    return sorted(fitting, key=lambda pair: count_macs(pair[0], size))[len(fitting) // 2]
+
+
+def typical(config: StudyConfig, proposal: Free | Fill) -> list[Arch]:
+    """Draw feasible architectures at random."""
+    suggester = RandomSuggester(derive_seed(config.seed, "estimate"))
+    facts, size = config.facts, config.data.image_size
+    networks = networks_of(
+        proposal, suggester, config.budgets[0], config.limits, size,
+        facts.channels, len(facts.classes),
+    )  # fmt: skip
+    drawn = islice(networks, 50 * CANDIDATES)
+    fitting = list(islice((a for a in drawn if fits(config.all_limits, a, size)), CANDIDATES))
+    return fitting or [proposal.space.smallest(facts.channels, len(facts.classes))]

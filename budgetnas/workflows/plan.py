@@ -1,0 +1,351 @@
+"""`plan`: what a search would be, before any training."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import optuna
+import torch
+from optuna.pruners import BasePruner
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from budgetnas.arch import Arch, Budget, fits, load
+from budgetnas.data import SET_ASIDE_SHARE, VALIDATION_SHARE, DataSource, Stored
+from budgetnas.data.images import ImageSet
+from budgetnas.data.load import Inventory
+from budgetnas.events import Watcher
+from budgetnas.progress import SearchProgress, verb
+from budgetnas.recipe import Numerics, Recipe
+from budgetnas.space import Fill, Free, RandomSuggester
+from budgetnas.study.options import PlanOptions
+from budgetnas.study.storage import quiet_optuna
+from budgetnas.train import (
+    TrainingData,
+    choose_device,
+    choose_numerics,
+    device_title,
+    unchanged_process,
+    use_threads,
+)
+from budgetnas.trials import PRUNERS, networks_of, published
+from budgetnas.workflows._census import Census as Census
+from budgetnas.workflows._census import Counted as Counted
+from budgetnas.workflows._census import Drawn as Drawn
+from budgetnas.workflows._census import census, draw_some, least_limits, number_of_architectures
+from budgetnas.workflows._estimate import (
+    CANDIDATES,
+    LARGEST_BATCH,
+    STEPS,
+    OtherWork,
+    describe_busy,
+    training_seconds,
+)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a search would be."""
+
+    limits: tuple[Budget, ...]
+    """What must not be exceeded, the budget first."""
+    smaller: tuple[Budget, ...]
+    """Smaller budgets that are searched for, too."""
+    data: str
+    """Which images."""
+    architectures: int
+    """How many the space holds."""
+    counted: Census | None
+    """What of them fits, where the search draws whatever the space holds; else None."""
+    drawn: tuple[Drawn, ...]
+    """What the search draws for each budget, where each draw fits; empty if it is impossible."""
+    least_fill: float
+    """The share of a budget that each draw should fill at least, where all fit; else 0."""
+    first: tuple[tuple[str, Counted], ...]
+    """The published networks that it trains first, by name."""
+    smallest: Counted
+    """The network of the space that fills the limits least."""
+    largest: Counted | None
+    """What fills the limits most, of all that were counted or drawn; None where nothing fits."""
+    needed: dict[str, int]
+    """Of an impossible search, the least that the limits must become; empty if it is possible."""
+    trials: int
+    epochs: int
+    """Of a trial."""
+    trial_seconds: float | None
+    """Of a trial of middling cost that is not stopped; None where nothing fits."""
+    busy: str
+    """That other programs need the processor, too; empty if they don't."""
+    saved: float
+    """The share of epochs that stopping early saves, if an early rank is the final one."""
+    device: str
+    notices: tuple[str, ...] = ()
+    """What is to be known of the images, a line each."""
+
+    @property
+    def possible(self) -> bool:
+        """Whether anything fits."""
+        return not self.needed
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the search takes."""
+        if self.trial_seconds is None:
+            return None
+        return self.trials * self.trial_seconds * (1 - self.saved)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "limits": {each.cost: each.limit for each in self.limits},
+            "also": [each.limit for each in self.smaller],
+            "data": self.data,
+            "possible": self.possible,
+            "needed": self.needed,
+            "architectures": self.architectures,
+            **(self.counted.as_json() if self.counted else {}),
+            "drawn": [each.as_json() for each in self.drawn],
+            "presets": [{"name": name, **each.as_json()} for name, each in self.first],
+            "smallest": self.smallest.as_json(),
+            "largest": self.largest.as_json() if self.largest else None,
+            "trials": self.trials,
+            "epochs": self.epochs,
+            "trial_seconds": self.trial_seconds,
+            "seconds": self.seconds,
+            "busy": self.busy,
+            "saved": self.saved,
+            "device": self.device,
+        }
+
+
+@verb(PlanOptions, SearchProgress)
+def plan(options: PlanOptions, watch: Watcher) -> Outlook:
+    """Return what a search would be; no image is read, and nothing is trained.
+
+    A few steps are timed on images of noise. What is drawn to see what the search will draw
+    depends on `seed`, and is the same each time.
+
+    Raises:
+        InputError: If what is asked can't be; that nothing fits is an answer.
+    """
+    limits = (options.budget, *options.limits)
+    proposed, source = options.proposed(), options.source()
+    judge = PRUNERS[options.pruner]
+    facts = _facts(source, options.train_samples)
+    trained, _ = options.fitted_recipe(source, facts.channels, facts.train)
+    smaller, trials, seed = options.smaller, options.trials, options.seed or 0
+    steps = trained.epoch_steps(facts.train)
+    asked = _Asked(limits, smaller, proposed, source.image_size, facts, seed)
+    smallest = asked.smallest()
+    needed = least_limits(smallest, asked.tightest, source.image_size)
+    counted, drawn = (asked.census(), ()) if isinstance(proposed, Free) else (None, asked.drawn())
+    where = choose_device(options.device)
+    with unchanged_process(), OtherWork() as others:
+        numerics = choose_numerics(where)
+        use_threads(numerics)
+        title = device_title(where)
+        middle = None if needed else asked.middling(drawn)
+        seconds = _seconds(middle, trained, source, facts, where, numerics) if middle else None
+    busy = describe_busy(others.cores, numerics.threads) if where.type == "cpu" else ""
+    return Outlook(
+        limits=limits,
+        smaller=smaller,
+        data=source.title,
+        architectures=number_of_architectures(proposed.space),
+        counted=counted,
+        drawn=() if needed else drawn,
+        least_fill=proposed.fill.low if isinstance(proposed, Fill) else 0.0,
+        first=() if needed else asked.first(),
+        smallest=Counted.of(smallest, source.image_size),
+        largest=asked.largest(counted, drawn),
+        needed=needed,
+        trials=trials,
+        epochs=trained.epochs,
+        trial_seconds=seconds,
+        busy=busy,
+        saved=saved_epochs(judge(trained.epochs, steps), trained.epochs, trials),
+        device=title,
+        notices=facts.notices,
+    )
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of images that were not read."""
+
+    channels: int
+    classes: int
+    train: int
+    val: int
+    notices: tuple[str, ...] = ()
+
+
+def _facts(source: DataSource, train_samples: int | None) -> _Facts:
+    """Say how many images there are; of a folder by names alone, which are taken as colour."""
+    info = source.info
+    channels, classes, images = info.channels, info.num_classes, info.images
+    if source.dataset == "arrays":
+        return _facts_of_arrays(Stored.read(source.root), train_samples)
+    if images is None:
+        return _facts_of_folder(Inventory.take(source.root), train_samples)
+    val = images // VALIDATION_SHARE
+    train = min(images - val, train_samples or images)
+    return _Facts(channels or 3, classes or 0, train, val)
+
+
+def _facts_of_arrays(stored: Stored, train_samples: int | None) -> _Facts:
+    parts = [stored.shape[0], stored.validation or stored.shape[0] // VALIDATION_SHARE]
+    if not stored.validation:
+        parts[0] -= parts[1]
+    if not stored.has_test:
+        parts = [number - number // SET_ASIDE_SHARE for number in parts]
+    train = min(parts[0], train_samples or parts[0])
+    return _Facts(stored.shape[3], len(stored.classes), train, parts[1])
+
+
+def _facts_of_folder(found: Inventory, train_samples: int | None) -> _Facts:
+    own = len(found.val.images) if found.val else 0
+    images = len(found.images)
+    if found.layout.test is None:
+        own, images = (number - number // SET_ASIDE_SHARE for number in (own, images))
+    val = own or images // VALIDATION_SHARE
+    train = min(images - val, train_samples or images)
+    return _Facts(3, len(found.train.classes), train, val, (found.describe(),))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What networks are asked for."""
+
+    limits: tuple[Budget, ...]
+    smaller: tuple[Budget, ...]
+    proposal: Free | Fill
+    image_size: int
+    facts: _Facts
+    seed: int
+
+    @property
+    def tightest(self) -> tuple[Budget, ...]:
+        """What the smallest network must fit."""
+        return (self.smaller[-1] if self.smaller else self.limits[0]), *self.limits[1:]
+
+    def smallest(self) -> Arch:
+        return self.proposal.space.smallest(
+            self.facts.channels, self.facts.classes,
+            lambda arch: load(self.tightest, arch, self.image_size),
+        )  # fmt: skip
+
+    def census(self) -> Census:
+        facts, space = self.facts, self.proposal.space
+        return census(
+            space, self.limits, self.image_size, facts.channels, facts.classes, self.seed
+        )
+
+    def drawn(self) -> tuple[Drawn, ...]:
+        """Draw for each budget what the search draws for it in turns."""
+        assert isinstance(self.proposal, Fill), "what is free may not fit"
+        if load(self.tightest, self.smallest(), self.image_size) > 1:
+            return ()
+        return tuple(
+            draw_some(
+                self.proposal, budget, self.limits[1:], self.image_size, self.facts.channels,
+                self.facts.classes, self.seed,
+            )
+            for budget in (self.limits[0], *self.smaller)
+        )  # fmt: skip
+
+    def largest(self, counted: Census | None, drawn: Sequence[Drawn]) -> Counted | None:
+        if drawn:
+            return drawn[0].largest
+        found = counted.largest if counted else None
+        return Counted.of(found, self.image_size) if found else None
+
+    def first(self) -> tuple[tuple[str, Counted], ...]:
+        """Name and count the published networks that come first."""
+        if not self.proposal.presets:
+            return ()
+        facts = self.facts
+        found = published(
+            self.proposal.space, self.limits, self.image_size, facts.channels, facts.classes
+        )
+        return tuple((each.name, Counted.of(each.arch, self.image_size)) for each in found)
+
+    def middling(self, drawn: Sequence[Drawn]) -> Arch:
+        """Return the network of median multiply-adds, of those that fit."""
+        networks = [each for some in drawn for each in some.networks] or self._some()
+        return sorted(networks, key=lambda each: each.macs)[len(networks) // 2].arch
+
+    def _some(self) -> list[Counted]:
+        """Draw some networks that fit from all that the space holds."""
+        facts, size = self.facts, self.image_size
+        drawn = networks_of(
+            self.proposal, RandomSuggester(self.seed), self.limits[0], self.limits[1:], size,
+            facts.channels, facts.classes,
+        )  # fmt: skip
+        fitting = (a for a in islice(drawn, 50 * CANDIDATES) if fits(self.limits, a, size))
+        return [Counted.of(a, size) for a in islice(fitting, CANDIDATES)] or [
+            Counted.of(self.smallest(), size)
+        ]
+
+
+def _seconds(
+    arch: Arch,
+    recipe: Recipe,
+    source: DataSource,
+    facts: _Facts,
+    device: torch.device,
+    numerics: Numerics,
+) -> float:
+    """Time a few steps of a training on noise."""
+    n = STEPS * LARGEST_BATCH
+    shape = (n, source.image_size, source.image_size, facts.channels)
+    generator = torch.Generator().manual_seed(0)
+    pictures = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    classes = tuple(map(str, range(facts.classes)))
+    noise = ImageSet(pictures, torch.arange(n) % facts.classes, classes)
+    data = TrainingData(noise, noise, numerics)
+    return training_seconds(arch, recipe, data, (facts.train, facts.val), device)
+
+
+SIMULATIONS = 20
+"""Searches that are played through."""
+
+
+def saved_epochs(pruner: BasePruner, epochs: int, trials: int, seed: int = 0) -> float:
+    """Return the share of all epochs that a pruner saves, where early ranks are the final ones.
+
+    Trials of random values are judged one after the other. Where ranks change from epoch to
+    epoch, a trial that had been stopped makes room for no other, so that it saves as much.
+
+    Args:
+        pruner: What judges after each epoch.
+        epochs: Of a trial.
+        trials: Of a search; of more than 100, the first 100 tell.
+        seed: Of the values.
+    """
+    values = random.Random(seed)
+    many = min(trials, 100)
+    with quiet_optuna():
+        trained = sum(_epochs_of(pruner, epochs, many, values) for _ in range(SIMULATIONS))
+    return 1 - trained / (SIMULATIONS * many * epochs)
+
+
+def _epochs_of(pruner: BasePruner, epochs: int, trials: int, values: random.Random) -> int:
+    """Play one search; count the epochs it trains."""
+    study = optuna.create_study(direction="maximize", storage=InMemoryStorage())
+    return sum(_play(study, pruner, epochs, values.random()) for _ in range(trials))
+
+
+def _play(study: optuna.Study, pruner: BasePruner, epochs: int, value: float) -> int:
+    """Train nothing, and report the same value after each epoch; return the epochs it had."""
+    study.pruner = pruner
+    trial = study.ask()
+    for epoch in range(1, epochs + 1):
+        trial.report(value, epoch)
+        if epoch < epochs and trial.should_prune():
+            study.tell(trial, state=TrialState.PRUNED)
+            return epoch
+    ended: FrozenTrial = study.tell(trial, value)
+    return ended.last_step or epochs
