@@ -4,15 +4,19 @@ What is here needs no torch, for those who only read or describe a study. Images
 `budgetnas.data.images`, reading them is in `load`; `heldout` alone opens a test part.
 """
 
-from budgetnas.data._source import DATASETS, SET_ASIDE_SHARE, VALIDATION_SHARE, DataSource, Stored
-from budgetnas.data._test_log import LOG, count_openings, count_uses
-from budgetnas.data._view import (
+from budgetnas.data._source import (
+    DATASETS,
+    SET_ASIDE_SHARE,
+    VALIDATION_SHARE,
     Background,
+    DataSource,
     Depth,
     Fit,
     ImageFormat,
     Side,
+    Stored,
     View,
     check_background,
     check_fit,
 )
+from budgetnas.data._test_log import LOG, count_openings, count_uses

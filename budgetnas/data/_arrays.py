@@ -18,8 +18,7 @@ from safetensors.numpy import load, save
 
 from budgetnas.data._decode import content_digest, is_set_aside
 from budgetnas.data._picture import fit
-from budgetnas.data._source import DataSource, Part, Progress, Stored
-from budgetnas.data._view import ImageFormat
+from budgetnas.data._source import DataSource, ImageFormat, Part, Progress, Stored
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic

@@ -22,7 +22,7 @@ from typing import Any, Self
 import numpy as np
 
 from budgetnas.data._decode import Pixels, decoder, is_set_aside
-from budgetnas.data._view import Depth, Kind, View
+from budgetnas.data._source import Depth, Kind, View
 from budgetnas.files import cache_folder
 
 LIMIT = 20 * 2**30

@@ -18,8 +18,15 @@ from budgetnas.data._cache import Decoded, ImageCache
 from budgetnas.data._decode import Pixels, bombs_refused
 from budgetnas.data._listing import access, require_file
 from budgetnas.data._picture import empty_images, fit_one, is_grey, read_digested, to_channels
-from budgetnas.data._source import Progress
-from budgetnas.data._view import KINDS, Depth, ImageFormat, View, decide_depth, depth_problem
+from budgetnas.data._source import (
+    KINDS,
+    Depth,
+    ImageFormat,
+    Progress,
+    View,
+    decide_depth,
+    depth_problem,
+)
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.spec import printable

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFile, ImageOps, TiffImagePlugin
 
 from budgetnas.data._decode import LEAST, TIMES, Pixels, content_digest, open_picture
-from budgetnas.data._view import BITS, KINDS, Depth, Kind, View, depth_problem, white_level
+from budgetnas.data._source import BITS, KINDS, Depth, Kind, View, depth_problem, white_level
 from budgetnas.errors import InputError
 
 Values = npt.NDArray[Any]

@@ -29,8 +29,7 @@ import torch
 from budgetnas.data._decode import content_digest, is_set_aside
 from budgetnas.data._listing import access
 from budgetnas.data._picture import fit
-from budgetnas.data._source import DataSource, Part, Progress
-from budgetnas.data._view import ImageFormat
+from budgetnas.data._source import DataSource, ImageFormat, Part, Progress
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.spec import printable

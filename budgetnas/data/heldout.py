@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from budgetnas.data._source import DataSource, Progress
+from budgetnas.data._source import DataSource, ImageFormat, Progress
 from budgetnas.data._test_log import record_opening
-from budgetnas.data._view import ImageFormat
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import READERS, silent
 

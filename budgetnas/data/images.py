@@ -13,8 +13,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from budgetnas.data._source import VALIDATION_SHARE
-from budgetnas.data._view import Depth, ImageFormat
+from budgetnas.data._source import VALIDATION_SHARE, Depth, ImageFormat
 from budgetnas.errors import InputError
 from budgetnas.seeds import derive_seed
 

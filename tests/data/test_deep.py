@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from budgetnas.data import Depth
-from budgetnas.data._view import white_level
+from budgetnas.data._source import white_level
 from budgetnas.data.load import load_train
 from budgetnas.errors import InputError
 from tests.data.pictures import (
