@@ -43,10 +43,7 @@ PROFILED_STEPS = 100
 def bench(plan: Plan, *, workers: bool = True, watch: Watcher = nobody) -> BenchResult:
     """Measure the three ways in turns, and what else says how fast the engine is.
 
-    Args:
-        plan: What to measure.
-        workers: Also measure how many trials `search --workers auto` would train at once.
-        watch: Told what is going on.
+    With `workers`, also how many trials `search --workers auto` would train at once.
 
     Raises:
         OutOfMemory: If one of them does not fit.
@@ -133,10 +130,10 @@ def measure(
     device: torch.device,
     tell: Callable[[str, int, int], None],
 ) -> Seconds[Name]:
-    """Measure the seconds of each loop's epochs, in turns.
+    """Measure the seconds of each loop's epochs, in turns; the first warms up and does not count.
 
     Args:
-        loops: Each trains an epoch when it is asked; the first warms up and does not count.
+        loops: Each trains an epoch when it is asked.
         runs: Epochs of each that count.
         device: What they train on.
         tell: Told what is being done, turns done, and turns in all.

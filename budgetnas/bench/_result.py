@@ -49,13 +49,7 @@ def known_rate(device: str) -> Rate | None:
 
 
 def floor_seconds(macs: int, images: int, rate: Rate) -> float:
-    """Return a lower bound of the seconds for N images.
-
-    Args:
-        macs: Multiply-adds of one image's forward pass.
-        images: How many are trained on.
-        rate: The device's.
-    """
+    """Return a lower bound of the seconds for N images of so many multiply-adds forward."""
     return FLOPS_OF_A_MAC * FORWARD_AND_BACKWARD * macs * images / rate.flops
 
 

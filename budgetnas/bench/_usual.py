@@ -82,19 +82,10 @@ def usual_epochs(
     device: torch.device,
     seed: int,
 ) -> Epochs:
-    """Train as everyone begins to, an epoch each time the caller asks.
+    """Train as everyone begins to, an epoch each time the caller asks; yield its mean loss.
 
-    Args:
-        model: With its initial weights; trained in place.
-        images: On the CPU.
-        recipe: SGD with a schedule; of the rest only the number of epochs counts.
-        setup: The batch and the loader's workers; the arithmetic is torch's default.
-        statistics: What images are normalised by.
-        device: What to train on.
-        seed: For order and augmentation.
-
-    Yields:
-        The epoch's mean loss.
+    The model has its initial weights, the images are on the CPU. Of the recipe only the optimizer,
+    SGD, the schedule and the number of epochs count; the arithmetic is torch's default.
     """
     loader = _loader(Pictures(images, statistics), setup, device, seed)
     model = model.to(device)

@@ -178,10 +178,7 @@ class _Reader:
     ) -> Iterator[tuple[int, Decoded | InputError]]:
         """Yield images, each with its number, or what is wrong with it.
 
-        Args:
-            numbers: A number for each file.
-            paths: The files.
-            depth: How those of more than 8 bits become 8; None if that is to be decided.
+        Without `depth`, that of pictures of more than 8 bits is still to be decided.
         """
         decoded, step = 0, _chunk(self.view.size)
         for start in range(0, len(paths), step):
@@ -273,11 +270,7 @@ def _decode(path: Path, view: View, depth: Depth | None) -> tuple[bytes, Decoded
 
 
 def decoded_file(path: Path, view: View, depth: Depth | None) -> Pixels:
-    """Make the image [size, size, 3] of a picture's file that training makes of it.
-
-    Raises:
-        InputError: With the file, if it can't be read.
-    """
+    """Make the image [size, size, 3] of a picture's file that training makes of it."""
     with access(path), bombs_refused():
         read = _decode(path, view, depth)
     if isinstance(read, InputError):
@@ -294,14 +287,7 @@ def _reason(error: Exception) -> str:
 
 
 def refuse_unreadable(problems: Sequence[str]) -> None:
-    """Raise if there are unreadable files: one error for all of them.
-
-    Args:
-        problems: Of each of them its path, and what is wrong.
-
-    Raises:
-        InputError: On one line: how many they are, and the first of them.
-    """
+    """Raise one error for all unreadable files, given as path and what is wrong with each."""
     if len(problems) == 1:
         raise InputError(f"{problems[0]} (--skip-unreadable leaves it out)")
     if problems:

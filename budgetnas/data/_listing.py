@@ -111,11 +111,7 @@ def by_kind(left_out: Counter[str]) -> str:
 
 @contextmanager
 def access(path: Path) -> Iterator[None]:
-    """Name the path that the system gives no access to.
-
-    Raises:
-        InputError: For any error of the system.
-    """
+    """Name the path in every error of the system."""
     try:
         yield
     except PermissionError:
@@ -125,11 +121,7 @@ def access(path: Path) -> Iterator[None]:
 
 
 def require_file(path: Path) -> None:
-    """Raise for a path that is named like an image and is none.
-
-    Raises:
-        InputError: Naming what it is.
-    """
+    """Raise for a path that is named like an image and is none."""
     if not path.is_file():
         kind = kind_of_path(path)
         raise InputError(f"{printable(path)}: an image must be a file, it is {kind}")
@@ -309,11 +301,7 @@ class Inventory:
 
     @classmethod
     def take(cls, root: Path) -> Self:
-        """List the images that are trained and validated on.
-
-        Raises:
-            InputError: With the folder or class that is wrong.
-        """
+        """List the images that are trained and validated on."""
         layout = Layout.find(root)
         train = list_files(layout.train, TO_TRAIN)
         val = None
@@ -328,11 +316,7 @@ class Inventory:
         return (*self.train.images, *(self.val.images if self.val else ()))
 
     def describe(self, set_aside: int | None = None) -> str:
-        """Sum it up in one line.
-
-        Args:
-            set_aside: How many images are set aside to test on; None where nobody knows yet.
-        """
+        """Sum it up in one line; how many images are set aside may not be known yet."""
         left_out = self._left_out()
         said = [self._classes(), self._parts(set_aside)]
         said += [f"left out: {', '.join(left_out)}"] if left_out else []
@@ -393,11 +377,7 @@ def describe_test(files: Files) -> str:
 
 
 def require_same_classes(folder: Path, found: tuple[str, ...], classes: tuple[str, ...]) -> None:
-    """Raise if a part's classes are not those of the training part.
-
-    Raises:
-        InputError: With the class that is in one part only.
-    """
+    """Raise if a part's classes are not those of the training part."""
     for name in sorted(set(found) ^ set(classes)):
         where = f"{folder.name} only" if name in found else "train only"
         raise InputError(

@@ -259,11 +259,7 @@ def fit(images: npt.NDArray[np.uint8], view: View) -> npt.NDArray[np.uint8]:
 
 
 def empty_images(n: int, size: int, channels: int) -> npt.NDArray[np.uint8]:
-    """Make room for images [n, size, size, channels]; what is never written takes no memory.
-
-    Raises:
-        InputError: If this machine will never have so much memory.
-    """
+    """Make room for images [n, size, size, channels]; what is never written takes no memory."""
     needed, there = (
         n * size**2 * channels,
         os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),

@@ -101,11 +101,7 @@ def read_public(
 
 
 def check_svhn_test(source: DataSource, classes: tuple[str, ...]) -> None:
-    """Check that the test part of SVHN, a download of its own, will be there; open no image.
-
-    Raises:
-        InputError: If it is neither on disk, whole, nor to be had.
-    """
+    """Check that the test part of SVHN, a download of its own, will be there."""
     from torchvision.datasets import SVHN
     from torchvision.datasets.utils import check_integrity
 
@@ -118,9 +114,6 @@ def check_fashion_mnist_test(source: DataSource, classes: tuple[str, ...]) -> No
     """Check that the test part of Fashion-MNIST, which has files of its own, will be there.
 
     Its files are compared with their digests, and no image is looked at.
-
-    Raises:
-        InputError: If it is neither on disk, as published, nor to be had.
     """
     try:
         _open_fashion_mnist(str(source.root), "test", False)
@@ -285,12 +278,7 @@ class _FashionMNIST:
 
 
 def _open_fashion_mnist(root: str, part: Part, download: bool) -> _FashionMNIST:
-    """Read a part from its files.
-
-    Raises:
-        FileNotFoundError: If one of them is not there.
-        InputError: If one is there, and is not the published one.
-    """
+    """Read a part from its files; `FileNotFoundError` if one of them is not there."""
     from torchvision.datasets import FashionMNIST
 
     if download:

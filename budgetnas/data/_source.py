@@ -33,22 +33,14 @@ KINDS: dict[Kind, str] = {"integer": "whole numbers", "float": "floats"}
 
 
 def check_fit(fit: str) -> Fit:
-    """Return what a user calls a fit.
-
-    Raises:
-        InputError: If there is no such.
-    """
+    """Return what a user calls a fit; raise if there is no such."""
     if fit not in get_args(Fit):
         raise InputError(f"--fit must be crop, pad or squash, got {shorten(fit)}")
     return cast(Fit, fit)
 
 
 def check_background(colour: str) -> str:
-    """Return the one way to write a colour: its name if it has one, else `#rrggbb`.
-
-    Raises:
-        InputError: If it is no colour.
-    """
+    """Return the one way to write a colour: its name if it has one, else `#rrggbb`."""
     lower = COLOURS.get(colour.lower(), colour.lower())
     if not re.fullmatch("#[0-9a-f]{6}", lower):
         known = ", ".join(COLOURS)
@@ -118,12 +110,9 @@ class ImageFormat:
 
 
 def white_level(kind: Kind, peak: float, beside_bytes: bool = False) -> float:
-    """Return the value that becomes white, by the rule of `Depth`.
+    """Return the value that becomes white, by the rule of `Depth`, of values up to `peak`.
 
-    Args:
-        kind: What the files hold.
-        peak: Their largest value.
-        beside_bytes: Whether the set has pictures of 8 bits, too.
+    `beside_bytes` says whether the set has pictures of 8 bits, too.
     """
     if kind == "float" and peak <= 1:
         mantissa, exponent = math.frexp(peak)
@@ -145,13 +134,10 @@ def depth_problem(kind: Kind, depth: Depth | None) -> str | None:
 
 
 def decide_depth(facts: Iterable[tuple[str, Kind | None, float]]) -> Depth | None:
-    """Decide how the pictures of a training part become 8 bits.
+    """Decide how a training part's pictures become 8 bits; raise for whole numbers and floats.
 
     Args:
         facts: Of each picture: its name, what it holds (None: bytes), its largest value.
-
-    Raises:
-        InputError: If some hold whole numbers and others floats.
     """
     first: dict[Kind, str] = {}
     peak, beside_bytes = 0.0, False
@@ -226,11 +212,7 @@ def _known_dataset(name: str) -> str:
 
 
 def data_dir_text(data_dir: str | Path) -> str:
-    """Write a folder as text that a study's file can hold.
-
-    Raises:
-        InputError: If it is empty, or no text at all.
-    """
+    """Write a folder as text that a study's file can hold; raise for no text."""
     text = os.path.expanduser(data_dir)  # noqa: PTH111  # Path's raises for unknown users
     try:
         text.encode()
@@ -253,11 +235,7 @@ class Stored(NamedTuple):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a header.
-
-        Raises:
-            InputError: If there is no such file.
-        """
+        """Read a header; raise if there is no such file."""
         try:
             with path.open("rb") as file:
                 size = int.from_bytes(file.read(8), "little")

@@ -20,12 +20,7 @@ def record_opening(
 ) -> None:
     """Append a line to the log in a folder.
 
-    Args:
-        log: The folder.
-        run: Which run opens the test part.
-        source: Which data.
-        fingerprint: The training part's.
-        every_epoch: Whether it is looked at after every epoch.
+    With `every_epoch`, the test part is evaluated after every epoch of the run.
     """
     opening = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -33,7 +33,7 @@ def open_test(
     *,
     every_epoch: bool = False,
 ) -> ImageSet:
-    """Write the access to the log, then open the test part.
+    """Write the access of a run to the log in a folder, then open the test part.
 
     Args:
         source: Which data.

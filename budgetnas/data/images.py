@@ -65,12 +65,7 @@ class Copies:
 
 
 def count_copies(groups: Tensor, labels: Tensor) -> Copies:
-    """Count copies, and pictures with several labels.
-
-    Args:
-        groups: As `groups_of` returns them.
-        labels: int64 [n].
-    """
+    """Count copies, and pictures with several labels, by the groups of `groups_of`."""
     pictures = torch.unique(groups)
     named = torch.unique(torch.stack([groups, labels]), dim=1)[0]
     ambiguous = int((torch.unique(named, return_counts=True)[1] > 1).sum())

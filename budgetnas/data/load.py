@@ -100,16 +100,7 @@ def _gathered(
     like: ImageFormat | None,
     progress: Progress,
 ) -> _Read:
-    """Read images of a list.
-
-    Args:
-        files: The list, with labels.
-        classes: The classes' names.
-        source: How pictures are brought to their images.
-        only: Which of them: those that are set aside to test on, the others, or, if None, all.
-        like: As `read_folder` has it.
-        progress: Told of images read.
-    """
+    """Read images of a list: those set aside to test on, the others, or, without `only`, all."""
     gathered = gather(
         [path for path, _ in files],
         source.view,
@@ -193,9 +184,6 @@ def check_folder_test(source: DataSource, classes: tuple[str, ...]) -> str | Non
 
     Returns:
         What is in the test part, in one line; None where it is set aside of the training part.
-
-    Raises:
-        InputError: With the class that is empty, or in one part only.
     """
     test = Layout.find(source.root).test
     if test is None:

@@ -282,11 +282,7 @@ def as_recipe(given: "Recipe | str | dict[str, Any]") -> Recipe:
 
 
 def recipe_from(table: dict[str, Any], source: str) -> Recipe:
-    """Lay what a file says over the named recipe that it says is its `base`.
-
-    Args:
-        table: The file's keys.
-        source: Names the file in the error.
+    """Lay what a file (`source` in errors) says over the named recipe that it says is its `base`.
 
     Raises:
         InputError: With every problem of the file on one line.

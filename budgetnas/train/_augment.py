@@ -113,13 +113,9 @@ class View:
         return cls(chosen * (size * size) + 1, places, places)
 
     def shifted(self, down: Tensor, right: Tensor, reach: int) -> Self:
-        """Move each image's content by its own offset; what comes in from outside is black.
+        """Move each image's content by whole pixels [n], at most `reach`; what comes in is black.
 
         Padding by p and cropping at random is a shift by offsets in [-p, p].
-
-        Args:
-            down, right: Whole pixels, [n].
-            reach: The largest offset.
         """
         cuts = tuple(
             (_moved(rows, down, reach, 0), _moved(columns, right, reach, 0))
@@ -138,12 +134,7 @@ class View:
         return type(self)(self.first, self.rows, _mirrored(self.columns, which), cuts)
 
     def cut(self, row: Tensor, column: Tensor, side: int) -> Self:
-        """Blank a square around each image's own centre; it may reach over the border.
-
-        Args:
-            row, column: The squares' centres, [n].
-            side: The squares' side.
-        """
+        """Blank a square of this side around each image's own centre [n], over the border too."""
         size = self.rows.shape[1]
         new = (_covered(row, size, side) * _BLANK, _covered(column, size, side))
         return type(self)(self.first, self.rows, self.columns, (*self.cuts, new))

@@ -40,13 +40,7 @@ class Recorder:
     def __init__(
         self, device: torch.device, *, capture: bool, generators: tuple[Generator, ...] = ()
     ) -> None:
-        """Prepare to run work on a device.
-
-        Args:
-            device: Where the tensors are.
-            capture: Capture, where the device can.
-            generators: What the work draws from, beside the device's own generator.
-        """
+        """Prepare for work that draws from these generators, beside the device's own."""
         on_gpu = device.type == "cuda"
         self._stream: torch.cuda.Stream | None = None
         self._pool = torch.cuda.graph_pool_handle() if on_gpu else None

@@ -18,13 +18,7 @@ _CHECKSUM = "sha256"
 
 
 def write_tensors(path: Path, tensors: State, *, durable: bool = True) -> None:
-    """Write named tensors and their checksum, whole or not at all.
-
-    Args:
-        path: The target.
-        tensors: On the CPU.
-        durable: See `write_atomic`.
-    """
+    """Write named tensors of the CPU and their checksum, whole or not at all."""
     laid_out = {name: value.contiguous() for name, value in tensors.items()}
     content = save(laid_out, {_CHECKSUM: _checksum(laid_out)})
     write_atomic(path, content, durable=durable)

@@ -127,14 +127,7 @@ class TrainingData:
     def train(
         self, arch: Arch, recipe: Recipe, seed: int, state: State | None = None
     ) -> Iterator[Epoch]:
-        """Train a network, epoch by epoch.
-
-        Args:
-            arch: The network.
-            recipe: How to train it.
-            seed: What the training's other seeds are derived from.
-            state: From `Epoch.state`, to continue after that epoch.
-        """
+        """Train a network, epoch by epoch; with a state of `Epoch.state`, after that epoch."""
         with memory_guard("the network"):
             model = initial_model(arch, recipe.init, derive_seed(seed, "init"))
         yield from train(

@@ -66,16 +66,7 @@ class Mixer:
             self._shares = beta_quantiles(spec.alpha).to(device)
 
     def __call__(self, inputs: Tensor, labels: Tensor, draws: Draws) -> tuple[Tensor, Target]:
-        """Mix a batch, of any size.
-
-        Args:
-            inputs: float32 [n, c, size, size], normalised.
-            labels: int64 [n].
-            draws: On the inputs' device.
-
-        Returns:
-            The mixed images, in the same memory layout, and what they show.
-        """
+        """Mix a batch of normalised images [n, c, size, size] and their labels, int64 [n]."""
         match self._spec:
             case None:
                 return inputs, Target(labels)
@@ -126,13 +117,8 @@ def _before(batch: Tensor) -> Tensor:
 def _pasted(inputs: Tensor, share: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
     """Paste over each image [n, c, size, size] a square of the one before, as in its place.
 
-    Args:
-        inputs: The images.
-        share: float32 [n], how much of an image the square covers unless the border cuts it.
-        draws: Say where its centre is.
-
-    Returns:
-        The images, and float32 [n], how much of each is left.
+    The square covers a share [n] of its image unless the border cuts it; also return how much of
+    each image is left, float32 [n].
     """
     n, size = len(inputs), inputs.shape[3]
     side = (share.sqrt() * size).long()

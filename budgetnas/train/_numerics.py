@@ -173,16 +173,7 @@ def worth_compiling(
     statistics: Statistics,
     device: torch.device,
 ) -> Verdict:
-    """Time a few steps with and without torch.compile, and say which training would be faster.
-
-    Args:
-        arch: What is to be trained.
-        images: On what.
-        recipe: How.
-        numerics: In which arithmetic otherwise.
-        statistics: What images are normalised by.
-        device: Where.
-    """
+    """Time a few steps with and without torch.compile: which training would be faster?"""
     batch = min(recipe.batch_size, len(images))
     steps = recipe.epochs * len(batch_bounds(len(images), batch))
     several = images.take(torch.arange(min(batch * STEPS, len(images)))).to(device)

@@ -107,13 +107,8 @@ def build_optimizer(
     """Build the optimizer over named parameters, as one or two groups.
 
     Weight decay applies to the weights of convolutions and linear layers; to norms and biases,
-    which are vectors, only if the recipe asks for it.
-
-    Args:
-        named: The parameters.
-        spec: What to build.
-        fused: Update all of them in one operation.
-        lr: Where a learning rate that changes within a CUDA graph is read from, on its device.
+    which are vectors, only if the recipe asks for it. A learning rate that changes within a CUDA
+    graph is read from `lr`, on its device.
     """
     parameters = [parameter for _, parameter in named]
     decayed = [p for p in parameters if spec.decay_norm_and_bias or p.ndim > 1]
@@ -178,11 +173,7 @@ MOST_STEPS = 20_000_000
 
 
 def schedule_table(recipe: Recipe, steps_per_epoch: int) -> ScheduleTable:
-    """Tabulate a recipe's schedule.
-
-    Args:
-        recipe: With its schedule, optimizer and number of epochs.
-        steps_per_epoch: Optimizer steps in an epoch.
+    """Tabulate a recipe's schedule, a step a row.
 
     Raises:
         InputError: If the schedule cannot run for that long, with the scheduler's own reason.
@@ -303,12 +294,7 @@ class Rates:
         self.optimizer = build_optimizer(named, recipe.optimizer, fused=True, lr=self._lr)
 
     def set(self, step: int, position: Tensor) -> None:
-        """Set what a step needs.
-
-        Args:
-            step: Counted from 0.
-            position: The same, int64 [1] on the device.
-        """
+        """Set what a step needs, counted from 0; `position` is that, int64 [1] on the device."""
         momentum = self.table.momentum[step] if self.table.momentum else None
         if self._lr is None:
             set_rates(self.optimizer, self.table.lr[step], momentum)

@@ -159,13 +159,7 @@ def _stretched(levels: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def _equalized(levels: Tensor, pixels: Tensor, high: Tensor) -> Tensor:
-    """Make each level about as frequent as every other, as Pillow does: int32 [n, 256, c].
-
-    Args:
-        levels: int32 [1, 256, 1].
-        pixels: int64 [n, pixels, c].
-        high: int32 [n, 1, c], the highest level of each image and channel.
-    """
+    """Make each level about as frequent as every other, as Pillow does: int32 [n, 256, c]."""
     n, count, channels = pixels.shape
     histogram = levels.new_zeros(n, 256, channels)
     histogram.scatter_add_(1, pixels, levels.new_ones(1).expand(pixels.shape))

@@ -50,11 +50,7 @@ class Lookahead:
 
     @torch.no_grad()
     def step(self, number: int) -> None:
-        """Synchronise if it is time.
-
-        Args:
-            number: Optimizer steps done, counted from 1.
-        """
+        """Synchronise if it is time after this step of the optimizer, counted from 1."""
         if not self.slow:  # the published program begins here, with what the first step made
             self.slow = _copies(self.parameters)
         if not self.due(number):
@@ -96,11 +92,9 @@ class Average:
 
     @torch.no_grad()
     def step(self, number: int, position: Tensor) -> None:
-        """Update it if it is time.
+        """Update it if it is time after this step of the optimizer, counted from 1.
 
-        Args:
-            number: Optimizer steps done, counted from 1.
-            position: One less, int64 [1] on the device: what a CUDA graph knows of it.
+        `position` is one less, int64 [1] on the device: what a CUDA graph knows of it.
         """
         if not self.due(number):
             return
