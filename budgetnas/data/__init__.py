@@ -19,4 +19,4 @@ from budgetnas.data._source import (
     check_background,
     check_fit,
 )
-from budgetnas.data._test_log import LOG, count_openings, count_uses
+from budgetnas.data._test_log import TEST_LOG, count_openings, count_uses

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import torch
 from safetensors.numpy import load, save
 
-from budgetnas.data._decode import content_digest, is_set_aside
+from budgetnas.data._decode import in_part
+from budgetnas.data._listing import TO_SPLIT
 from budgetnas.data._picture import fit
 from budgetnas.data._source import DataSource, ImageFormat, Part, Progress, Stored
 from budgetnas.data.images import ImageSet
@@ -25,9 +26,6 @@ from budgetnas.files import write_atomic
 from budgetnas.spec import shorten
 
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
-
-TO_SPLIT = 2
-"""Images of each class that must be left to train and validate on."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,8 +203,7 @@ def read_arrays(
     )
     validates = np.arange(len(labels)) >= len(arrays["train.labels"])
     if not own_test:
-        aside = np.array([is_set_aside(content_digest(image)) for image in images])
-        chosen = aside if part == "test" else ~aside
+        chosen = in_part(images, part)
         images, labels, validates = images[chosen], labels[chosen], validates[chosen]
     found = ImageSet(torch.from_numpy(fit(images, source.view)), torch.from_numpy(labels), classes)
     if part == "test":

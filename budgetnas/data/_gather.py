@@ -100,7 +100,9 @@ def gather(
                 places.append(place)
         if not skip_unreadable:
             refuse_unreadable(list(unreadable.values()))
-        depth = like.depth if like else _decide(paths, places, facts)
+        names = (printable(paths[place]) for place in places)
+        held = ((n, i.kind, i.peak) for n, i in zip(names, facts, strict=True))
+        depth = like.depth if like else decide_depth(held)
         deep = [row for row, image in enumerate(facts) if image.kind is not None]
         for row, image in reader.read(deep, [paths[places[row]] for row in deep], depth):
             if isinstance(image, InputError):
@@ -108,11 +110,6 @@ def gather(
             stack.put(row, image)
     notices = tuple(_notices(facts, depth, view))
     return Gathered(stack.images, places, depth, notices, unreadable)
-
-
-def _decide(paths: Sequence[Path], places: list[int], facts: list[Decoded]) -> Depth | None:
-    names = (printable(paths[place]) for place in places)
-    return decide_depth((n, i.kind, i.peak) for n, i in zip(names, facts, strict=True))
 
 
 def _notices(facts: list[Decoded], depth: Depth | None, view: View) -> Iterator[str]:
@@ -147,7 +144,6 @@ class _Stack:
         self.put(self._filled - 1, image)
 
     def put(self, row: int, image: Decoded) -> None:
-        """Set the pixels of an image."""
         if image.pixels is None:
             return
         channels = self._rows.shape[-1]
@@ -180,7 +176,8 @@ class _Reader:
 
         Without `depth`, that of pictures of more than 8 bits is still to be decided.
         """
-        decoded, step = 0, _chunk(self.view.size)
+        decoded = 0
+        step = max(os.cpu_count() or 1, min(CHUNK, CHUNK_BYTES // (self.view.size**2 * 3)))
         for start in range(0, len(paths), step):
             chunk = paths[start : start + step]
             images, new = self._read_chunk(chunk, depth)
@@ -209,10 +206,6 @@ class _Reader:
         self.cache.add({self.cache.key(digest, depth): image for digest, image in new})
         decoded = (each if isinstance(each, InputError) else each[1] for each in fresh)
         return [next(decoded) if image is None else image for image in images], len(missing)
-
-
-def _chunk(size: int) -> int:
-    return max(os.cpu_count() or 1, min(CHUNK, CHUNK_BYTES // (size**2 * 3)))
 
 
 @contextmanager
@@ -258,7 +251,8 @@ def _decode(path: Path, view: View, depth: Depth | None) -> tuple[bytes, Decoded
     except _BOMBS as error:
         return InputError(f"{printable(path)}: too large a picture: {error}")
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged files
-        return InputError(f"{printable(path)}: not a readable image: {_reason(error)}")
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return InputError(f"{printable(path)}: not a readable image: {reason}")
     return hashlib.sha256(content).digest(), Decoded(
         pixels=fitted if picture.kind is None or depth else None,
         grey=is_grey(pixels) and is_grey(fitted),
@@ -282,18 +276,15 @@ def decoded_file(path: Path, view: View, depth: Depth | None) -> Pixels:
     return decoded.pixels
 
 
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def refuse_unreadable(problems: Sequence[str]) -> None:
     """Raise one error for all unreadable files, given as path and what is wrong with each."""
     if len(problems) == 1:
         raise InputError(f"{problems[0]} (--skip-unreadable leaves it out)")
     if problems:
+        more = len(problems) - MOST_NAMES
         raise InputError(
             f"{len(problems):,} images can't be read (--skip-unreadable leaves them out): "
-            f"{'; '.join(_first(problems))}"
+            f"{'; '.join([*problems[:MOST_NAMES], *[f'and {more:,} more'] * (more > 0)])}"
         )
 
 
@@ -312,8 +303,3 @@ def write_unreadable(folder: Path, problems: Sequence[str]) -> None:
         write_atomic(path, "".join(f"{problem}\n" for problem in problems))
     else:
         path.unlink(missing_ok=True)
-
-
-def _first(problems: Sequence[str]) -> list[str]:
-    more = len(problems) - MOST_NAMES
-    return [*problems[:MOST_NAMES], *([f"and {more:,} more"] if more > 0 else [])]

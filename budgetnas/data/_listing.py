@@ -19,8 +19,8 @@ from budgetnas.data._source import SET_ASIDE_SHARE, VALIDATION_SHARE
 from budgetnas.errors import InputError
 from budgetnas.spec import printable
 
-TO_TRAIN = 3
-"""Minimum of images of a class of the training part: to train, to validate, and to test on."""
+TO_TRAIN, TO_SPLIT = 3, 2
+"""Minimum of images of a class: to train, to validate, and to test on; without those that test."""
 
 MOST_NAMES = 5
 """Folders and classes that a line names."""
@@ -50,6 +50,8 @@ MOST_KINDS = 8
 class Files:
     """The images of a part, and what was left out of it."""
 
+    folder: Path
+    """Where the part is."""
     classes: tuple[str, ...]
     """The classes' names."""
     images: tuple[tuple[Path, int], ...]
@@ -85,20 +87,16 @@ def list_files(folder: Path, at_least: int) -> Files:
     for label, name in enumerate(classes):
         found = _Class(suffixes)
         found.walk(folder / name)
-        if len(found.images) < at_least:
-            few = f", at least {at_least} are needed" if found.images else ""
+        if (number := len(found.images)) < at_least:
+            few = f", at least {at_least} are needed" if number else ""
             raise InputError(
-                f"class {name!r} has {count(found.images)} in {folder / name}{few}{found.why()}"
+                f"class {name!r} has {number or 'no'} image{'s' * (number > 1)} in "
+                f"{folder / name}{few}{found.why()}"
             )
         images += [(path, label) for path in found.images]
         left_out += found.left_out
         lost.append(found.lost)
-    return Files(classes, tuple(images), left_out, tuple(lost))
-
-
-def count(images: list[Path]) -> str:
-    """Return the number of images in words."""
-    return "1 image" if len(images) == 1 else f"{len(images) or 'no'} image{'s' * bool(images)}"
+    return Files(folder, classes, tuple(images), left_out, tuple(lost))
 
 
 def by_kind(left_out: Counter[str]) -> str:
@@ -137,7 +135,6 @@ def kind_of_path(path: Path) -> str:
 
 
 def _class_names(folder: Path, left_out: Counter[str]) -> tuple[str, ...]:
-    """List the classes of a part; count the files beside them."""
     names = []
     for entry in _entries(folder):
         if entry.name.startswith("."):
@@ -173,7 +170,6 @@ class _Class:
 
     @property
     def lost(self) -> int:
-        """Files that were left out by their suffix."""
         return self.left_out.total() - self.left_out[HIDDEN]
 
     def why(self) -> str:
@@ -181,7 +177,6 @@ class _Class:
         return f" (left out: {by_kind(self.left_out)})" if self.left_out else ""
 
     def walk(self, folder: Path, above: tuple[tuple[int, int], ...] = ()) -> None:
-        """Add what is in a folder, then what is in those below it."""
         with access(folder):
             here = folder.stat()
         place = (here.st_dev, here.st_ino)
@@ -207,7 +202,7 @@ class _Class:
 
 def _entries(folder: Path) -> list["os.DirEntry[str]"]:
     with access(folder), os.scandir(folder) as found:
-        return sorted(found, key=_name)
+        return sorted(found, key=lambda entry: entry.name)
 
 
 def _follow(test: Callable[[], bool]) -> bool:
@@ -216,10 +211,6 @@ def _follow(test: Callable[[], bool]) -> bool:
         return test()
     except OSError:
         return False
-
-
-def _name(entry: "os.DirEntry[str]") -> str:
-    return entry.name
 
 
 @dataclass(frozen=True)
@@ -266,7 +257,6 @@ def _parts(root: Path) -> list[Path]:
 
 
 def _only(root: Path, role: Role, paths: list[Path]) -> Path | None:
-    """Return the folder of a part, if there is one."""
     for path in paths:
         with access(path):
             if not path.is_dir():
@@ -307,7 +297,7 @@ class Inventory:
         val = None
         if layout.val is not None:
             val = list_files(layout.val, 1)
-            require_same_classes(layout.val, val.classes, train.classes)
+            require_same_classes(val, train.classes)
         return cls(layout, train, val)
 
     @property
@@ -330,10 +320,10 @@ class Inventory:
         return f"{len(counts):,} classes of {each} training images"
 
     def _parts(self, set_aside: int | None) -> str:
-        train, val = self.layout.train.name, self.layout.val
-        parts = [f"{printable(train)} {len(self.train.images):,}"]
-        if self.val and val:
-            parts.append(f"{printable(val.name)} {len(self.val.images):,} (the validation part)")
+        parts = [f"{printable(self.train.folder.name)} {len(self.train.images):,}"]
+        if val := self.val:
+            name = printable(val.folder.name)
+            parts.append(f"{name} {len(val.images):,} (the validation part)")
         else:
             parts.append(f"one in {VALIDATION_SHARE} of each class validates")
         if self.layout.test:
@@ -376,10 +366,11 @@ def describe_test(files: Files) -> str:
     return f"test part: {len(files.images):,} images{more}"
 
 
-def require_same_classes(folder: Path, found: tuple[str, ...], classes: tuple[str, ...]) -> None:
+def require_same_classes(part: Files, classes: tuple[str, ...]) -> None:
     """Raise if a part's classes are not those of the training part."""
-    for name in sorted(set(found) ^ set(classes)):
-        where = f"{folder.name} only" if name in found else "train only"
+    folder = part.folder
+    for name in sorted(set(part.classes) ^ set(classes)):
+        where = f"{folder.name} only" if name in part.classes else "train only"
         raise InputError(
             f"{printable(folder.parent)}: train and {printable(folder.name)} need the same "
             f"classes, {name!r} is in {where}"

@@ -260,10 +260,8 @@ def fit(images: npt.NDArray[np.uint8], view: View) -> npt.NDArray[np.uint8]:
 
 def empty_images(n: int, size: int, channels: int) -> npt.NDArray[np.uint8]:
     """Make room for images [n, size, size, channels]; what is never written takes no memory."""
-    needed, there = (
-        n * size**2 * channels,
-        os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-    )
+    needed = n * size**2 * channels
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > there:
         raise InputError(
             f"--image-size {size}: {n:,} images must fit into memory, they need "

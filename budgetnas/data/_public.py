@@ -10,6 +10,7 @@ packed or not, and recognized by their content. torchvision takes 1.7 s to impor
 import contextlib
 import gzip
 import hashlib
+import math
 import socket
 import sys
 import threading
@@ -20,18 +21,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from budgetnas.data._decode import content_digest, is_set_aside
+from budgetnas.data._decode import in_part
 from budgetnas.data._listing import access
 from budgetnas.data._picture import fit
 from budgetnas.data._source import DataSource, ImageFormat, Part, Progress
 from budgetnas.data.images import ImageSet
-from budgetnas.errors import InputError
+from budgetnas.errors import InputError, first_line
 from budgetnas.spec import printable
 
 BROWSER = {"User-Agent": "budgetnas"}
@@ -47,13 +48,8 @@ class _Public:
     """The first file it would download."""
     archives: dict[Part, tuple[str, ...]]
     """Files below the root from which it can unpack a part without a network."""
-    unpacked: str | None = None
+    unpacked: tuple[str, ...] = ()
     """The folder that it unpacks them to."""
-
-    def places(self, root: Path, part: Part) -> list[Path]:
-        """List where a part is looked for."""
-        names = [*([self.unpacked] if self.unpacked else []), *self.archives[part]]
-        return [root / name for name in names]
 
 
 @cache
@@ -77,7 +73,7 @@ def _public(name: str) -> _Public:
         lambda root, part, get: cifar(root, train=part == "train", download=get),
         cifar.url,
         {"train": (cifar.filename,), "test": (cifar.filename,)},
-        cifar.base_folder,
+        (cifar.base_folder,),
     )
 
 
@@ -151,8 +147,8 @@ def _open(source: DataSource, part: Part) -> Any:
         except InputError:
             raise
         except Exception as error:  # damaged files make torchvision raise nearly anything
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise _unavailable(source, part, f"download failed: {reason}") from None
+            reason = f"download failed: {first_line(error)}"
+            raise _unavailable(source, part, reason) from None
 
 
 def _unavailable(source: DataSource, part: Part, reason: str) -> InputError:
@@ -171,7 +167,8 @@ def _looked_for(source: DataSource, part: Part) -> str:
         names = " and ".join(file.name for file in _FILES[part])
         folders = " or ".join(printable(source.root / folder) for folder in _FOLDERS)
         return f"{names} (with .gz or without) in {folders}"
-    places = _public(source.dataset).places(source.root, part)
+    public = _public(source.dataset)
+    places = [source.root / name for name in (*public.unpacked, *public.archives[part])]
     damaged = " (there, but not whole as published)"
     return " and ".join(f"{printable(path)}{damaged * path.exists()}" for path in places)
 
@@ -221,22 +218,6 @@ class _File:
     """The SHA-256 of its content."""
     shape: tuple[int, ...]
 
-    @property
-    def header(self) -> int:
-        """Bytes before the values: a magic number, and one number for each dimension."""
-        return 4 * (1 + len(self.shape))
-
-    @property
-    def size(self) -> int:
-        """Bytes in all."""
-        return self.header + int(np.prod(self.shape))
-
-    def places(self, root: Path) -> Iterator[Path]:
-        """Yield where it may be."""
-        for folder in _FOLDERS:
-            for suffix in ("", ".gz"):
-                yield root / folder / f"{self.name}{suffix}"
-
 
 _FILES: Mapping[Part, tuple[_File, _File]] = {
     "train": (
@@ -267,33 +248,25 @@ _FILES: Mapping[Part, tuple[_File, _File]] = {
 """Images and labels of each part."""
 
 
-@dataclass(frozen=True)
-class _FashionMNIST:
-    """A part, as torchvision's classes have it."""
-
-    data: npt.NDArray[np.uint8]
-    """[n, 28, 28]."""
-    targets: npt.NDArray[np.uint8]
-    classes: tuple[str, ...]
-
-
-def _open_fashion_mnist(root: str, part: Part, download: bool) -> _FashionMNIST:
-    """Read a part from its files; `FileNotFoundError` if one of them is not there."""
+def _open_fashion_mnist(root: str, part: Part, download: bool) -> Any:
+    """Return a part as torchvision's classes have it; raise `FileNotFoundError` without a file."""
     from torchvision.datasets import FashionMNIST
 
     if download:
         FashionMNIST(root, download=True)
     images, labels = (_read(file, Path(root)) for file in _FILES[part])
-    return _FashionMNIST(images, labels, tuple(FashionMNIST.classes))
+    return SimpleNamespace(data=images, targets=labels, classes=FashionMNIST.classes)
 
 
 def _read(file: _File, root: Path) -> Any:
     """Read the values of a file from the first place where it is what was published."""
-    there = [path for path in file.places(root) if path.is_file()]
+    places = (root / folder / (file.name + end) for folder in _FOLDERS for end in ("", ".gz"))
+    there = [path for path in places if path.is_file()]
+    header = 4 * (1 + len(file.shape))  # a magic number, and one number for each dimension
     for path in there:
-        content = _content(path, file.size)
+        content = _content(path, header + math.prod(file.shape))
         if hashlib.sha256(content).hexdigest() == file.digest:
-            values = np.frombuffer(content, np.uint8, offset=file.header)
+            values = np.frombuffer(content, np.uint8, offset=header)
             return values.reshape(file.shape).copy()  # what is in `content` can't be written to
     if there:
         raise InputError(
@@ -326,8 +299,7 @@ def read_digits(
 
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    aside = np.array([is_set_aside(content_digest(image)) for image in images])
-    chosen = aside if part == "test" else ~aside
+    chosen = in_part(images, part)
     return ImageSet(
         torch.from_numpy(fit(images[chosen], source.view)),
         torch.from_numpy(digits.target[chosen].astype(np.int64)),

@@ -12,7 +12,7 @@ from typing import Any
 from budgetnas.data._source import DataSource
 from budgetnas.files import append_line
 
-LOG = "test-openings.jsonl"
+TEST_LOG = "test-openings.jsonl"
 
 
 def record_opening(
@@ -29,7 +29,7 @@ def record_opening(
         "fingerprint": fingerprint,
         **({"every_epoch": True} if every_epoch else {}),
     }
-    append_line(log / LOG, json.dumps(opening))
+    append_line(log / TEST_LOG, json.dumps(opening))
 
 
 def count_openings(log: Path) -> int:
@@ -59,7 +59,7 @@ def _identity(source: DataSource) -> dict[str, str]:
 
 def _read_log(log: Path) -> list[dict[str, Any]]:
     """Read the openings in a folder's log; an empty one for each line that is damaged."""
-    path = log / LOG
+    path = log / TEST_LOG
     if not path.is_file():
         return []
     openings = []

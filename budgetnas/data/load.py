@@ -19,9 +19,9 @@ from budgetnas.data._gather import decoded_file as decoded_file
 from budgetnas.data._gather import gather, refuse_unreadable, unreadable_notice
 from budgetnas.data._gather import write_unreadable as write_unreadable
 from budgetnas.data._listing import (
+    TO_SPLIT,
     TO_TRAIN,
     Files,
-    Inventory,
     Layout,
     access,
     describe_test,
@@ -29,6 +29,7 @@ from budgetnas.data._listing import (
     require_file,
     require_same_classes,
 )
+from budgetnas.data._listing import Inventory as Inventory
 from budgetnas.data._picture import preprocessed as preprocessed
 from budgetnas.data._picture import to_channels as to_channels
 from budgetnas.data._public import (
@@ -40,9 +41,6 @@ from budgetnas.data._public import (
 from budgetnas.data._source import DataSource, ImageFormat, Part, Progress
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
-
-TO_SPLIT = 2
-"""Minimum of a class beside its set-aside images: one to train on, and one to validate."""
 
 
 def read_folder(
@@ -65,17 +63,20 @@ def read_folder(
     if part == "test" and layout.test is not None:
         files = list_files(layout.test, 1)
         read = _gathered(files.images, files.classes, source, None, like, progress)
-        _require_left(layout.test, files, read.readable, 1)
+        _require_left(files, read.readable, 1)
         return read.images
     found = Inventory.take(source.root)
     only = part if layout.test is None else None
     read = _gathered(found.images, found.train.classes, source, only, like, progress)
-    _check_left(found, read)
+    trained = len(found.train.images)
+    _require_left(found.train, read.readable[:trained], TO_TRAIN)
+    if found.val:
+        _require_left(found.val, read.readable[trained:], 1)
     if layout.test is None:
         _check_set_aside(found, read, part)
     if part == "test":
         return replace(read.images, unreadable=())  # which are those of the training part
-    own = (read.places >= len(found.train.images)).nonzero().flatten()
+    own = (read.places >= trained).nonzero().flatten()
     aside = int(read.readable.sum()) - len(read.images) if only else None
     notices = (found.describe(aside), *read.images.notices)
     return replace(read.images, notices=notices, validation=own if found.val else None)
@@ -129,22 +130,14 @@ def _gathered(
     return _Read(images, places, readable)
 
 
-def _check_left(found: Inventory, read: _Read) -> None:
-    """Raise if, without unreadable files, too little of the training part is left."""
-    total = len(found.train.images)
-    _require_left(found.layout.train, found.train, read.readable[:total], TO_TRAIN)
-    if found.val and found.layout.val:
-        _require_left(found.layout.val, found.val, read.readable[total:], 1)
-
-
-def _require_left(folder: Path, files: Files, readable: Tensor, at_least: int) -> None:
+def _require_left(files: Files, readable: Tensor, at_least: int) -> None:
     """Raise if, without unreadable files, too little of a class is left."""
     labels = torch.tensor(files.labels)[readable]
     counts = labels.bincount(minlength=len(files.classes)).tolist()
     for name, number in zip(files.classes, counts, strict=True):
         if number < at_least:
             raise InputError(
-                f"class {name!r} has {number} readable images in {folder / name}, "
+                f"class {name!r} has {number} readable images in {files.folder / name}, "
                 f"at least {at_least} are needed"
             )
 
@@ -154,14 +147,14 @@ def _check_set_aside(found: Inventory, read: _Read, part: Part) -> None:
     here = torch.zeros(len(found.images), dtype=torch.bool)
     here[read.places] = True
     left = here if part == "train" else read.readable & ~here
-    folder, total = found.layout.train, len(found.train.images)
+    folder, total = found.train.folder, len(found.train.images)
     if torch.equal(left, read.readable):
         raise InputError(
             f"{folder}: of {int(left.sum())} images none is set aside to test on, add some"
         )
     if found.val and not left[total:].any():
         raise InputError(
-            f"{found.layout.val}: all of its {int(read.readable[total:].sum())} images are set "
+            f"{found.val.folder}: all of its {int(read.readable[total:].sum())} images are set "
             "aside to test on, add some to validate on"
         )
     needed, to_do = (1, "train on") if found.val else (TO_SPLIT, "train and validate on")
@@ -191,7 +184,7 @@ def check_folder_test(source: DataSource, classes: tuple[str, ...]) -> str | Non
     files = list_files(test, at_least=1)
     if not source.skip_unreadable:
         refuse_unreadable(list(_no_files(files)))
-    require_same_classes(test, files.classes, classes)
+    require_same_classes(files, classes)
     return describe_test(files)
 
 

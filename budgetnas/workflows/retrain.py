@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 from budgetnas._version import __version__
 from budgetnas.analysis import chosen, pooled
 from budgetnas.arch import COST_NAMES, Arch, Budget, blocks_from, find_arch, fit_arch
-from budgetnas.data import LOG, count_uses
+from budgetnas.data import TEST_LOG, count_uses
 from budgetnas.data.heldout import check_test
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
@@ -287,10 +287,10 @@ def run_in(
         raise InputError(
             f"{folder} is a run of study {config.study!r}, which logs it: no ./{log} here"
         )
-    require_writable(log / LOG)
-    if os.path.lexists(log / LOG) and not (log / LOG).is_file():
-        raise InputError(f"{log / LOG} must be a file, to log the test's opening")
-    logged = (*STUDIES.glob(f"*/{LOG}"), *STUDIES.glob(f"*/*/{LOG}"))
+    require_writable(log / TEST_LOG)
+    if os.path.lexists(log / TEST_LOG) and not (log / TEST_LOG).is_file():
+        raise InputError(f"{log / TEST_LOG} must be a file, to log the test's opening")
+    logged = (*STUDIES.glob(f"*/{TEST_LOG}"), *STUDIES.glob(f"*/*/{TEST_LOG}"))
     logs = {log, RUNS, *(path.parent for path in logged)}
     uses = count_uses(logs, config.data, config.fingerprint)
     trained_on, val = hold_out(images, config.select, config.seed)

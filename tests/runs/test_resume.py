@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from budgetnas._version import __version__
-from budgetnas.data import LOG
+from budgetnas.data import TEST_LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded
 from budgetnas.runs import RunConfig
@@ -57,8 +57,8 @@ def test_a_resumed_run_logs_its_opening_in_its_own_study(study: str) -> None:
     newer = search("30k", trials=1, dataset="digits", epochs=1, space=SMALL, train_samples=300)
     assert newer.study != study
     assert retrain("best", resume=True, out="run").study == study
-    assert (Path("studies") / study / LOG).exists()
-    assert not (Path("studies") / newer.study / LOG).exists()
+    assert (Path("studies") / study / TEST_LOG).exists()
+    assert not (Path("studies") / newer.study / TEST_LOG).exists()
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_moved_images_are_found_on_resuming(tmp_path: Path) -> None:
     Path("images").rename("there")
     result = retrain("modified-resnet-small", out="run", resume=True, data_dir="there")
     assert result.test_images > 0
-    (opening,) = map(json.loads, Path("runs", LOG).read_text().splitlines())
+    (opening,) = map(json.loads, Path("runs", TEST_LOG).read_text().splitlines())
     assert opening["data_dir"] == str(tmp_path / "there")
 
 

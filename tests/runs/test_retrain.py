@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from budgetnas.arch import PRESETS, Arch
-from budgetnas.data import LOG, DataSource, ImageFormat
+from budgetnas.data import TEST_LOG, DataSource, ImageFormat
 from budgetnas.data.heldout import open_test
 from budgetnas.errors import Diverged, InputError
 from budgetnas.events import Event, Notice, RunEpochEnded
@@ -71,7 +71,7 @@ def test_it_trains_on_train_and_val(study: str) -> None:
 
 
 def test_the_test_set_is_opened_once_after_the_last_epoch(study: str) -> None:
-    log = Path("studies") / study / LOG
+    log = Path("studies") / study / TEST_LOG
     opened_during_training = []
 
     def watch(event: Event) -> None:
@@ -91,7 +91,7 @@ def test_a_second_use_of_the_test_set_is_said(study: str) -> None:
     other, notices = notices_of(preset, epochs=1)
     assert any("of this data has been used once before" in notice for notice in notices)
     assert (first.study, other.study) == (study, None), "whichever study or folder logged it"
-    with Path("runs", LOG).open("a") as file:
+    with Path("runs", TEST_LOG).open("a") as file:
         file.write('{"dataset": "cifar10"}\n{"half a line')
     _, notices = notices_of(preset, epochs=1)
     assert any("has been used 3 times before" in notice for notice in notices)
@@ -249,7 +249,7 @@ def test_other_images_than_the_studys_are_refused_unless_they_are_named() -> Non
     save(noise(12345), "images/train/a/000.png")
     with pytest.raises(InputError, match=r"the data was [0-9a-f]{16}, now [0-9a-f]{16}"):
         retrain("best", epochs=1)
-    assert not list(Path("studies").rglob(LOG))
+    assert not list(Path("studies").rglob(TEST_LOG))
     assert retrain("best", epochs=1, **options).test_openings == 1
 
 
@@ -258,7 +258,7 @@ def test_a_log_that_can_not_be_written_is_refused_before_training(
     make: Callable[[Path], object],
 ) -> None:
     Path("runs").mkdir()
-    make(Path("runs", LOG))
+    make(Path("runs", TEST_LOG))
     with pytest.raises(InputError, match=r"test-openings\.jsonl must be"):
         preset(out="run")
     assert not Path("run").exists()

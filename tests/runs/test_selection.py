@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from budgetnas import events
-from budgetnas.data import LOG
+from budgetnas.data import TEST_LOG
 from budgetnas.data.images import ImageSet, measure_statistics, split
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded, RunStarted
@@ -44,7 +44,7 @@ def curve(run: str, column: str) -> list[float]:
 
 
 def openings() -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path("runs", LOG).read_text().splitlines()]
+    return [json.loads(line) for line in Path("runs", TEST_LOG).read_text().splitlines()]
 
 
 def measured(run: str, images: ImageSet) -> Evaluation:
@@ -73,7 +73,7 @@ def test_best_val_keeps_the_epoch_that_is_best_on_what_is_held_out(
             case RunStarted(images=images):
                 sizes.append(images)
             case RunEpochEnded(val_accuracy=val, test_accuracy=test):
-                opened.append(Path("runs", LOG).exists())
+                opened.append(Path("runs", TEST_LOG).exists())
                 assert (val is not None, test) == (True, None)
 
     result = preset(select="best-val", seed=3, watch=watch, **wrecked)

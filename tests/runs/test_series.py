@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from budgetnas.data import LOG
+from budgetnas.data import TEST_LOG
 from budgetnas.errors import InputError
 from budgetnas.events import Event, RunEpochEnded
 from budgetnas.runs import RunConfig, first_of, member
@@ -53,7 +53,7 @@ def test_each_seed_has_its_run_and_they_have_a_mean() -> None:
         0, derive_seed(0, "seeds", 1), derive_seed(0, "seeds", 2),
     ]  # fmt: skip
     assert len({config.changed(seed=0) for config in configs}) == 1, "they differ in nothing else"
-    assert len((Path("runs") / LOG).read_text().splitlines()) == 3, "each opens the test once"
+    assert len((Path("runs") / TEST_LOG).read_text().splitlines()) == 3, "each opens the test once"
     accuracies = [run.test_accuracy for run in result.runs]
     low, high = stats.t.interval(0.95, 2, np.mean(accuracies), stats.sem(accuracies))
     assert (result.mean - result.margin, result.mean + result.margin) == pytest.approx((low, high))
@@ -71,7 +71,7 @@ def test_interrupted_it_goes_on_to_the_same_runs(monkeypatch: pytest.MonkeyPatch
     assert not (FOLDERS[1] / "result.json").exists()
     assert losses(series(epochs=2, resume=True, out=FOLDERS[1])) == losses(whole)
     assert losses(series(epochs=2, resume=True)) == losses(whole), "finished: nothing to do"
-    assert len((Path("runs") / LOG).read_text().splitlines()) == 3
+    assert len((Path("runs") / TEST_LOG).read_text().splitlines()) == 3
 
 
 def test_a_single_run_and_a_finished_series_are_gone_on_with() -> None:
