@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from budgetnas.arch import PRESETS, Arch
-from budgetnas.bench import Asked, Plan, make_plan
+from budgetnas.bench import Plan, make_plan
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import Default, Recipe
 from budgetnas.train import Epoch, initial_model, train
@@ -43,10 +43,11 @@ class Setting:
 
     def plan(self, arch: Arch, images: int, batch: int) -> Plan:
         """Plan a training on drawn pictures; if this is to be quick, of hardly any."""
-        asked = Asked("efficient-resnet", batch=batch, engine_batch=batch, images=images, runs=5)
+        asked = {"batch": batch, "engine_batch": batch, "images": images, "runs": 5}
         if self.smoke:
-            asked = replace(asked, batch=16, engine_batch=16, images=64, runs=1, image_size=8)
-        return replace(make_plan(asked, self.device), arch=arch)
+            asked = {"batch": 16, "engine_batch": 16, "images": 64, "runs": 1, "image_size": 8}
+        plan = make_plan(self.device, net="efficient-resnet", **asked)
+        return replace(plan, arch=arch)
 
 
 def trained(

@@ -27,32 +27,8 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the user asks for; None is left to the device."""
-
-    net: str | None = None
-    """A preset or an arch file."""
-    batch: int = 128
-    """Images a step, of all three ways."""
-    engine_batch: int | None = None
-    """Images a step of the engine, where they are to differ."""
-    images: int | None = None
-    """Training images of an epoch."""
-    runs: int = 5
-    """Measured epochs of each way."""
-    loader_workers: int | None = None
-    """Of the usual way."""
-    tuned_loader_workers: int | None = None
-    """Of the tuned one."""
-    image_size: int = 32
-    """Side of an image in pixels."""
-    seed: int = 0
-    """For weights, pictures, order and augmentation."""
-
-
-@dataclass(frozen=True)
 class Plan:
-    """A benchmark, complete: what `Asked` leaves open is decided."""
+    """What to measure."""
 
     device: torch.device
     net: str
@@ -75,53 +51,59 @@ class Plan:
         )
 
 
-def make_plan(asked: Asked, device: torch.device) -> Plan:
-    """Decide what is left open.
+def make_plan(
+    device: torch.device,
+    *,
+    net: str | None = None,
+    batch: int = 128,
+    engine_batch: int | None = None,
+    images: int | None = None,
+    runs: int = 5,
+    loader_workers: int | None = None,
+    tuned_loader_workers: int | None = None,
+    image_size: int = 32,
+    seed: int = 0,
+) -> Plan:
+    """Decide what `budgetnas bench` leaves to the device: an option that is None.
 
     Raises:
         InputError: If an option is invalid.
     """
     on_gpu = device.type == "cuda"
-    net = asked.net or ("efficient-resnet" if on_gpu else "modified-resnet-small")
-    images = asked.images or (50_000 if on_gpu else 2_560)
+    net = net or ("efficient-resnet" if on_gpu else "modified-resnet-small")
+    images = images or (50_000 if on_gpu else 2_560)
     arch = find_arch(net)
-    _check(asked, arch, images)
-    largest = max(512, asked.batch) if on_gpu else asked.batch
-    setups = _setups(asked, min(asked.engine_batch or largest, images), device)
-    return Plan(device, net, arch, images, asked.image_size, asked.runs, asked.seed, setups)
+    _check(arch, images, batch, engine_batch or 0)
+    largest = max(512, batch) if on_gpu else batch
+    numerics = choose_numerics(device)
+    usual, tuned = default_loader_workers(device)
+    setups: dict[Way, Setup] = {
+        "usual": Setup(
+            batch,
+            Numerics(dtype="float32", channels_last=False, threads=numerics.threads),
+            usual if loader_workers is None else loader_workers,
+        ),
+        "tuned": Setup(
+            batch,
+            numerics.changed(captured=False, compiled=False),
+            tuned if tuned_loader_workers is None else tuned_loader_workers,
+        ),
+        "engine": Setup(min(engine_batch or largest, images), numerics, 0),
+    }
+    return Plan(device, net, arch, images, image_size, runs, seed, setups)
 
 
-def _check(asked: Asked, arch: Arch, images: int) -> None:
+def _check(arch: Arch, images: int, batch: int, engine_batch: int) -> None:
     if arch.in_channels not in (1, 3):
         raise InputError(f"in_channels must be 1 (grey) or 3 (colour), got {arch.in_channels}")
-    for option, batch in (("--batch", asked.batch), ("--engine-batch", asked.engine_batch or 0)):
-        if images < batch:
-            raise InputError(f"--images must be at least {option}, got {images:,} and {batch:,}")
-    if images % asked.batch == 1:
+    for option, least in (("--batch", batch), ("--engine-batch", engine_batch)):
+        if images < least:
+            raise InputError(f"--images must be at least {option}, got {images:,} and {least:,}")
+    if images % batch == 1:
         raise InputError(
             "--images must not leave 1 image in the last --batch, since batch norm "
-            f"needs 2, got {images:,} and {asked.batch:,}"
+            f"needs 2, got {images:,} and {batch:,}"
         )
-
-
-def _setups(asked: Asked, engine_batch: int, device: torch.device) -> dict[Way, Setup]:
-    """Set up the three ways: the plain one as torch is, the others as the device likes it.
-
-    On a GPU that is bfloat16 and channels last, on a CPU what was measured to be the fastest.
-    """
-    numerics = choose_numerics(device)
-    plain = Numerics(dtype="float32", channels_last=False, threads=numerics.threads)
-    tuned = numerics.changed(captured=False, compiled=False)
-    usual_workers, tuned_workers = default_loader_workers(device)
-    if asked.loader_workers is not None:
-        usual_workers = asked.loader_workers
-    if asked.tuned_loader_workers is not None:
-        tuned_workers = asked.tuned_loader_workers
-    return {
-        "usual": Setup(asked.batch, plain, usual_workers),
-        "tuned": Setup(asked.batch, tuned, tuned_workers),
-        "engine": Setup(engine_batch, numerics, 0),
-    }
 
 
 def default_loader_workers(device: torch.device) -> tuple[int, int]:

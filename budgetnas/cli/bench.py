@@ -80,16 +80,16 @@ def bench(
     """
     if net is not None:
         find_arch(net)  # the rest takes seconds to import
-    from budgetnas.bench import Asked, make_plan
     from budgetnas.bench import bench as run
+    from budgetnas.bench import make_plan
     from budgetnas.cli.watch import BenchProgress, shown
     from budgetnas.train import choose_device
 
-    asked = Asked(
-        net, batch, engine_batch, images, runs, loader_workers, tuned_loader_workers,
-        image_size, seed or 0,
+    plan = make_plan(
+        choose_device(device), net=net, batch=batch, engine_batch=engine_batch, images=images,
+        runs=runs, loader_workers=loader_workers, tuned_loader_workers=tuned_loader_workers,
+        image_size=image_size, seed=seed or 0,
     )  # fmt: skip
-    plan = make_plan(asked, choose_device(device))
     watch = BenchProgress()
     with shown(watch):
         result = run(plan, workers=not skip_workers, watch=watch)

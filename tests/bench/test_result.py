@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from budgetnas.arch import PRESETS, count_macs
-from budgetnas.bench import WAYS, Asked, BenchResult, Setup, draw_pictures, make_plan, measure
+from budgetnas.bench import WAYS, BenchResult, Setup, draw_pictures, make_plan, measure
 from budgetnas.bench._bench import engine_epochs, kernels, share_outside_kernels, union
 from budgetnas.bench._result import RATES, floor_seconds, known_rate
 from tests.bench.small import CPU, tiny_plan
@@ -103,7 +103,7 @@ def test_only_kernels_are_kernels() -> None:
 @pytest.mark.parametrize("captured", [False, True])
 def test_a_gpus_idle_time_is_seen(captured: bool) -> None:
     gpu = torch.device("cuda")
-    plan = make_plan(Asked("efficient-resnet", images=1024, engine_batch=256, runs=1), gpu)
+    plan = make_plan(gpu, net="efficient-resnet", images=1024, engine_batch=256, runs=1)
     numerics = plan.setups["engine"].numerics.changed(captured=captured)
     plan = replace(plan, setups=plan.setups | {"engine": Setup(256, numerics, 0)})
     share = share_outside_kernels(engine_epochs(plan, draw_pictures(plan)), gpu)
