@@ -80,13 +80,9 @@ def count_macs(arch: Arch, image_size: int = 32) -> int:
     return total
 
 
-def count_bytes(arch: Arch, bits: int) -> int:
+def _count_bytes(bits: int, arch: Arch, image_size: int) -> int:
     """Count the bytes of the trainable parameters, at N bits each."""
     return -(-count_params(arch) * bits // 8)
-
-
-def _bytes_of(bits: int, arch: Arch, image_size: int) -> int:
-    return count_bytes(arch, bits)
 
 
 BITS = (8, 16, 32)
@@ -96,7 +92,7 @@ BITS = (8, 16, 32)
 COSTS: dict[str, Callable[[Arch, int], int]] = {
     "params": lambda arch, image_size: count_params(arch),
     "macs": count_macs,
-    **{f"bytes-{bits}": partial(_bytes_of, bits) for bits in BITS},
+    **{f"bytes-{bits}": partial(_count_bytes, bits) for bits in BITS},
 }
 
 COST_NAMES = {

@@ -16,45 +16,14 @@ from torch import Tensor, nn
 from torch.nn import Parameter
 from torch.optim import Optimizer, lr_scheduler
 
+from budgetnas import recipe as specs
 from budgetnas.arch import Arch
 from budgetnas.errors import InputError
 from budgetnas.model import build_model
-from budgetnas.recipe import (
-    SGD,
-    Adam,
-    AdamW,
-    ChainedScheduler,
-    Clip,
-    ClipNorm,
-    ClipValue,
-    ConstantLR,
-    Cosine,
-    CosineAnnealingLR,
-    CosineAnnealingWarmRestarts,
-    CyclicLR,
-    Default,
-    ExponentialLR,
-    Init,
-    KaimingNormal,
-    LambdaLR,
-    LinearLR,
-    MultiplicativeLR,
-    MultiStepLR,
-    Normal,
-    OneCycleLR,
-    Orthogonal,
-    PolynomialLR,
-    Recipe,
-    SequentialLR,
-    StepLR,
-    TorchSchedule,
-    XavierNormal,
-    XavierUniform,
-)
-from budgetnas.recipe import Optimizer as OptimizerSpec
+from budgetnas.recipe import Recipe
 
 
-def initial_model(arch: Arch, init: Init, seed: int) -> nn.Module:
+def initial_model(arch: Arch, init: specs.Init, seed: int) -> nn.Module:
     """Build a network with the initial weights that the recipe asks for.
 
     Layers draw from torch's global generator of the CPU, so it is seeded, inside a fork that
@@ -68,9 +37,9 @@ def initial_model(arch: Arch, init: Init, seed: int) -> nn.Module:
 
 
 @torch.no_grad()
-def initialize(model: nn.Module, init: Init) -> None:
+def initialize(model: nn.Module, init: specs.Init) -> None:
     """Redraw the weights of convolutions and linear layers, and zero their biases."""
-    if isinstance(init, Default):
+    if isinstance(init, specs.Default):
         return
     for module in model.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
@@ -79,19 +48,19 @@ def initialize(model: nn.Module, init: Init) -> None:
                 module.bias.zero_()
 
 
-def _draw(weight: torch.Tensor, init: Init) -> None:
+def _draw(weight: torch.Tensor, init: specs.Init) -> None:
     match init:
-        case Default():
+        case specs.Default():
             pass
-        case XavierUniform(gain=gain):
+        case specs.XavierUniform(gain=gain):
             nn.init.xavier_uniform_(weight, gain=gain)
-        case XavierNormal(gain=gain):
+        case specs.XavierNormal(gain=gain):
             nn.init.xavier_normal_(weight, gain=gain)
-        case KaimingNormal():
+        case specs.KaimingNormal():
             nn.init.kaiming_normal_(weight, nonlinearity="relu")
-        case Normal(std=std):
+        case specs.Normal(std=std):
             nn.init.normal_(weight, std=std)
-        case Orthogonal():
+        case specs.Orthogonal():
             nn.init.orthogonal_(weight)
         case _:
             assert_never(init)
@@ -99,7 +68,7 @@ def _draw(weight: torch.Tensor, init: Init) -> None:
 
 def build_optimizer(
     named: Iterable[tuple[str, Parameter]],
-    spec: OptimizerSpec,
+    spec: specs.Optimizer,
     *,
     fused: bool,
     lr: Tensor | None = None,
@@ -120,14 +89,14 @@ def build_optimizer(
     ]
     rate: float | Tensor = spec.lr if lr is None else lr
     match spec:
-        case SGD():
+        case specs.SGD():
             # Nesterov's form of no momentum at all is plain descent, which torch wants said.
             nesterov = spec.nesterov and spec.momentum > 0
             return torch.optim.SGD(
                 groups, lr=rate, momentum=spec.momentum, nesterov=nesterov, fused=fused
             )
-        case Adam() | AdamW():
-            kind = torch.optim.Adam if isinstance(spec, Adam) else torch.optim.AdamW
+        case specs.Adam() | specs.AdamW():
+            kind = torch.optim.Adam if isinstance(spec, specs.Adam) else torch.optim.AdamW
             betas = (spec.momentum, spec.beta2)
             return kind(groups, lr=rate, betas=betas, fused=fused, capturable=lr is not None)
         case _:
@@ -145,14 +114,14 @@ def set_rates(optimizer: torch.optim.Optimizer, lr: float | None, momentum: floa
             group["momentum"] = momentum
 
 
-def clip_gradients(parameters: list[Parameter], clip: Clip | None) -> None:
+def clip_gradients(parameters: list[Parameter], clip: specs.Clip | None) -> None:
     """Clip gradients in place, by norm or by value."""
     match clip:
         case None:
             pass
-        case ClipNorm(limit=limit):
+        case specs.ClipNorm(limit=limit):
             nn.utils.clip_grad_norm_(parameters, limit)
-        case ClipValue(limit=limit):
+        case specs.ClipValue(limit=limit):
             nn.utils.clip_grad_value_(parameters, limit)
         case _:
             assert_never(clip)
@@ -184,7 +153,7 @@ def schedule_table(recipe: Recipe, steps_per_epoch: int) -> ScheduleTable:
             f"a training can have at most {MOST_STEPS:,} steps, got {recipe.epochs:,} epochs of "
             f"{steps_per_epoch:,}: {steps:,}"
         )
-    if isinstance(schedule, Cosine):
+    if isinstance(schedule, specs.Cosine):
         peak = recipe.optimizer.lr
         # Each step stands in the middle of its share of the run: none has a rate of zero.
         halfway = ((step + 0.5) / steps for step in range(steps))
@@ -204,7 +173,7 @@ def schedule_table(recipe: Recipe, steps_per_epoch: int) -> ScheduleTable:
     return ScheduleTable(_repeat(lr, each), _repeat(momentum, each) if cycled else None)
 
 
-def _cosine(schedule: Cosine, progress: float) -> float:
+def _cosine(schedule: specs.Cosine, progress: float) -> float:
     if progress < schedule.warmup:
         return progress / schedule.warmup
     rest = (progress - schedule.warmup) / (1 - schedule.warmup)
@@ -215,7 +184,9 @@ def _repeat(values: list[float], times: int) -> list[float]:
     return [value for value in values for _ in range(times)]
 
 
-def _run(recipe: Recipe, schedule: TorchSchedule, moves: int) -> tuple[list[float], list[float]]:
+def _run(
+    recipe: Recipe, schedule: specs.TorchSchedule, moves: int
+) -> tuple[list[float], list[float]]:
     """Run the scheduler on a dummy; record learning rate and momentum before each move."""
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = build_optimizer([("weight", weight)], recipe.optimizer, fused=False)
@@ -233,40 +204,40 @@ def _run(recipe: Recipe, schedule: TorchSchedule, moves: int) -> tuple[list[floa
 
 
 def build_scheduler(
-    schedule: TorchSchedule, optimizer: Optimizer, moves: int
+    schedule: specs.TorchSchedule, optimizer: Optimizer, moves: int
 ) -> lr_scheduler.LRScheduler:
     """Build torch's scheduler for a run of N moves."""
     match schedule:
-        case ConstantLR(factor=factor, total_iters=total):
+        case specs.ConstantLR(factor=factor, total_iters=total):
             return lr_scheduler.ConstantLR(optimizer, factor, total)
-        case LinearLR(start_factor=start, end_factor=end, total_iters=total):
+        case specs.LinearLR(start_factor=start, end_factor=end, total_iters=total):
             return lr_scheduler.LinearLR(optimizer, start, end, total)
-        case PolynomialLR(total_iters=length, power=power):
+        case specs.PolynomialLR(total_iters=length, power=power):
             return lr_scheduler.PolynomialLR(optimizer, length or moves, power)
-        case LambdaLR(factor=factor):
+        case specs.LambdaLR(factor=factor):
             return lr_scheduler.LambdaLR(optimizer, lambda t: factor**t)
-        case MultiplicativeLR(factor=factor):
+        case specs.MultiplicativeLR(factor=factor):
             return lr_scheduler.MultiplicativeLR(optimizer, lambda t: factor**t)
-        case StepLR(step_size=size, gamma=gamma):
+        case specs.StepLR(step_size=size, gamma=gamma):
             return lr_scheduler.StepLR(optimizer, size, gamma)
-        case MultiStepLR(milestones=milestones, gamma=gamma):
+        case specs.MultiStepLR(milestones=milestones, gamma=gamma):
             return lr_scheduler.MultiStepLR(optimizer, milestones, gamma)
-        case ExponentialLR(gamma=gamma):
+        case specs.ExponentialLR(gamma=gamma):
             return lr_scheduler.ExponentialLR(optimizer, gamma)
-        case CosineAnnealingLR(T_max=length, eta_min=floor):
+        case specs.CosineAnnealingLR(T_max=length, eta_min=floor):
             return lr_scheduler.CosineAnnealingLR(optimizer, length or moves, floor)
-        case CosineAnnealingWarmRestarts(T_0=first, T_mult=growth, eta_min=floor):
+        case specs.CosineAnnealingWarmRestarts(T_0=first, T_mult=growth, eta_min=floor):
             return lr_scheduler.CosineAnnealingWarmRestarts(optimizer, first, growth, floor)
-        case CyclicLR():
+        case specs.CyclicLR():
             return lr_scheduler.CyclicLR(optimizer, **schedule.model_dump(exclude={"name", "per"}))
-        case OneCycleLR():
+        case specs.OneCycleLR():
             arguments = schedule.model_dump(exclude={"name", "per", "total_steps"})
             length = schedule.total_steps or moves
             return lr_scheduler.OneCycleLR(optimizer, total_steps=length, **arguments)
-        case SequentialLR(schedulers=parts, milestones=milestones):
+        case specs.SequentialLR(schedulers=parts, milestones=milestones):
             built = [build_scheduler(part, optimizer, moves) for part in parts]
             return lr_scheduler.SequentialLR(optimizer, built, list(milestones))
-        case ChainedScheduler(schedulers=parts):
+        case specs.ChainedScheduler(schedulers=parts):
             built = [build_scheduler(part, optimizer, moves) for part in parts]
             return lr_scheduler.ChainedScheduler(built, optimizer)
         case _:
