@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from budgetnas.events import SearchStarted as SearchStarted
     from budgetnas.events import TestOpened as TestOpened
     from budgetnas.events import TrialEnded as TrialEnded
+    from budgetnas.metric import register_objective as register_objective
     from budgetnas.model import build_model as build_model
     from budgetnas.recipe import RECIPES as RECIPES
     from budgetnas.recipe import Recipe as Recipe
@@ -79,6 +80,7 @@ _HELD_BY = {
         "EpochEnded Estimated Event Loading Notice "
         "RunEpochEnded RunStarted SearchStarted TestOpened TrialEnded"
     ),
+    "budgetnas.metric": "register_objective",
     "budgetnas.model": "build_model",
     "budgetnas.recipe": "RECIPES Recipe",
     "budgetnas.report.page": "write_report",

@@ -2,19 +2,34 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias, TypedDict
+from functools import cache
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Literal,
+    TypeAlias,
+    TypedDict,
+    TypeVar,
+    overload,
+)
+
+from pydantic import AfterValidator
 
 from budgetnas.errors import InputError
+from budgetnas.plugins import Registry
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Metric: TypeAlias = Literal["accuracy", "balanced"]
+    Confusion: TypeAlias = NDArray[np.int64]
+    """Images [true class, predicted class]."""
 
-DEFAULT_METRIC: Metric = "accuracy"
+Objective: TypeAlias = "Callable[[Confusion], float]"
+"""From how many images of each class were taken for which, to a number in [0, 1], 1 the best."""
 
 UNEQUAL = 0.05
 """Classes are unequal where guessing the largest is right so much more often than guessing any."""
@@ -28,25 +43,165 @@ class Meaning:
     """The attribute of a trial that has it, and a column of its curves."""
     title: str
     """For people."""
+    measure: Objective
+    """What it is."""
+
+
+def _accuracy(confusion: "Confusion") -> float:
+    """Return the share of the images that is right."""
+    return float(confusion.trace() / confusion.sum())
+
+
+def _balanced(confusion: "Confusion") -> float:
+    """Return the mean over classes of the share that is right, however few images one has."""
+    images = confusion.sum(axis=1)
+    return float((confusion.diagonal()[images > 0] / images[images > 0]).mean())
 
 
 # add yours here
-METRICS: dict[Metric, Meaning] = {
-    # the share of the images that is right
-    "accuracy": Meaning("val_accuracy", "validation accuracy"),
-    # the mean over classes of the share that is right: each counts alike, however few its images
-    "balanced": Meaning("val_balanced_accuracy", "balanced validation accuracy"),
+METRICS: dict[str, Meaning] = {
+    "accuracy": Meaning("val_accuracy", "validation accuracy", _accuracy),
+    "balanced": Meaning("val_balanced_accuracy", "balanced validation accuracy", _balanced),
 }
+
+
+def _add(name: str, function: Objective) -> None:
+    """Add an objective that is in [0, 1], and larger for better predictions."""
+    import numpy as np
+
+    examples = ([[0, 4], [4, 0]], [[4, 0], [4, 0]], [[4, 0], [0, 4]])  # wrong, of one class, right
+    wrong, _, right = (_valid(name, function, np.array(example)) for example in examples)
+    if wrong >= right:
+        raise InputError(f"metric {name!r}: that all is right must be more, got {right}")
+    METRICS[name] = Meaning(f"val_{name}", f"validation {name}", function)
+
+
+def _valid(name: str, function: Objective, confusion: "Confusion") -> float:
+    value = float(function(confusion))
+    if not 0 <= value <= 1:
+        raise InputError(
+            f"metric {name!r} must return a number in [0, 1], got {value} for the images "
+            f"[true class, predicted class] {confusion.tolist()}"
+        )
+    return value
+
+
+_REGISTERED = Registry("metric", METRICS, _add)
+known_metric, metrics_from = _REGISTERED.require, _REGISTERED.modules
+Metric: TypeAlias = Annotated[str, AfterValidator(known_metric)]
+
+DEFAULT_METRIC = "accuracy"
+
+O = TypeVar("O", bound="Callable[..., Any]")  # noqa: E741
+
+
+@overload
+def register_objective(name: str, function: O) -> O: ...
+@overload
+def register_objective(name: str) -> Callable[[O], O]: ...
+def register_objective(name: str, function: Any = None) -> Any:
+    """Add what networks can be compared by: `--metric NAME`.
+
+    Name the module that does so as a plugin, so that workers and the command line know it, too.
+
+    Args:
+        name: What it is called.
+        function: From counts, int64 [true class, predicted class], of the validation images to a
+            number in [0, 1], larger for better predictions.
+
+    Raises:
+        InputError: If the name is taken, or the function returns something else.
+    """
+    if function is None:
+        return lambda function: _REGISTERED.register(name, function)
+    return _REGISTERED.register(name, function)
+
+
+def measure(metric: Metric, confusion: "Confusion") -> float:
+    """Measure a metric.
+
+    Raises:
+        InputError: If it is not in [0, 1].
+    """
+    return _valid(metric, METRICS[known_metric(metric)].measure, confusion)
+
+
+BUILT_IN = tuple(METRICS)
+"""The metrics that every training measures."""
+
+
+DRAWS = 200
+"""Samples from which the chance in a registered metric is estimated."""
+
+
+def _sampled(metric: Metric, counts: Sequence[int], shares: "NDArray[np.float64]") -> list[float]:
+    """Measure samples of predictions, always the same ones.
+
+    Args:
+        metric: What is measured.
+        counts: Images of each class.
+        shares: How likely each class is predicted, [true class, predicted class].
+    """
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    rows = [rng.multinomial(n, share, DRAWS) for n, share in zip(counts, shares, strict=True)]
+    return [measure(metric, each) for each in np.stack(rows, axis=1)]
+
+
+@cache
+def _spread(metric: Metric, confusion: tuple[tuple[int, ...], ...]) -> float:
+    import numpy as np
+
+    counts = np.array(confusion)
+    images = counts.sum(axis=1)
+    # one image more a class, spread evenly: none right of a few is no certainty
+    shares = (counts + 1 / len(counts)) / (images[:, None] + 1)
+    return float(np.std(_sampled(metric, images.tolist(), shares), ddof=1))
+
+
+def spread_of(metric: Metric, confusion: Sequence[Sequence[int]] | None) -> float | None:
+    """Return how far a measured value would differ on other images, a standard deviation.
+
+    Of the package's own metrics, means over images, that follows from which were correct: None.
+
+    Args:
+        metric: What was measured.
+        confusion: Images [true class, predicted class], from which others are drawn.
+
+    Raises:
+        InputError: If the counts are not known.
+    """
+    if metric in BUILT_IN:
+        return None
+    if confusion is None:
+        raise InputError(f"the confusion of a trial must be known to compare it by {metric}")
+    return _spread(metric, tuple(map(tuple, confusion)))
+
+
+def guessed(metric: Metric, counts: Sequence[int]) -> tuple[float, float, float]:
+    """Return what guesses reach of a registered metric: the best single class, mean and deviation.
+
+    Args:
+        metric: What is measured.
+        counts: Images of each class.
+    """
+    import numpy as np
+
+    n = len(counts)
+    always = max(measure(metric, np.outer(counts, row)) for row in np.eye(n, dtype=int))
+    values = _sampled(metric, counts, np.full((n, n), 1 / n))
+    return always, float(np.mean(values)), float(np.std(values, ddof=1))
 
 
 def attribute_of(metric: Metric) -> str:
     """Name the attribute of a trial that has a metric."""
-    return METRICS[metric].attribute
+    return METRICS[known_metric(metric)].attribute
 
 
 def title_of(metric: Metric) -> str:
     """Name a metric for people."""
-    return METRICS[metric].title
+    return METRICS[known_metric(metric)].title
 
 
 def as_metric(name: str | None) -> Metric | None:
@@ -55,12 +210,10 @@ def as_metric(name: str | None) -> Metric | None:
     Raises:
         InputError: With the names that are known.
     """
-    if name is None:
-        return None
-    for known in METRICS:
-        if name == known:
-            return known
-    raise InputError(f"--metric: unknown metric {name!r}, known: {', '.join(METRICS)}")
+    try:
+        return None if name is None else known_metric(name)
+    except ValueError as error:
+        raise InputError(f"--metric: {error}") from None
 
 
 def majority_share(counts: Sequence[int]) -> float:

@@ -18,10 +18,9 @@ import pytest
 import torch
 from hypothesis import settings
 
-from budgetnas import plugins
+from budgetnas import metric, plugins
 from budgetnas.__main__ import main
-from budgetnas.arch import BLOCKS
-from budgetnas.arch._blocks import _REGISTERED
+from budgetnas.arch import BLOCKS, _blocks
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
@@ -99,8 +98,9 @@ def _no_estimate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 @pytest.fixture
 def isolated() -> Iterator[None]:
     """What is registered by a test is known to no other."""
-    known = _REGISTERED
-    tables: list[dict[str, Any]] = [plugins._loaded, BLOCKS, known._functions, known._modules]
+    registries: list[plugins.Registry[Any]] = [_blocks._REGISTERED, metric._REGISTERED]
+    tables: list[dict[str, Any]] = [plugins._loaded, BLOCKS, metric.METRICS]
+    tables += [table for each in registries for table in (each._functions, each._modules)]
     before = [dict(table) for table in tables]
     yield
     for name in plugins._loaded.keys() - before[0].keys():

@@ -20,8 +20,8 @@ PUBLIC = [
     "Recipe", "RunEpochEnded", "RunResult", "RunStarted", "SE", "SearchFailed", "SearchResult",
     "SearchStarted", "SeedsResult", "Space", "Stage", "Study", "TestOpened", "TrialEnded",
     "TrialFailed", "build_model", "compare", "count_macs", "count_params", "fidelity",
-    "finalists", "layer_table", "load_run", "plan", "register_block", "retrain",
-    "retrain_seeds", "run_study", "search", "write_report",
+    "finalists", "layer_table", "load_run", "plan", "register_block", "register_objective",
+    "retrain", "retrain_seeds", "run_study", "search", "write_report",
 ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from optuna.trial import FrozenTrial, TrialState
 from scipy.special import ndtri
 
-from budgetnas.metric import Metric, majority_share
+from budgetnas.metric import Metric, guessed, majority_share
 from budgetnas.space import SEED, Grid
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import TrialRecord, tally
@@ -133,6 +133,9 @@ def lucky_guessing(counts: Sequence[int], metric: Metric, trials: int = 1) -> fl
             always, each = majority_share(counts), 1 / sum(counts)
         case "balanced":
             always, each = 1 / len(occurring), sum(1 / n for n in occurring) / len(occurring) ** 2
+        case _:
+            always, mean, spread = guessed(metric, counts)
+            return max(always, mean + float(ndtri(0.975 ** (1 / trials))) * spread)
     return max(always, p + float(ndtri(0.975 ** (1 / trials))) * math.sqrt(p * (1 - p) * each))
 
 

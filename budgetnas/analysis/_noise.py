@@ -12,7 +12,9 @@ rather too large than too small.
   equally often correct. The bound of p is exact for errors on different images, and an upper one
   for errors on the same, unless networks are correct where others are wrong. By balanced accuracy
   an image of class c counts images / (classes * images of c) times: so weighted, its mean is the
-  balanced accuracy, and d is the standard deviation of what is weighted.
+  balanced accuracy, and d is the standard deviation of what is weighted. Of a registered metric,
+  which is no mean over images, b is 1.96 times the root of the two configurations' variances over
+  samples of images from each one's confusion: an upper bound, too, for all see the same images.
 
 Where several configurations are compared, a quantile nearer to 1 takes the place of 97.5 %. A
 difference that is not above the noise is not shown, which is not to say that there is none: what
@@ -56,6 +58,8 @@ class Measurement:
     """In [0, 1]."""
     correct: NDArray[np.bool_] | None = None
     """Which validation images were classified correctly, [images]; None if that is not known."""
+    spread: float | None = None
+    """The standard deviation that other images would give it, where it is no mean over images."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,8 @@ class Repeats:
     """Of each, in [0, 1]."""
     correct: Floats | None = None
     """The share of them that was correct, by validation image: [images]; None if not known."""
+    spread: float | None = None
+    """As of a `Measurement`, of one training; None where it follows from what was correct."""
 
     @classmethod
     def of(cls, trainings: Iterable[Measurement]) -> Self:
@@ -74,7 +80,9 @@ class Repeats:
         known = [once.correct for once in several if once.correct is not None]
         whole = known and len(known) == len(several)
         share = np.asarray(known, dtype=np.float64).mean(axis=0) if whole else None
-        return cls(tuple(once.accuracy for once in several), share)
+        spreads = [once.spread**2 for once in several if once.spread is not None]
+        spread = math.sqrt(fmean(spreads)) if spreads else None
+        return cls(tuple(once.accuracy for once in several), share, spread)
 
     @property
     def n(self) -> int:
@@ -124,6 +132,8 @@ class Noise:
 
     def of_images(self, one: Repeats, other: Repeats, quantile: float) -> float:
         """Return the part of the validation images of the difference of two means."""
+        if one.spread is not None and other.spread is not None:
+            return float(ndtri(quantile)) * math.hypot(one.spread, other.spread)
         weights = weights_of(self.counts) if self.counts else np.ones(1)
         if one.correct is not None and other.correct is not None:
             deviation = float(np.std(weights * (one.correct - other.correct)))

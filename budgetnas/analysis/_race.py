@@ -10,6 +10,7 @@ from itertools import islice
 from optuna.trial import FrozenTrial, TrialState
 
 from budgetnas.analysis._noise import Measurement, Repeats, pooled
+from budgetnas.metric import DEFAULT_METRIC, Metric, spread_of
 from budgetnas.space import Grid, Proposal, Race
 from budgetnas.study.trial_record import TrialRecord, turn_of
 
@@ -95,6 +96,7 @@ def why_eliminated(
     number: int,
     images: int,
     counts: tuple[int, ...] = (),
+    metric: Metric = DEFAULT_METRIC,
 ) -> Elimination | None:
     """Return why a trial is not to be trained, if its configuration was eliminated from a race.
 
@@ -104,21 +106,23 @@ def why_eliminated(
         number: The trial's.
         images: Validation images.
         counts: How many of them each class has, where classes count alike.
+        metric: The study's.
     """
     if not isinstance(proposal, Grid) or proposal.race is None:
         return None
     size = len(proposal.cells)
     complete, index = divmod(turn_of(trials, number).index, size)
     proposed = (record for record in map(TrialRecord, trials) if record.is_proposed)
-    ended = [_measured(record, images) for record in islice(proposed, complete * size)]
+    ended = [_measured(record, images, metric) for record in islice(proposed, complete * size)]
     rounds = [ended[first : first + size] for first in range(0, len(ended), size)]
     return eliminated(proposal.race, rounds, images, counts).get(index)
 
 
-def _measured(record: TrialRecord, images: int) -> Measurement | None:
+def _measured(record: TrialRecord, images: int, metric: Metric) -> Measurement | None:
     if record.trial.state is not TrialState.COMPLETE or record.value is None:
         return None
-    return Measurement(record.value, record.correct(images))
+    spread = spread_of(metric, record.confusion)
+    return Measurement(record.value, record.correct(images), spread)
 
 
 def round_size(proposal: Proposal) -> int | None:

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 import pandas as pd
 
 from budgetnas.analysis._noise import Measurement, Noise, Repeats, pooled
-from budgetnas.analysis._trials import axis_column, axis_names, cell_labels
+from budgetnas.analysis._trials import SPREAD, axis_column, axis_names, cell_labels
 from budgetnas.analysis._winner import Judged, Verdict, compare, judge
-from budgetnas.metric import CORRECT, METRICS, attribute_of, unpack
+from budgetnas.metric import BUILT_IN, CORRECT, attribute_of, unpack
 from budgetnas.space import MARGIN, Grid
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind
@@ -59,8 +59,8 @@ def measured_repeats(config: StudyConfig, table: pd.DataFrame) -> dict[int, Repe
     measured = attribute_of(config.metric)
     return {
         cell: Repeats.of(
-            Measurement(value, unpack(correct, config.facts.val))
-            for value, correct in zip(group[measured], group[CORRECT], strict=True)
+            Measurement(row[measured], unpack(row[CORRECT], config.facts.val), row.get(SPREAD))
+            for row in group.to_dict("records")
         )
         for cell, group in _completed(table, measured).groupby("cell")
     }
@@ -105,7 +105,7 @@ def summary_table(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
     for name in ("params", "macs", "out_after"):
         summary[name] = cells[name].first()
     summary["seconds"] = done.groupby("cell")["seconds"].mean()
-    for metric in METRICS:
+    for metric in dict.fromkeys([*BUILT_IN, config.metric]):
         summary[metric] = done.groupby("cell")[attribute_of(metric)].mean()
     for name, those in (
         ("failures", table["kind"] == Kind.FAILED),

@@ -6,13 +6,15 @@ from typing import Any
 import pandas as pd
 from optuna.trial import FrozenTrial
 
-from budgetnas.metric import CORRECT, CURVES, attribute_of
+from budgetnas.metric import BUILT_IN, CORRECT, CURVES, attribute_of, spread_of
 from budgetnas.space import SEED, Grid
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import NUMBERS, Kind, TrialRecord
 
 NETWORK = "network"
 """The axis of a grid that chooses the network."""
+SPREAD = "spread"
+"""The column of a `Measurement`'s, there by registered metrics only."""
 LAST = ("stopped_early", "out_after", "failure", "arch", CORRECT)
 """The last columns."""
 
@@ -62,6 +64,7 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
             **found.configuration(record),
             "measured": measured.number,
             **measured.numbers,
+            **_registered(config, measured),
             "stopped_early": record.is_stopped,
             "out_after": record.eliminated_after,
             "failure": record.failure,
@@ -73,10 +76,19 @@ def trial_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
     ]
     axes = [axis_column(name) for name in axis_names(config)]
     columns = ["number", "kind", "cell", "configuration", *axes, "seed", "measured", *NUMBERS]
-    table = pd.DataFrame(rows, columns=[*columns, *LAST])
-    for name in (*NUMBERS, "out_after"):
+    own = [] if config.metric in BUILT_IN else [attribute_of(config.metric), SPREAD]
+    table = pd.DataFrame(rows, columns=[*columns, *own, *LAST])
+    for name in (*NUMBERS, *own, "out_after"):
         table[name] = pd.to_numeric(table[name])
     return table
+
+
+def _registered(config: StudyConfig, record: TrialRecord) -> dict[str, float | None]:
+    """Return what was measured by a metric that users have registered, and its spread."""
+    if config.metric in BUILT_IN:
+        return {}
+    spread = spread_of(config.metric, record.confusion) if record.is_completed else None
+    return {attribute_of(config.metric): record.measured(config.metric), SPREAD: spread}
 
 
 class _Found:
@@ -147,9 +159,10 @@ def curve_table(config: StudyConfig, trials: Iterable[FrozenTrial]) -> pd.DataFr
         for known in [found.configuration(record)]
         for number, epoch in _epochs(measured, attribute_of(config.metric))
     ]
-    columns = ["cell", "configuration", "seed", "trial", "epoch", *CURVES]
+    measures = list(dict.fromkeys([*CURVES, attribute_of(config.metric)]))
+    columns = ["cell", "configuration", "seed", "trial", "epoch", *measures]
     table = pd.DataFrame(rows, columns=columns)
-    for name in CURVES:
+    for name in measures:
         table[name] = pd.to_numeric(table[name])
     return table
 
@@ -159,10 +172,9 @@ def _epochs(record: TrialRecord, reported_as: str) -> list[tuple[int, dict[str, 
     if not curves:
         reported = sorted(record.trial.intermediate_values.items())
         return [(number, {reported_as: value}) for number, value in reported]
-    lists = [curves[name] for name in CURVES]
     return [
-        (number, dict(zip(CURVES, values, strict=True)))
-        for number, values in enumerate(zip(*lists, strict=True), start=1)
+        (number, dict(zip(curves, values, strict=True)))
+        for number, values in enumerate(zip(*curves.values(), strict=True), start=1)
     ]
 
 
@@ -178,7 +190,7 @@ def band_table(curves: pd.DataFrame) -> pd.DataFrame:
         nothing is known are missing.
     """
     keys = ["cell", "configuration", "epoch"]
-    metrics = [name for name in CURVES if name != "lr"]
+    metrics = curves.columns.drop([*keys, "seed", "trial", "lr"])
     long = curves.melt(id_vars=keys, value_vars=metrics, var_name="metric")
     grouped = long.dropna(subset="value").groupby([*keys, "metric"], sort=True)["value"]
     bands = grouped.agg(n="count", mean="mean", low="min", high="max").reset_index()

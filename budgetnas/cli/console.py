@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import typer
 
-from budgetnas.metric import Metric, beside_accuracy
+from budgetnas.metric import Metric, beside_accuracy, title_of
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -23,5 +23,5 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def heading_of(metric: Metric, largest_class: float | None) -> str:
     """Head the column of a metric on validation images, with the largest class's share."""
-    name = {"accuracy": "accuracy", "balanced": "balanced accuracy"}[metric]
+    name = title_of(metric).replace("validation ", "")
     return f">{name}{beside_accuracy(largest_class, metric)}"

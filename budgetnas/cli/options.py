@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from budgetnas.metric import METRICS
-
 EXHAUSTED = "; stopped after 1,000 draws in a row without a new network that fits"
 
 
@@ -54,17 +52,9 @@ SeedOption = Annotated[
 ]
 
 
-def metric_name(value: str) -> str:
-    """Raise for an unknown metric."""
-    if value not in METRICS:
-        raise typer.BadParameter(f"unknown metric {value!r}, known: {', '.join(METRICS)}")
-    return value
-
-
 MetricOption = Annotated[
     str | None,
     typer.Option(
-        parser=metric_name,
         metavar="NAME",
         help="What networks are compared by: accuracy (default of a new study) is the share of "
         "validation images classified correctly; balanced is the mean of that share over "

@@ -170,6 +170,16 @@ class ImageSet:
     def _within(self, pixels: Tensor) -> Self:
         return replace(self, images=pixels[1:-1].view(self.images.shape), pixels=pixels)
 
+    def confusion(self, predictions: Tensor) -> Tensor:
+        """Count images by class (rows) and prediction (columns): int64 [classes, classes].
+
+        Args:
+            predictions: int64 [n], on the CPU.
+        """
+        classes = len(self.classes)
+        pairs = self.labels.cpu() * classes + predictions
+        return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+
     def fingerprint(self) -> str:
         """Identify the content: images, labels, order and names of the classes."""
         digest = hashlib.sha256(repr((self.classes, tuple(self.images.shape))).encode())

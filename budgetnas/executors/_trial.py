@@ -6,19 +6,18 @@ Optuna nor spaces, which would take as long as torch does.
 
 import hashlib
 import re
-from collections.abc import Container, Generator
+from collections.abc import Callable, Container, Generator
 from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-import torch
 from torch import Tensor
 
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError, OutOfMemory, TrialFailed
-from budgetnas.metric import CURVES, Measurements, attribute_of, pack
+from budgetnas.metric import BUILT_IN, CURVES, Measurements, attribute_of, measure, pack
 from budgetnas.recipe import Numerics, Recipe
 from budgetnas.train import (
     BackgroundCheckpoint,
@@ -62,6 +61,7 @@ class TrialSettings:
         """Read them from a study's configuration."""
         best = config.select == "best"
         confusion = config.confusion or len(config.facts.classes) <= FEW_CLASSES
+        confusion |= config.metric not in BUILT_IN
         return cls(config.definition(), config.metric, best, confusion, config.numerics)
 
 
@@ -214,10 +214,15 @@ class TrialHistory(History):
     """The epochs of a trial so far, its best one's predictions among them."""
 
     def __init__(self, settings: TrialSettings, val: ImageSet) -> None:
-        self._metric = attribute_of(settings.metric)
+        metric = self._metric = attribute_of(settings.metric)
         self._val, self._keeps_confusion = val, settings.confusion
+        columns: dict[str, str | Callable[[Epoch], float]] = {name: name for name in CURVES}
+        if metric not in columns:
+            columns[metric] = lambda epoch: measure(
+                settings.metric, _confusion(epoch, val).numpy()
+            )
         by = (self._metric, "val_loss") if settings.best else None
-        super().__init__({name: name for name in CURVES}, by, self._predicted)
+        super().__init__(columns, by, self._predicted)
 
     def _predicted(self, epoch: Epoch) -> State:
         """Return which images are correct, and, if asked for, the counts of the confusion."""
@@ -225,7 +230,7 @@ class TrialHistory(History):
         correct = {"right": epoch.val_predictions == self._val.labels.cpu()}
         if not self._keeps_confusion:
             return correct
-        return correct | {"confusion": _confusion(self._val, epoch.val_predictions)}
+        return correct | {"confusion": _confusion(epoch, self._val)}
 
     @property
     def last(self) -> float:
@@ -246,20 +251,18 @@ class TrialHistory(History):
             "val_loss": row["val_loss"],
             "epochs": len(self.rows),
             "selected_epoch": self.selected,
-            "curves": {name: [row[name] for row in self.rows] for name in CURVES},
+            "curves": {name: [each[name] for each in self.rows] for name in row},
             # by class, so that the classes' sizes tell which class each image is of
             "right": pack(self.best["right"][self._val.labels.cpu().argsort(stable=True)].numpy()),
         }
         if self._keeps_confusion:
             attributes["confusion"] = self.best["confusion"].tolist()
-        return attributes
+        return {**attributes, self._metric: row[self._metric]}  # type: ignore[misc]  # any name
 
 
-def _confusion(val: ImageSet, predictions: Tensor) -> Tensor:
-    """Count images by class (rows) and prediction (columns): int64 [classes, classes]."""
-    classes = len(val.classes)
-    pairs = val.labels.cpu() * classes + predictions
-    return torch.bincount(pairs, minlength=classes**2).view(classes, classes)
+def _confusion(epoch: Epoch, val: ImageSet) -> Tensor:
+    assert epoch.val_predictions is not None, "trials are validated"
+    return val.confusion(epoch.val_predictions)
 
 
 def forget_ended(folder: Path, open_trials: Container[int]) -> None:

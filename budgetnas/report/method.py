@@ -2,7 +2,7 @@
 
 from budgetnas.analysis import ALPHA, ELIMINATED, IMAGES_PART, NOISE_FORMULA, margin_of, points_of
 from budgetnas.arch import COST_NAMES
-from budgetnas.metric import title_of
+from budgetnas.metric import BUILT_IN, title_of
 from budgetnas.report.answer import NOT_RECORDED, points
 from budgetnas.report.read import Report
 from budgetnas.study import Comparison, Fidelity
@@ -59,6 +59,8 @@ def _measure(report: Report) -> str:
             "It is the mean over classes of the share that is right: one image is "
             f"{points(1 / len(counts) / max(counts))} to {points(1 / len(counts) / min(counts))}."
         )
+    elif report.config.metric not in BUILT_IN:
+        weight = "It is a function of how many images of each class were taken for which."
     if report.config.select == "best":
         return (
             f"{measured.capitalize()} in the best epoch of each training. The epoch is chosen on "
@@ -111,6 +113,11 @@ def _noise(report: Report) -> str:
     measured = f"{noise.images:,} images"
     if report.config.metric == "balanced":
         measured += ", an image weighing the more the fewer its class has, as in the metric"
+    elif report.config.metric not in BUILT_IN:
+        measured += (
+            "; as the metric is no mean over them, b is 1.96 times the root of the two variances "
+            "over samples of images that are drawn from the confusion of each"
+        )
     if not noise.df:
         return (
             f"Nothing was trained with two seeds, so how much a seed changes is not known. What "

@@ -16,7 +16,7 @@ from budgetnas.analysis import VERDICTS, axis_column, axis_names, front
 from budgetnas.arch import describe_limits
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
-from budgetnas.metric import Metric
+from budgetnas.metric import DEFAULT_METRIC, Metric
 from budgetnas.report.answer import NOT_RECORDED, answer_lines
 from budgetnas.report.counted import CountedReport, counted_figures, find_counted
 from budgetnas.report.figures import report_figures
@@ -171,8 +171,8 @@ def _study_words(report: Report) -> dict[str, Any]:
 
 def _other_metric(config: StudyConfig) -> Metric | None:
     """Say which metric is shown beside the study's: of equal classes, none."""
-    if config.metric == "balanced":
-        return "accuracy"
+    if config.metric != DEFAULT_METRIC:
+        return DEFAULT_METRIC
     return "balanced" if config.facts.largest_share else None
 
 

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from budgetnas.analysis import Counts, share_table
 from budgetnas.arch import COST_NAMES
-from budgetnas.metric import DEFAULT_METRIC, METRICS, Metric, attribute_of
+from budgetnas.metric import DEFAULT_METRIC, Metric, attribute_of, title_of
 from budgetnas.report.style import (
     ACCURACY,
     LEGEND_ABOVE,
@@ -118,7 +118,6 @@ def plot_stages(table: pd.DataFrame) -> go.Figure:
 
 
 TITLES = {
-    **{meaning.attribute: meaning.title.capitalize() for meaning in METRICS.values()},
     "val_loss": "Validation loss",
     "train_accuracy": "Training accuracy",
     "train_loss": "Training loss",
@@ -144,7 +143,8 @@ def plot_curves(
         train: Draw the training part's accuracy and loss, too, in a second column.
     """
     columns = [(attribute_of(metric), "val_loss"), *[("train_accuracy", "train_loss")] * train]
-    titles = [TITLES[name] for row in zip(*columns, strict=True) for name in row]
+    known = {attribute_of(metric): title_of(metric).capitalize(), **TITLES}
+    titles = [known[name] for row in zip(*columns, strict=True) for name in row]
     figure = make_subplots(
         rows=2, cols=len(columns), shared_xaxes=True, subplot_titles=titles,
         vertical_spacing=0.08, horizontal_spacing=0.1,

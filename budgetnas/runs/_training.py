@@ -1,6 +1,7 @@
 """`Retraining`: a run in its folder, epoch by epoch, and the test at its end."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from budgetnas.data.load import write_unreadable
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
 from budgetnas.files import sweep, write_atomic
-from budgetnas.metric import SELECTIONS, attribute_of, unequal_share
+from budgetnas.metric import BUILT_IN, SELECTIONS, attribute_of, measure, unequal_share
 from budgetnas.model import model_to_load
 from budgetnas.runs._run import RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed
@@ -55,6 +56,8 @@ class Retraining:
     """Digests of the training part's images, to find those that the test part has, too."""
     unreadable: tuple[str, ...] = ()
     """Files of the training part that can't be read and were left out."""
+    _evaluated: ImageSet | None = None
+    """What is evaluated after every epoch."""
 
     def run(self, images: ImageSet, val: ImageSet | None) -> RunResult:
         """Train what is left to train, then test.
@@ -67,7 +70,8 @@ class Retraining:
         sweep(self.folder)
         fit = Fit(
             self.config.arch, self.config.recipe, derive_seed(self.config.seed, "retrain"),
-            run_history(self.config), Checkpoints(self.folder), self.config.digest(),
+            run_history(self.config, self._measured), Checkpoints(self.folder),
+            self.config.digest(),
             f"of another run than {self.folder / 'run.json'} says",
         )  # fmt: skip
         history = fit.history
@@ -91,8 +95,16 @@ class Retraining:
         self._write_metrics(history)  # once more: the last time may have been interrupted
         return self._test(self._open_test() if test is None else test, history)
 
+    def _measured(self, epoch: Epoch) -> float:
+        """Measure an epoch by a metric that users have registered."""
+        assert epoch.val_predictions is not None, "it is evaluated"
+        assert self._evaluated is not None, "it is evaluated"
+        counts = self._evaluated.confusion(epoch.val_predictions)
+        return measure(self.config.metric, counts.numpy())
+
     def _train(self, images: ImageSet, evaluated: ImageSet | None, fit: Fit) -> None:
         """Train epoch by epoch, keep each, and report it."""
+        self._evaluated = evaluated
         config = self.config
         known = {config.recipe.normalize: config.statistics}
         with memory_guard("the network and the images"):
@@ -235,17 +247,25 @@ class Retraining:
             write_atomic(self.folder / f"{name}.csv", table.to_csv(index=name != "predictions"))
 
 
-def run_history(config: RunConfig) -> History:
-    """Return the history of a run without epochs: its metrics, and how its epoch is selected."""
-    columns = {"epoch": "number"} | {name: name for name in ("lr", "train_loss", "train_accuracy")}
+def run_history(config: RunConfig, measured: Callable[[Epoch], float]) -> History:
+    """Return the history of a run without epochs: its metrics, and how its epoch is selected.
+
+    Args:
+        config: The run's.
+        measured: Measures its metric, where that is none of the package's own.
+    """
+    columns: dict[str, str | Callable[[Epoch], float]] = {"epoch": "number"}
+    columns |= {name: name for name in ("lr", "train_loss", "train_accuracy")}
     if part := config.evaluated:
         names = ("loss", "accuracy", "balanced_accuracy")
         columns |= {f"{part}_{name}": f"val_{name}" for name in names}
+        if config.metric not in BUILT_IN:
+            columns[attribute_of(config.metric).replace("val_", f"{part}_", 1)] = measured
     columns["seconds"] = "seconds"
     part = SELECTIONS[config.select]
     if part is None:
         return History(columns, None, lambda epoch: {})
-    metric = attribute_of(config.metric).replace("val_", f"{part}_")
+    metric = attribute_of(config.metric).replace("val_", f"{part}_", 1)
     return History(columns, (metric, f"{part}_loss"), Epoch.weights)
 
 

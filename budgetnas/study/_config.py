@@ -13,7 +13,7 @@ from budgetnas.arch import Budget, blocks_from
 from budgetnas.data import DataSource, Depth
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
-from budgetnas.metric import DEFAULT_METRIC, Metric, unequal_share
+from budgetnas.metric import DEFAULT_METRIC, Metric, metrics_from, unequal_share
 from budgetnas.plugins import Plugins, needed
 from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.space import Fill, Free, Grid, Proposal, values
@@ -140,7 +140,7 @@ class StudyConfig(Spec):
                 blocks = list(values(space.arch.block))
             case Grid(cells=cells):
                 blocks = [cell.arch.block for cell in cells]
-        return list(blocks_from(blocks))
+        return [*blocks_from(blocks), *metrics_from([self.metric])]
 
     @property
     def all_limits(self) -> tuple[Budget, ...]:

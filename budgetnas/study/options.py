@@ -22,7 +22,7 @@ from pydantic.fields import FieldInfo
 from budgetnas.arch import Arch, Budget, other_limits, smaller_budgets
 from budgetnas.data import DATASETS, DataSource, Side, check_background, check_fit
 from budgetnas.errors import InputError
-from budgetnas.metric import DEFAULT_METRIC, METRICS, Metric
+from budgetnas.metric import DEFAULT_METRIC, Metric
 from budgetnas.plugins import AskedPlugins
 from budgetnas.recipe import RECIPES, Epochs, Recipe, as_recipe
 from budgetnas.space import (
@@ -282,7 +282,8 @@ class Extended(Options):
     panel = "Where"
 
     plugins: Annotated[AskedPlugins, Shown("NAMES")] = ()
-    """Modules or .py files, separated by commas, that register blocks; recorded with the study."""
+    """Modules or .py files, separated by commas, that register blocks or metrics; recorded with
+    the study."""
 
 
 class Costs(Options):
@@ -355,7 +356,7 @@ class Comparing(Options):
 
     panel = "What to search"
 
-    metric: Annotated[Metric, one_of("metric", METRICS), Shown("NAME")] = DEFAULT_METRIC
+    metric: Annotated[Metric, Shown("NAME")] = DEFAULT_METRIC
     """What networks are compared by: accuracy is the share of validation images classified
     correctly; balanced is the mean of that share over classes, so that a small class counts as
     much as a large one."""

@@ -30,14 +30,14 @@ class History:
 
     def __init__(
         self,
-        columns: Mapping[str, str],
+        columns: Mapping[str, str | Callable[[Epoch], float]],
         by: tuple[str, str] | None,
         keep: Callable[[Epoch], State],
     ) -> None:
         """Begin without epochs.
 
         Args:
-            columns: The metrics to keep, each with its attribute of `Epoch`.
+            columns: The metrics to keep, each with its attribute of `Epoch` or a function of it.
             by: The columns of the metric and the loss that choose the epoch that counts: the
                 highest metric, of equals the lowest loss, then the first. None: the last counts.
             keep: Returns what to keep of the epoch that counts.
@@ -48,7 +48,10 @@ class History:
 
     def add(self, epoch: Epoch) -> Row:
         """Add an epoch that has just been trained."""
-        row = {name: float(getattr(epoch, metric)) for name, metric in self._columns.items()}
+        row = {
+            name: float(of(epoch) if callable(of) else getattr(epoch, of))
+            for name, of in self._columns.items()
+        }
         self.rows.append(row)
         if self.selected == len(self.rows):
             self.best = self._keep(epoch)

@@ -110,7 +110,12 @@ class Record:
     def _why_eliminated(self, trial: optuna.Trial) -> Elimination | None:
         config = self.config
         return why_eliminated(
-            config.proposal, self.trials(), trial.number, config.facts.val, config.alike
+            config.proposal,
+            self.trials(),
+            trial.number,
+            config.facts.val,
+            config.alike,
+            config.metric,
         )
 
     def finish(

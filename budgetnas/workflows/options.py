@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from budgetnas._version import __version__
 from budgetnas.data import DataSource
-from budgetnas.metric import METRICS, SELECTIONS, Metric, selection_problem
+from budgetnas.metric import SELECTIONS, Metric, selection_problem
 from budgetnas.plugins import changes
 from budgetnas.recipe import Epochs, Recipe
 from budgetnas.space import MAX_SEEDS
@@ -68,7 +68,7 @@ class FullTraining(Training):
     select: Annotated[str | None, one_of("selection", SELECTIONS), Shown("NAME")] = None
     """Keep the weights of the epoch that is last (default), best-val (on your validation part or a
     tenth of the training images, held out) or best-test (on the test set: test-selected)."""
-    metric: Annotated[Metric | None, one_of("metric", METRICS), Shown("NAME")] = None
+    metric: Annotated[Metric | None, Shown("NAME")] = None
     """By what best-val and best-test choose the epoch: accuracy, or balanced, the mean over
     classes of the share classified correctly; the study's unless given."""
     test_curves: Annotated[bool, Shown(flags=("--test-curves",))] = False
@@ -224,7 +224,7 @@ class Racing(Options):
     below the best; 1 unless given, 0: only the best mean wins."""
     budget: Annotated[Limit | None, Shown("N")] = None
     """Maximum of a trial's parameters: 500k, 5M."""
-    metric: Annotated[Metric | None, one_of("metric", METRICS), Shown("NAME")] = None
+    metric: Annotated[Metric | None, Shown("NAME")] = None
     """What finalists are chosen and compared by: accuracy, or balanced, the mean over classes of
     the share classified correctly; the search's unless given."""
 

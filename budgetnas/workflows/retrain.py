@@ -25,7 +25,14 @@ from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
 from budgetnas.events import Notice, Watcher, each_once
 from budgetnas.files import require_writable, system_guard
-from budgetnas.metric import DEFAULT_METRIC, UPPER_BOUND, WEIGHTED, largest_notices, unequal_share
+from budgetnas.metric import (
+    DEFAULT_METRIC,
+    UPPER_BOUND,
+    WEIGHTED,
+    largest_notices,
+    metrics_from,
+    unequal_share,
+)
 from budgetnas.plugins import changes, needed
 from budgetnas.progress import RetrainProgress, verb
 from budgetnas.recipe import Recipe
@@ -236,8 +243,10 @@ def begin(
             said.append(str(verdict))
     known = origin.config.plugins if origin else ()
     extra = (each for each in asked.plugins if each not in known)
+    metric = asked.metric or (origin.config.metric if origin else DEFAULT_METRIC)
+    registered = (*blocks_from([arch.block]), *metrics_from([metric]))
     config = RunConfig(
-        plugins=needed((*known, *extra), blocks_from([arch.block]))[0],
+        plugins=needed((*known, *extra), registered)[0],
         target=asked.target,
         study=origin.name if origin else None,
         trial=found.trial,
@@ -252,7 +261,7 @@ def begin(
         depth=images.depth,
         images=len(trained_on),
         select=select,
-        metric=asked.metric or (origin.config.metric if origin else DEFAULT_METRIC),
+        metric=metric,
         test_curves=asked.test_curves,
         mean=statistics.mean,
         std=statistics.std,
