@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from PIL import Image
 
-from budgetnas.arch import Arch, Budget, count_macs, fits
+from budgetnas.arch import Arch, Budget, count_macs
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import load_train
 from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.space import Fill, RandomSuggester, Space
 from budgetnas.train import TrainingData
-from budgetnas.trials import networks_of
+from budgetnas.trials import Limits, networks_of
 
 SIZE, VAL = 16, 1_000
 SETS = {"cifar3": (3, 1_000), "cifar10": (10, 300)}
@@ -119,13 +119,10 @@ def ranks(folder: Path, networks: int) -> Iterator[dict[str, object]]:
 def _drawn(data: TrainingData, networks: int) -> list[Arch]:
     """Draw different networks that fit the limit, none too slow for a CPU."""
     images, found = data.images, list[Arch]()
-    drawn = networks_of(
-        Fill(space=Space()), RandomSuggester(1), LIMIT, (), images.size, images.channels,
-        len(images.classes),
-    )  # fmt: skip
-    for arch in drawn:
+    limits = Limits((LIMIT,), images.size, images.channels, len(images.classes))
+    for arch in networks_of(Fill(space=Space()), RandomSuggester(1), limits):
         quick = images.size <= 8 or count_macs(arch, images.size) <= MOST_MACS
-        if quick and arch not in found and fits((LIMIT,), arch, images.size):
+        if quick and arch not in found and limits.fit(arch):
             found.append(arch)
         if len(found) == networks:
             break

@@ -3,6 +3,7 @@
 from budgetnas.trials._drawing import (
     AT_ONCE,
     Counts,
+    Limits,
     Shares,
     loads,
     networks_of,
@@ -20,6 +21,7 @@ __all__ = [
     "PRUNERS",
     "SAMPLERS",
     "Counts",
+    "Limits",
     "Loop",
     "Record",
     "Shares",

@@ -1,14 +1,16 @@
 """Drawing networks as a proposal says: many are counted at once, and widths are solved for."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from budgetnas.arch import COSTS, Arch, Budget, load
+from budgetnas.arch import COSTS, Arch, Budget, fits, load
 from budgetnas.space import Draw, Fill, Free, Space, Suggester, draw, least, values
+from budgetnas.study import StudyConfig
 
 Counts = NDArray[np.int64]
 Shares = NDArray[np.float64]
@@ -37,13 +39,58 @@ def loads(archs: Arch, stem: Counts | int | None, limits: Sequence[Budget], size
     return result
 
 
-def with_widths(arch: Arch, widths: Sequence[Counts]) -> Arch:
-    """Return a network with many widths, int64 [n] a stage, in place of its own."""
-    stages = [
-        stage.model_copy(update={"width": each})
-        for stage, each in zip(arch.stages, widths, strict=True)
-    ]
-    return arch.model_copy(update={"stages": stages})
+@dataclass(frozen=True)
+class Limits:
+    """What networks must not exceed, and the images that they are for."""
+
+    budgets: tuple[Budget, ...]
+    """The budget first."""
+    image_size: int
+    """Side of an image in pixels."""
+    in_channels: int
+    num_classes: int
+
+    @classmethod
+    def of(cls, config: StudyConfig) -> "Limits":
+        """Return those of a study."""
+        facts = config.facts
+        return cls(config.all_limits, config.data.image_size, facts.channels, len(facts.classes))
+
+    def of_budget(self, budget: Budget) -> "Limits":
+        """Return the same with another budget."""
+        return replace(self, budgets=(budget, *self.budgets[1:]))
+
+    def load(self, arch: Arch) -> float:
+        """Return a network's largest cost over its limit; at most 1: it fits."""
+        return load(self.budgets, arch, self.image_size)
+
+    def fit(self, arch: Arch) -> bool:
+        """Return whether a network is within all of them."""
+        return fits(self.budgets, arch, self.image_size)
+
+    def smallest(self, space: Space) -> Arch:
+        """Return the network of a space that fills the limits least."""
+        return space.smallest(self.in_channels, self.num_classes, self.load)
+
+    def loads(self, arch: Arch, widths: Counts, *, stem_follows: bool) -> Shares:
+        """Return the loads, float64 [n], of a network with widths, int64 [n, stages]."""
+        stages = [
+            stage.model_copy(update={"width": each})
+            for stage, each in zip(arch.stages, widths.T, strict=True)
+        ]
+        many = arch.model_copy(update={"stages": stages})
+        stem = None if stem_follows else arch.stem_width
+        return loads(many, stem, self.budgets, self.image_size)
+
+
+def with_widths(arch: Arch, widths: Counts, *, stem_follows: bool) -> Arch:
+    """Return a network with other widths, int64 [stages]."""
+    stages = tuple(
+        stage.changed(width=int(width)) for stage, width in zip(arch.stages, widths, strict=True)
+    )
+    return arch.changed(
+        stages=stages, stem_width=int(widths[0]) if stem_follows else arch.stem_width
+    )
 
 
 def some(archs: Arch, chosen: Any, stem: Counts | None = None) -> Arch:
@@ -95,8 +142,7 @@ def filled(
     ratios: Sequence[float],
     fill: float,
     least_fill: float,
-    limits: Sequence[Budget],
-    image_size: int,
+    limits: Limits,
 ) -> Arch:
     """Give a shape the widths of the space with which it fills a share of its limits.
 
@@ -107,31 +153,27 @@ def filled(
         space: What widths there are.
         shape: With the narrowest widths of the space.
         ratios: How many times as wide each stage is as the one before, from the second on.
-        fill: The share of that limit which is filled most, in (0, 1].
-        least_fill: What it should not fall short of.
-        limits: What must not be exceeded; the smallest network of the space fits them.
-        image_size: Side of an image in pixels.
+        fill: The share to fill of the limit that is filled most, in (0, 1].
+        least_fill: The least share.
+        limits: Limits that the smallest network of the space fits.
     """
-    shape = fitting(space, shape, limits, image_size)
-    solver = _Solver(space, shape, limits, image_size)
+    shape = fitting(space, shape, limits)
+    solver = _Solver(space, shape, limits)
     wanted: Shares = np.cumprod([1.0, *ratios[: len(shape.stages) - 1]], dtype=np.float64)
-    return solver.with_widths(solver.solve(wanted, fill, least_fill))
+    widths = solver.solve(wanted, fill, least_fill)
+    return with_widths(shape, widths, stem_follows=solver.stem_follows)
 
 
-def fitting(space: Space, shape: Arch, limits: Sequence[Budget], image_size: int) -> Arch:
+def fitting(space: Space, shape: Arch, limits: Limits) -> Arch:
     """Make a shape smaller until it fits where it is narrowest; leave one alone that does.
 
     It loses blocks, from the deepest stage (of equals, the last), then its last stages, then
     whatever else distinguishes it from the smallest network of the space.
     """
-    if load(limits, shape, image_size) <= 1:
+    if limits.load(shape) <= 1:
         return shape
-    for smaller in _smaller(space, shape):
-        if load(limits, smaller, image_size) <= 1:
-            return smaller
-    return space.smallest(
-        shape.in_channels, shape.num_classes, lambda arch: load(limits, arch, image_size)
-    )
+    smaller = (each for each in _smaller(space, shape) if limits.load(each) <= 1)
+    return next(smaller, None) or limits.smallest(space)
 
 
 def _smaller(space: Space, shape: Arch) -> Iterator[Arch]:
@@ -161,10 +203,8 @@ def _shallower(space: Space, shape: Arch) -> Arch | None:
 class _Solver:
     """Counts a shape with many widths at once."""
 
-    def __init__(
-        self, space: Space, shape: Arch, limits: Sequence[Budget], image_size: int
-    ) -> None:
-        self.shape, self.limits, self.image_size = shape, limits, image_size
+    def __init__(self, space: Space, shape: Arch, limits: Limits) -> None:
+        self.shape, self.limits = shape, limits
         self.stem_follows = space.arch.stem_width is None
         numbers = range(1, len(shape.stages) + 1)
         listed = [sorted(values(space.arch.of(number, "width"))) for number in numbers]
@@ -217,19 +257,10 @@ class _Solver:
         return np.array([each[at] for each, at in zip(self.widths, places, strict=True)])
 
     def _loads(self, places: Counts) -> Shares:
-        """Return the largest cost over its limit, float64 [n], of widths at [n, stages]."""
         widths = [each[at] for each, at in zip(self.widths, places.T, strict=True)]
-        stem = None if self.stem_follows else self.shape.stem_width
-        return loads(with_widths(self.shape, widths), stem, self.limits, self.image_size)
-
-    def with_widths(self, widths: Counts) -> Arch:
-        """Return the shape with these widths."""
-        stages = tuple(
-            stage.changed(width=int(width))
-            for stage, width in zip(self.shape.stages, widths, strict=True)
+        return self.limits.loads(
+            self.shape, np.stack(widths, axis=1), stem_follows=self.stem_follows
         )
-        stem = int(widths[0]) if self.stem_follows else self.shape.stem_width
-        return self.shape.changed(stages=stages, stem_width=stem)
 
 
 def _nearest(listed: Counts, targets: Shares) -> Counts:
@@ -238,39 +269,22 @@ def _nearest(listed: Counts, targets: Shares) -> Counts:
     return np.searchsorted(middles, targets)
 
 
-def draw_filled(
-    fill: Fill,
-    trial: Suggester,
-    limits: Sequence[Budget],
-    image_size: int,
-    in_channels: int,
-    num_classes: int,
-) -> Draw:
+def draw_filled(fill: Fill, trial: Suggester, limits: Limits) -> Draw:
     """Draw a shape and a fill of the limits, and solve for the widths."""
-    shape, overrides = fill.space.draw(trial, in_channels, num_classes, widths=False)
+    shape, overrides = fill.space.draw(trial, limits.in_channels, limits.num_classes, widths=False)
     ratios = [
         draw(trial, f"ratio_{place}", fill.ratio) for place in range(2, len(shape.stages) + 1)
     ]
     share = draw(trial, "fill", fill.fill)
-    arch = filled(fill.space, shape, ratios, share, fill.fill.low, limits, image_size)
+    arch = filled(fill.space, shape, ratios, share, fill.fill.low, limits)
     return Draw(arch, overrides)
 
 
-def networks_of(
-    proposal: Free | Fill,
-    suggester: Suggester,
-    budget: Budget,
-    limits: Sequence[Budget],
-    image_size: int,
-    in_channels: int,
-    num_classes: int,
-) -> Iterator[Arch]:
+def networks_of(proposal: Free | Fill, suggester: Suggester, limits: Limits) -> Iterator[Arch]:
     """Draw one network after the other; what `Free` draws may exceed the limits."""
     while True:
         match proposal:
             case Free(space=space):
-                yield space.draw(suggester, in_channels, num_classes).arch
+                yield space.draw(suggester, limits.in_channels, limits.num_classes).arch
             case Fill():
-                yield draw_filled(
-                    proposal, suggester, (budget, *limits), image_size, in_channels, num_classes
-                ).arch
+                yield draw_filled(proposal, suggester, limits).arch

@@ -10,14 +10,14 @@ from typing import Any, NamedTuple, Protocol, assert_never
 import optuna
 from optuna.samplers import BaseSampler
 
-from budgetnas.arch import COSTS, PRESETS, Arch, Budget, fits, load
+from budgetnas.arch import COSTS, PRESETS, Arch, Budget, load
 from budgetnas.errors import BudgetnasError
 from budgetnas.recipe import Recipe
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Draw, Fill, Free, Grid, Overrides, Space, Suggester
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Turn
-from budgetnas.trials._drawing import draw_filled
+from budgetnas.trials._drawing import Limits, draw_filled
 from budgetnas.trials._samplers import SAMPLERS, Listed, PerBudgetSampler, Wanted
 
 
@@ -100,29 +100,20 @@ class Known(NamedTuple):
 
 def first_networks(config: StudyConfig, proposal: Free | Fill) -> list[Known]:
     """List the presets that a study trains first, see `published`."""
-    facts, size = config.facts, config.data.image_size
-    return published(proposal.space, config.all_limits, size, facts.channels, len(facts.classes))
+    return published(proposal.space, Limits.of(config))
 
 
-def published(
-    space: Space,
-    limits: Sequence[Budget],
-    image_size: int,
-    in_channels: int,
-    num_classes: int,
-) -> list[Known]:
+def published(space: Space, limits: Limits) -> list[Known]:
     """List the presets that fit all limits, the largest first.
 
-    Of a space of the user's own, only those that are in it: whoever narrows a space wants nothing
-    else.
+    Of a space of the user's own, only those that are in it.
     """
-    size, found = image_size, dict[str, Known]()
+    found = dict[str, Known]()
     for name, preset in PRESETS.items():
-        arch = preset.adapted(in_channels, num_classes)
-        wanted_here = space == Space() or space.holds(arch)
-        if wanted_here and fits(limits, arch, size):
+        arch = preset.adapted(limits.in_channels, limits.num_classes)
+        if (space == Space() or space.holds(arch)) and limits.fit(arch):
             found.setdefault(arch.digest(), Known(name, arch))
-    return sorted(found.values(), key=lambda known: load(limits, known.arch, size), reverse=True)
+    return sorted(found.values(), key=lambda known: limits.load(known.arch), reverse=True)
 
 
 def wanted(arch: Arch, config: StudyConfig) -> dict[str, Any]:
@@ -272,11 +263,8 @@ class _Fill(_Drawn):
         return self._config.budgets[turn.index % len(self._config.budgets)]
 
     def _draw(self, trial: Suggester, turn: Turn) -> Draw:
-        config, facts = self._config, self._config.facts
-        limits = (self._budget(turn), *config.limits)
-        return draw_filled(
-            self._fill, trial, limits, config.data.image_size, facts.channels, len(facts.classes)
-        )
+        limits = Limits.of(self._config).of_budget(self._budget(turn))
+        return draw_filled(self._fill, trial, limits)
 
 
 class _Grid:

@@ -1,20 +1,20 @@
 """Published networks to compare with, as they are or scaled until they fill the limits."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 
 from budgetnas.analysis import FILLED
-from budgetnas.arch import PRESETS, Arch, Budget, describe_limits, fits
+from budgetnas.arch import PRESETS, Arch, describe_limits
 from budgetnas.study import StudyConfig
-from budgetnas.trials import Counts, Shares, loads, with_widths
+from budgetnas.trials import Counts, Limits, Shares, with_widths
 
 WIDEST = 1_000_000
 """The most channels that an architecture may have."""
 
 
-def scaled(arch: Arch, limits: Sequence[Budget], image_size: int) -> Arch | None:
+def scaled(arch: Arch, limits: Limits) -> Arch | None:
     """Scale all widths of a network by one factor, so that it comes nearest to its limits.
 
     Widths are rounded: to multiples of 8 where the narrowest stage has 32 channels or more, so
@@ -23,16 +23,15 @@ def scaled(arch: Arch, limits: Sequence[Budget], image_size: int) -> Arch | None
 
     Args:
         arch: The network, fitted to the images.
-        limits: What must not be exceeded.
-        image_size: Side of an image in pixels.
+        limits: What it must not exceed.
 
     Returns:
         Of all widths that such a factor gives and that fit, those with the largest cost; None
         where not even one channel in the narrowest stage fits.
     """
     for step, narrowest in _steps(arch):
-        widths = _family(arch, step, narrowest, limits, image_size)
-        shares = _loads(arch, widths, limits, image_size)
+        widths = _family(arch, step, narrowest, limits)
+        shares = limits.loads(arch, widths, stem_follows=_follows(arch))
         fitting = np.flatnonzero(shares <= 1)
         if len(fitting):
             return _with(arch, widths[fitting[shares[fitting].argmax()]])
@@ -45,15 +44,13 @@ def _steps(arch: Arch) -> tuple[tuple[int, int], ...]:
     return (8, 32), (finest, finest)
 
 
-def _family(
-    arch: Arch, step: int, narrowest: int, limits: Sequence[Budget], image_size: int
-) -> Counts:
+def _family(arch: Arch, step: int, narrowest: int, limits: Limits) -> Counts:
     """List all roundings of the scaled widths, int64 [n, stages], up to one that is too wide."""
     own = np.array([stage.width for stage in arch.stages], dtype=np.int64)
     low = narrowest / own.min()
     high = low
-    while 2 * high * own.max() <= WIDEST and fits(
-        limits, _with(arch, _rounded(own, np.array([high]), step)[0]), image_size
+    while 2 * high * own.max() <= WIDEST and limits.fit(
+        _with(arch, _rounded(own, np.array([high]), step)[0])
     ):
         high *= 2
     # where a width is rounded up from; between two such factors nothing changes
@@ -76,18 +73,8 @@ def _follows(arch: Arch) -> bool:
     return arch.stem_width == arch.stages[0].width
 
 
-def _loads(arch: Arch, widths: Counts, limits: Sequence[Budget], image_size: int) -> Shares:
-    """Return the largest cost over its limit, float64 [n], of widths [n, stages]."""
-    stem = None if _follows(arch) else arch.stem_width
-    return loads(with_widths(arch, list(widths.T)), stem, limits, image_size)
-
-
 def _with(arch: Arch, widths: Counts) -> Arch:
-    stages = tuple(
-        stage.changed(width=int(width)) for stage, width in zip(arch.stages, widths, strict=True)
-    )
-    stem = int(widths[0]) if _follows(arch) else arch.stem_width
-    return arch.changed(stages=stages, stem_width=stem)
+    return with_widths(arch, widths, stem_follows=_follows(arch))
 
 
 def _published(name: str, config: StudyConfig) -> Arch:
@@ -97,7 +84,7 @@ def _published(name: str, config: StudyConfig) -> Arch:
 
 def _at_the_budget(name: str, config: StudyConfig) -> Arch | None:
     """Scale a published network until it fills a study's limits; None if it never fits."""
-    return scaled(_published(name, config), config.all_limits, config.data.image_size)
+    return scaled(_published(name, config), Limits.of(config))
 
 
 # add yours here

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from budgetnas.arch import COSTS, SE, Arch, Budget, Stage, count_macs, count_params, load
+from budgetnas.arch import COSTS, SE, Arch, Budget, Stage, count_macs, count_params
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Fill, RandomSuggester, Space, values
-from budgetnas.trials import Counts, Shares, loads, networks_of
+from budgetnas.trials import Counts, Limits, loads, networks_of
 
 EXACT = 5_000_000
 """Up to this number, all architectures are counted, in seconds; above it, a sample is."""
@@ -77,7 +77,8 @@ class _Group:
 
     def columns(self, places: Sequence[Counts]) -> list[Counts]:
         """Look up the values at places, one array a domain."""
-        return [_listed(domain)[at] for domain, at in zip(self.domains, places, strict=True)]
+        arrays = (np.array(domain, dtype=np.int64) for domain in self.domains)
+        return [values[at] for values, at in zip(arrays, places, strict=True)]
 
     def archs(self, columns: list[Counts], in_channels: int, num_classes: int) -> Arch:
         """Describe those with these values at once."""
@@ -99,28 +100,8 @@ class _Group:
         }  # fmt: skip
 
 
-def _listed(domain: Sequence[int]) -> Counts:
-    return np.array(domain, dtype=np.int64)
-
-
-def census(
-    space: Space,
-    limits: Sequence[Budget],
-    image_size: int,
-    in_channels: int,
-    num_classes: int,
-    seed: int = 0,
-) -> Census:
-    """Hold the architectures of a space against limits.
-
-    Args:
-        space: What there is.
-        limits: What must not be exceeded.
-        image_size: Side of an image in pixels.
-        in_channels: Of the images.
-        num_classes: Of the data.
-        seed: Of the sample, where not all are counted.
-    """
+def census(space: Space, limits: Limits, seed: int = 0) -> Census:
+    """Hold the architectures of a space against limits; `seed` is of the sample, if one is."""
     groups = list(_groups(space))
     held = number_of_architectures(space)
     exact = held <= EXACT
@@ -129,13 +110,15 @@ def census(
     largest, most = None, 0.0
     for group, places in batches:
         columns = group.columns(places)
-        archs = group.archs(columns, in_channels, num_classes)
-        filling = loads(archs, columns[0] if group.own_stem else None, limits, image_size)
+        archs = group.archs(columns, limits.in_channels, limits.num_classes)
+        stem = columns[0] if group.own_stem else None
+        filling = loads(archs, stem, limits.budgets, limits.image_size)
         looked_at += len(filling)
         fitting += int((filling <= 1).sum())
-        at = int(_under(filling).argmax())
+        at = int(np.where(filling <= 1, filling, 0).argmax())
         if most < filling[at] <= 1:
-            most, largest = filling[at], group.one(columns, at, in_channels, num_classes)
+            most = filling[at]
+            largest = group.one(columns, at, limits.in_channels, limits.num_classes)
     interval = binomtest(fitting, looked_at).proportion_ci(0.95)
     low, high = (fitting / held,) * 2 if exact else (interval.low, interval.high)
     return Census(held, looked_at, fitting, float(low), float(high), largest, exact)
@@ -144,10 +127,6 @@ def census(
 def number_of_architectures(space: Space) -> int:
     """Count the architectures that a space holds."""
     return sum(group.size for group in _groups(space))
-
-
-def _under(filling: Shares) -> Shares:
-    return np.where(filling <= 1, filling, 0)
 
 
 def _groups(space: Space) -> Iterator[_Group]:
@@ -258,42 +237,22 @@ class Drawn:
         }
 
 
-def draw_some(
-    fill: Fill,
-    budget: Budget,
-    limits: Sequence[Budget],
-    image_size: int,
-    in_channels: int,
-    num_classes: int,
-    seed: int = 0,
-) -> Drawn:
-    """Draw networks as a search does, with the counter inverted.
-
-    Args:
-        fill: How a search draws.
-        budget: What it is to fill; the smallest network of the space fits it and all limits.
-        limits: What must not be exceeded either.
-        image_size: Side of an image in pixels.
-        in_channels: Of the images.
-        num_classes: Of the data.
-        seed: Of the draws.
-    """
+def draw_some(fill: Fill, limits: Limits, seed: int = 0) -> Drawn:
+    """Draw networks as a search does for the first of some limits, which all that it draws fit."""
+    budget = limits.budgets[0]
     suggester = RandomSuggester(derive_seed(seed, "plan", budget.limit))
-    networks: Iterator[Arch] = networks_of(
-        fill, suggester, budget, limits, image_size, in_channels, num_classes
-    )
-    archs = list(islice(networks, DRAWS))
-    filled = tuple(load((budget, *limits), arch, image_size) for arch in archs)
-    counted = tuple(Counted.of(arch, image_size) for arch in archs)
-    return Drawn(budget, counted, len({arch.digest() for arch in archs}), filled, seed)
+    archs = list(islice(networks_of(fill, suggester, limits), DRAWS))
+    counted = tuple(Counted.of(arch, limits.image_size) for arch in archs)
+    different = len({arch.digest() for arch in archs})
+    return Drawn(budget, counted, different, tuple(map(limits.load, archs)), seed)
 
 
-def least_limits(arch: Arch, limits: Sequence[Budget], image_size: int) -> dict[str, int]:
-    """Return what each limit that a network exceeds would have to be raised to."""
+def least_limits(arch: Arch, limits: Limits) -> dict[str, int]:
+    """Return, for each limit that a network exceeds, the least that it would have to be."""
     return {
-        each.cost: COSTS[each.cost](arch, image_size)
-        for each in limits
-        if each.excess(arch, image_size) > 0
+        each.cost: COSTS[each.cost](arch, limits.image_size)
+        for each in limits.budgets
+        if each.excess(arch, limits.image_size) > 0
     }
 
 

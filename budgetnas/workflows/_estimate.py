@@ -9,13 +9,13 @@ from typing import Self
 
 import torch
 
-from budgetnas.arch import Arch, count_macs, fits
+from budgetnas.arch import Arch, count_macs
 from budgetnas.recipe import Recipe
 from budgetnas.seeds import derive_seed
-from budgetnas.space import Fill, Free, Grid, RandomSuggester
+from budgetnas.space import Fill, Free, Grid, RandomSuggester, Suggester
 from budgetnas.study import StudyConfig
 from budgetnas.train import TrainingData, cores, initial_model, memory_guard, train
-from budgetnas.trials import networks_of
+from budgetnas.trials import Limits, networks_of
 
 SHORTEST = 0.25
 """Seconds that are looked at: the system counts in hundredths."""
@@ -142,25 +142,22 @@ def training_seconds(
 
 
 def middling(config: StudyConfig) -> tuple[Arch, Recipe]:
-    """Return what a trial of median multiply-adds trains, of those that fit the budget."""
-    size = config.data.image_size
+    """Return the network and recipe of a trial of median multiply-adds."""
+    limits = Limits.of(config)
     match config.proposal:
         case Free() | Fill() as proposal:
-            drawn = [(arch, config.recipe) for arch in typical(config, proposal)]
+            suggester = RandomSuggester(derive_seed(config.seed, "estimate"))
+            drawn = [(arch, config.recipe) for arch in feasible(proposal, suggester, limits)]
         case Grid(cells=cells):
             drawn = [(cell.arch, cell.recipe) for cell in cells]
-    fitting = [pair for pair in drawn if fits(config.all_limits, pair[0], size)] or drawn
-    return sorted(fitting, key=lambda pair: count_macs(pair[0], size))[len(fitting) // 2]
+    fitting = [pair for pair in drawn if limits.fit(pair[0])] or drawn
+    return sorted(fitting, key=lambda pair: count_macs(pair[0], limits.image_size))[
+        len(fitting) // 2
+    ]
 
 
-def typical(config: StudyConfig, proposal: Free | Fill) -> list[Arch]:
-    """Draw feasible architectures at random."""
-    suggester = RandomSuggester(derive_seed(config.seed, "estimate"))
-    facts, size = config.facts, config.data.image_size
-    networks = networks_of(
-        proposal, suggester, config.budgets[0], config.limits, size,
-        facts.channels, len(facts.classes),
-    )  # fmt: skip
-    drawn = islice(networks, 50 * CANDIDATES)
-    fitting = list(islice((a for a in drawn if fits(config.all_limits, a, size)), CANDIDATES))
-    return fitting or [proposal.space.smallest(facts.channels, len(facts.classes))]
+def feasible(proposal: Free | Fill, suggester: Suggester, limits: Limits) -> list[Arch]:
+    """Draw some networks that fit; where none is found, the smallest of the space."""
+    drawn = islice(networks_of(proposal, suggester, limits), 50 * CANDIDATES)
+    fitting = list(islice((arch for arch in drawn if limits.fit(arch)), CANDIDATES))
+    return fitting or [limits.smallest(proposal.space)]

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import torch
 
-from budgetnas.arch import Budget, count_params, describe_costs, describe_limits, fits, load
+from budgetnas.arch import Budget, count_params, describe_costs, describe_limits
 from budgetnas.data import DataSource
 from budgetnas.data import images as image_sets
 from budgetnas.data.images import ImageSet, Split, describe_split
@@ -19,6 +19,7 @@ from budgetnas.recipe import Recipe
 from budgetnas.space import Fill, Free, Grid, Space
 from budgetnas.study import DataFacts, StudyConfig, require_same
 from budgetnas.train import check_schedule, memory_guard
+from budgetnas.trials import Limits
 
 Drawn = TypeVar("Drawn", bound=Free | Fill | Grid)
 
@@ -83,30 +84,25 @@ def read_again(
     return images
 
 
-def _require_fit(
-    limits: Sequence[Budget], space: Space, source: DataSource, channels: int, num_classes: int
-) -> None:
-    """Refuse limits that not even the smallest network of the space fits, stating it."""
-    size = source.image_size
-    smallest = space.smallest(channels, num_classes, lambda arch: load(limits, arch, size))
-    if not fits(limits, smallest, size):
+def _require_fit(limits: Limits, space: Space) -> None:
+    smallest = limits.smallest(space)
+    if not limits.fit(smallest):
+        asked = limits.budgets
+        most = (
+            f"a budget of {asked[0]}" if len(asked) == 1 else f"at most {describe_limits(asked)}"
+        )
         raise InputError(
-            f"no network of the space fits {_asked(limits)}: the smallest, {smallest}, "
-            f"has {describe_costs(limits, smallest, size)}"
+            f"no network of the space fits {most}: the smallest, {smallest}, "
+            f"has {describe_costs(asked, smallest, limits.image_size)}"
         )
 
 
-def _asked(limits: Sequence[Budget]) -> str:
-    if len(limits) == 1:
-        return f"a budget of {limits[0]}"
-    return f"at most {describe_limits(limits)}"
-
-
 def require_possible(limits: Sequence[Budget], space: Space, source: DataSource) -> None:
-    """Refuse, before any image is read, to begin what can't be."""
+    """Raise, before any image is read, for limits that no network of a space fits."""
     info = source.info
     if info.channels and info.num_classes:  # else only the images tell
-        _require_fit(limits, space, source, info.channels, info.num_classes)
+        size, channels, classes = source.image_size, info.channels, info.num_classes
+        _require_fit(Limits(tuple(limits), size, channels, classes), space)
 
 
 def split_images(
@@ -163,10 +159,7 @@ def require_trainable(config: StudyConfig) -> None:
     match config.proposal:
         case Free(space=space) | Fill(space=space):
             check_schedule(config.recipe, config.facts.train)
-            _require_fit(
-                (config.budgets[-1], *config.limits), space, config.data,
-                config.facts.channels, len(config.facts.classes),
-            )  # fmt: skip
+            _require_fit(Limits.of(config).of_budget(config.budgets[-1]), space)
         case Grid() as grid:
             _require_any_fit(config.budget, grid, config.data)
             _check_cells(grid, config.facts.train)

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import optuna
@@ -12,14 +11,14 @@ from optuna.pruners import BasePruner
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from budgetnas.arch import Arch, Budget, fits, load
+from budgetnas.arch import Arch, Budget
 from budgetnas.data import SET_ASIDE_SHARE, VALIDATION_SHARE, DataSource, Stored
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import Inventory
 from budgetnas.events import Watcher
 from budgetnas.progress import SearchProgress, verb
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.space import Fill, Free, RandomSuggester
+from budgetnas.space import Fill, Free, RandomSuggester, Space
 from budgetnas.study.options import PlanOptions
 from budgetnas.study.storage import quiet_optuna
 from budgetnas.train import (
@@ -30,17 +29,17 @@ from budgetnas.train import (
     unchanged_process,
     use_threads,
 )
-from budgetnas.trials import PRUNERS, networks_of, published
+from budgetnas.trials import PRUNERS, Limits, published
 from budgetnas.workflows._census import Census as Census
 from budgetnas.workflows._census import Counted as Counted
 from budgetnas.workflows._census import Drawn as Drawn
 from budgetnas.workflows._census import census, draw_some, least_limits, number_of_architectures
 from budgetnas.workflows._estimate import (
-    CANDIDATES,
     LARGEST_BATCH,
     STEPS,
     OtherWork,
     describe_busy,
+    feasible,
     training_seconds,
 )
 
@@ -130,42 +129,50 @@ def plan(options: PlanOptions, watch: Watcher) -> Outlook:
     Raises:
         InputError: If what is asked can't be; that nothing fits is an answer.
     """
-    limits = (options.budget, *options.limits)
     proposed, source = options.proposed(), options.source()
     judge = PRUNERS[options.pruner]
     facts = _facts(source, options.train_samples)
     trained, _ = options.fitted_recipe(source, facts.channels, facts.train)
-    smaller, trials, seed = options.smaller, options.trials, options.seed or 0
-    steps = trained.epoch_steps(facts.train)
-    asked = _Asked(limits, smaller, proposed, source.image_size, facts, seed)
-    smallest = asked.smallest()
-    needed = least_limits(smallest, asked.tightest, source.image_size)
-    counted, drawn = (asked.census(), ()) if isinstance(proposed, Free) else (None, asked.drawn())
+    smaller, seed = options.smaller, options.seed or 0
+    limits = Limits(
+        (options.budget, *options.limits), source.image_size, facts.channels, facts.classes
+    )
+    tightest = limits.of_budget(smaller[-1]) if smaller else limits
+    smallest = tightest.smallest(proposed.space)
+    needed = least_limits(smallest, tightest)
+    counted, drawn = None, tuple[Drawn, ...]()
+    if isinstance(proposed, Free):
+        counted = census(proposed.space, limits, seed)
+    elif not needed:
+        budgets = (options.budget, *smaller)
+        drawn = tuple(draw_some(proposed, limits.of_budget(each), seed) for each in budgets)
     where = choose_device(options.device)
     with unchanged_process(), OtherWork() as others:
         numerics = choose_numerics(where)
         use_threads(numerics)
         title = device_title(where)
-        middle = None if needed else asked.middling(drawn)
+        middle = None if needed else _middling(proposed, limits, drawn, seed)
         seconds = _seconds(middle, trained, source, facts, where, numerics) if middle else None
     busy = describe_busy(others.cores, numerics.threads) if where.type == "cpu" else ""
     return Outlook(
-        limits=limits,
+        limits=limits.budgets,
         smaller=smaller,
         data=source.title,
         architectures=number_of_architectures(proposed.space),
         counted=counted,
-        drawn=() if needed else drawn,
+        drawn=drawn,
         least_fill=proposed.fill.low if isinstance(proposed, Fill) else 0.0,
-        first=() if needed else asked.first(),
+        first=() if needed or not proposed.presets else _first(proposed.space, limits),
         smallest=Counted.of(smallest, source.image_size),
-        largest=asked.largest(counted, drawn),
+        largest=_largest(counted, drawn, source.image_size),
         needed=needed,
-        trials=trials,
+        trials=options.trials,
         epochs=trained.epochs,
         trial_seconds=seconds,
         busy=busy,
-        saved=saved_epochs(judge(trained.epochs, steps), trained.epochs, trials),
+        saved=saved_epochs(
+            judge(trained.epochs, trained.epoch_steps(facts.train)), trained.epochs, options.trials
+        ),
         device=title,
         notices=facts.notices,
     )
@@ -215,79 +222,26 @@ def _facts_of_folder(found: Inventory, train_samples: int | None) -> _Facts:
     return _Facts(3, len(found.train.classes), train, val, (found.describe(),))
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What networks are asked for."""
+def _largest(counted: Census | None, drawn: Sequence[Drawn], image_size: int) -> Counted | None:
+    if drawn:
+        return drawn[0].largest
+    found = counted.largest if counted else None
+    return Counted.of(found, image_size) if found else None
 
-    limits: tuple[Budget, ...]
-    smaller: tuple[Budget, ...]
-    proposal: Free | Fill
-    image_size: int
-    facts: _Facts
-    seed: int
 
-    @property
-    def tightest(self) -> tuple[Budget, ...]:
-        """What the smallest network must fit."""
-        return (self.smaller[-1] if self.smaller else self.limits[0]), *self.limits[1:]
+def _first(space: Space, limits: Limits) -> tuple[tuple[str, Counted], ...]:
+    """Name and count the published networks that are trained first."""
+    found = published(space, limits)
+    return tuple((each.name, Counted.of(each.arch, limits.image_size)) for each in found)
 
-    def smallest(self) -> Arch:
-        return self.proposal.space.smallest(
-            self.facts.channels, self.facts.classes,
-            lambda arch: load(self.tightest, arch, self.image_size),
-        )  # fmt: skip
 
-    def census(self) -> Census:
-        facts, space = self.facts, self.proposal.space
-        return census(
-            space, self.limits, self.image_size, facts.channels, facts.classes, self.seed
-        )
-
-    def drawn(self) -> tuple[Drawn, ...]:
-        """Draw for each budget what the search draws for it in turns."""
-        assert isinstance(self.proposal, Fill), "what is free may not fit"
-        if load(self.tightest, self.smallest(), self.image_size) > 1:
-            return ()
-        return tuple(
-            draw_some(
-                self.proposal, budget, self.limits[1:], self.image_size, self.facts.channels,
-                self.facts.classes, self.seed,
-            )
-            for budget in (self.limits[0], *self.smaller)
-        )  # fmt: skip
-
-    def largest(self, counted: Census | None, drawn: Sequence[Drawn]) -> Counted | None:
-        if drawn:
-            return drawn[0].largest
-        found = counted.largest if counted else None
-        return Counted.of(found, self.image_size) if found else None
-
-    def first(self) -> tuple[tuple[str, Counted], ...]:
-        """Name and count the published networks that come first."""
-        if not self.proposal.presets:
-            return ()
-        facts = self.facts
-        found = published(
-            self.proposal.space, self.limits, self.image_size, facts.channels, facts.classes
-        )
-        return tuple((each.name, Counted.of(each.arch, self.image_size)) for each in found)
-
-    def middling(self, drawn: Sequence[Drawn]) -> Arch:
-        """Return the network of median multiply-adds, of those that fit."""
-        networks = [each for some in drawn for each in some.networks] or self._some()
-        return sorted(networks, key=lambda each: each.macs)[len(networks) // 2].arch
-
-    def _some(self) -> list[Counted]:
-        """Draw some networks that fit from all that the space holds."""
-        facts, size = self.facts, self.image_size
-        drawn = networks_of(
-            self.proposal, RandomSuggester(self.seed), self.limits[0], self.limits[1:], size,
-            facts.channels, facts.classes,
-        )  # fmt: skip
-        fitting = (a for a in islice(drawn, 50 * CANDIDATES) if fits(self.limits, a, size))
-        return [Counted.of(a, size) for a in islice(fitting, CANDIDATES)] or [
-            Counted.of(self.smallest(), size)
-        ]
+def _middling(proposal: Free | Fill, limits: Limits, drawn: Sequence[Drawn], seed: int) -> Arch:
+    """Return the network of median multiply-adds, of those that fit."""
+    networks = [each for some in drawn for each in some.networks] or [
+        Counted.of(arch, limits.image_size)
+        for arch in feasible(proposal, RandomSuggester(seed), limits)
+    ]
+    return sorted(networks, key=lambda each: each.macs)[len(networks) // 2].arch
 
 
 def _seconds(

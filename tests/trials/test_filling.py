@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from budgetnas.arch import Arch, Budget, count_params, fits, load
 from budgetnas.space import Fill, RandomSuggester, Space
-from budgetnas.trials._drawing import draw_filled, filled, fitting
+from budgetnas.trials._drawing import Limits, draw_filled, filled, fitting
 
 SPACES = {
     "default": Space(),
@@ -35,7 +35,7 @@ def test_every_draw_fits_whatever_the_limits(name: str, size: float, seed: int, 
     space = SPACES[name]
     least = space.smallest(3, 10)
     limits = (Budget(limit=int(count_params(least) * 1000**size)),)
-    arch = draw_filled(Fill(space=space), RandomSuggester(seed), limits, side, 3, 10).arch
+    arch = draw_filled(Fill(space=space), RandomSuggester(seed), Limits(limits, side, 3, 10)).arch
     assert fits(limits, arch, side)
     assert space.holds(arch)
 
@@ -44,7 +44,8 @@ def test_every_draw_fits_whatever_the_limits(name: str, size: float, seed: int, 
 def test_the_default_space_fills_what_was_wanted(seed: int, budget: str, macs_each: int) -> None:
     limit = Budget.from_text(budget)
     limits = limit, Budget(limit=limit.limit * macs_each, cost="macs")
-    filling = load(limits, draw_filled(Fill(), RandomSuggester(seed), limits, 32, 3, 10).arch, 32)
+    arch = draw_filled(Fill(), RandomSuggester(seed), Limits(limits, 32, 3, 10)).arch
+    filling = load(limits, arch, 32)
     assert filling <= 1
     if macs_each > 10 and budget != "200k":  # else widths in steps of 8 are coarse
         assert filling >= 0.8
@@ -55,7 +56,7 @@ def test_the_shape_is_left_as_it_was_drawn() -> None:
         {"block": "basic", "stem_width": 8, "stages": [
             {"width": 8, "depth": 4}, {"width": 8, "depth": 4}, {"width": 8, "depth": 3}]}
     )  # fmt: skip
-    arch = filled(Space(), shape, [2, 2], 0.94, 0.8, (Budget.from_text("5M"),), 32)
+    arch = filled(Space(), shape, [2, 2], 0.94, 0.8, Limits((Budget.from_text("5M"),), 32, 3, 10))
     assert [stage.depth for stage in arch.stages] == [4, 4, 3]
     assert [stage.width for stage in arch.stages] == [64, 128, 256]
     assert count_params(arch) == 4_697_162, "the first paper's, without its gate"
@@ -70,7 +71,8 @@ def test_it_is_the_nearest_of_all_widths() -> None:
     for fill in (0.3, 0.6, 0.9, 1.0):
         shape = space.draw(suggester, 3, 10, widths=False).arch
         limits = (Budget(limit=20_000),)
-        found = load(limits, filled(space, shape, [1.0], fill, 0.0, limits, 32), 32)
+        arch = filled(space, shape, [1.0], fill, 0.0, Limits(limits, 32, 3, 10))
+        found = load(limits, arch, 32)
         every = [
             shape.changed(stem_width=w, stages=tuple(
                 stage.changed(width=width)
@@ -88,7 +90,7 @@ def test_a_shape_that_is_too_deep_loses_blocks_then_stages() -> None:
     )
     depths = []
     for limit in (25_000, 20_000, 8_000, 4_000):
-        smaller = fitting(Space(), shape, (Budget(limit=limit),), 32)
+        smaller = fitting(Space(), shape, Limits((Budget(limit=limit),), 32, 3, 10))
         depths.append([stage.depth for stage in smaller.stages])
     assert depths == [[5, 5, 5, 5], [4, 4, 4, 4], [2, 2, 1, 1], [1, 1]]
 
@@ -97,7 +99,7 @@ def test_a_budget_of_the_smallest_network_leaves_one() -> None:
     least = Space().smallest(3, 10)
     limits = (Budget(limit=count_params(least)),)
     for seed in range(20):
-        arch = draw_filled(Fill(), RandomSuggester(seed), limits, 32, 3, 10).arch
+        arch = draw_filled(Fill(), RandomSuggester(seed), Limits(limits, 32, 3, 10)).arch
         assert count_params(arch) == count_params(least)
 
 
@@ -105,5 +107,5 @@ def test_a_budget_of_the_smallest_network_leaves_one() -> None:
 def test_what_is_filled_is_the_tightest_limit(cost: str) -> None:
     limits = Budget.from_text("5M"), Budget.from_text("500k", cost)
     for seed in range(10):
-        arch = draw_filled(Fill(), RandomSuggester(seed), limits, 8, 3, 10).arch
+        arch = draw_filled(Fill(), RandomSuggester(seed), Limits(limits, 8, 3, 10)).arch
         assert 0.5 < limits[1].excess(arch, 8) / limits[1].limit + 1 <= 1

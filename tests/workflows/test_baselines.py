@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from budgetnas.analysis import FILLED
 from budgetnas.arch import PRESETS, Arch, Budget, Stage, count_params, fits, load
 from budgetnas.space import Free
+from budgetnas.trials import Limits
 from budgetnas.workflows._baselines import BASELINES, baselines, scaled
 from tests.analysis.made import config_of
 
@@ -52,7 +53,7 @@ def test_it_fits_all_limits_and_nothing_of_its_proportions_comes_nearer(
     name: str, budget: Budget, macs: Budget | None, size: int
 ) -> None:
     arch, limits = NETWORKS[name], [budget, *([macs] if macs else [])]
-    made = scaled(arch, limits, size)
+    made = scaled(arch, Limits(tuple(limits), size, 3, 10))
     if made is None:
         finest = 4 if arch.block == "bottleneck" else 1
         least = widened(arch, finest / min(stage.width for stage in arch.stages), finest)
@@ -79,8 +80,8 @@ def test_it_fits_all_limits_and_nothing_of_its_proportions_comes_nearer(
 def test_a_network_that_fills_its_own_budget_stays_as_it_is(name: str) -> None:
     arch = PRESETS[name]
     exactly = [Budget(limit=count_params(arch))]
-    assert scaled(arch, exactly, 32) == arch
-    narrower = scaled(arch, [Budget(limit=count_params(arch) - 1)], 32)
+    assert scaled(arch, Limits(tuple(exactly), 32, 3, 10)) == arch
+    narrower = scaled(arch, Limits((Budget(limit=count_params(arch) - 1),), 32, 3, 10))
     assert narrower is not None
     assert count_params(narrower) < count_params(arch)
 
@@ -88,7 +89,7 @@ def test_a_network_that_fills_its_own_budget_stays_as_it_is(name: str) -> None:
 def test_it_is_made_wider_and_narrower() -> None:
     arch = PRESETS["wrn-16-4"]
     for limit in (100_000, 50_000_000):
-        made = scaled(arch, [Budget(limit=limit)], 32)
+        made = scaled(arch, Limits((Budget(limit=limit),), 32, 3, 10))
         assert made is not None
         assert 0.9 * limit < count_params(made) <= limit
         assert (made.stem_width, made.block) == (16, "preact")

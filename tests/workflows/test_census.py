@@ -6,6 +6,7 @@ import pytest
 
 from budgetnas.arch import SE, Arch, Budget, Stage, count_params, fits
 from budgetnas.space import Space
+from budgetnas.trials import Limits
 from budgetnas.workflows import _census as room
 from budgetnas.workflows._census import census
 
@@ -33,7 +34,7 @@ def everything() -> list[Arch]:
 
 def test_all_are_counted_one_by_one() -> None:
     listed = everything()
-    found = census(TINY, LIMITS, 8, 3, 10)
+    found = census(TINY, Limits(LIMITS, 8, 3, 10))
     fitting = [arch for arch in listed if fits(LIMITS, arch, 8)]
     assert (found.held, found.looked_at, found.fitting) == (len(listed), len(listed), len(fitting))
     assert 0 < found.share < 1
@@ -44,31 +45,31 @@ def test_all_are_counted_one_by_one() -> None:
 
 def test_the_largest_that_fits() -> None:
     limits = (Budget(limit=3_000),)
-    found = census(TINY, limits, 8, 3, 10)
+    found = census(TINY, Limits(limits, 8, 3, 10))
     assert found.largest is not None
     fitting = [arch for arch in everything() if fits(limits, arch, 8)]
     assert count_params(found.largest) == max(map(count_params, fitting))
 
 
 def test_a_sample_tells_about_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    exact = census(TINY, LIMITS, 8, 3, 10)
+    exact = census(TINY, Limits(LIMITS, 8, 3, 10))
     monkeypatch.setattr(room, "EXACT", 100)
     monkeypatch.setattr(room, "SAMPLE", 2_000)
     missed = 0
     for seed in range(40):
-        found = census(TINY, LIMITS, 8, 3, 10, seed)
+        found = census(TINY, Limits(LIMITS, 8, 3, 10), seed)
         assert (found.held, found.looked_at, found.exact) == (exact.held, 2_000, False)
         missed += not found.low <= exact.share <= found.high
     assert missed <= 6, "an interval of 95 % misses 2 of 40, and rarely more than 6"
 
 
 def test_nothing_fits() -> None:
-    found = census(TINY, (Budget(limit=10),), 8, 3, 10)
+    found = census(TINY, Limits((Budget(limit=10),), 8, 3, 10))
     assert (found.fitting, found.share, found.largest) == (0, 0, None)
 
 
 def test_the_default_space_is_too_large_to_list() -> None:
-    found = census(Space(), (Budget.from_text("5M"),), 32, 3, 10)
+    found = census(Space(), Limits((Budget.from_text("5M"),), 32, 3, 10))
     widths, depths, kernels = 64, 5, 2
     stages = sum((widths * depths * kernels) ** number for number in (2, 3, 4))
     assert found.held == 2 * 3 * stages
