@@ -9,10 +9,8 @@ from budgetnas._version import __version__
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher
 from budgetnas.files import require_writable
-from budgetnas.metric import Metric
-from budgetnas.recipe import Recipe
-from budgetnas.space import Fill, Free, Grid
-from budgetnas.study import About, StudyConfig, study_folder
+from budgetnas.space import Grid
+from budgetnas.study import StudyConfig, study_folder
 from budgetnas.study.begun import BegunStudy, find_begun, storage_url
 from budgetnas.study.storage import redacted
 from budgetnas.train import choose_device
@@ -22,7 +20,7 @@ from budgetnas.workflows.work import SearchResult, numerics_of, work
 
 
 def derived_name(base: BegunStudy, variant: str) -> str:
-    """Name a comparison of a study: `digits-100k/finalists`."""
+    """Return the name of a study in the folder of another: `digits-100k/finalists`."""
     if "/" in base.name:
         raise InputError(
             f"{base.name!r} is a sub-study; run this command on {base.name.partition('/')[0]!r}"
@@ -30,87 +28,36 @@ def derived_name(base: BegunStudy, variant: str) -> str:
     return f"{base.name}/{variant}"
 
 
-def train_grid(
+def train_derived(
     base: BegunStudy,
     variant: str,
-    grid: Grid,
-    recipe: Recipe,
-    about: About,
     options: ComparingOptions,
     watch: Watcher,
-    notices: Sequence[str] = (),
-    metric: Metric | None = None,
-) -> SearchResult:
-    """Train a grid on the images, split and seed of a study, or go on with it.
-
-    Args:
-        base: The study.
-        variant: What the grid is called; its folder, in the study's.
-        grid: The configurations, fitted to the study's images.
-        recipe: What is written down as the grid's recipe; each configuration has its own.
-        about: Words for its report.
-        options: With what it is trained.
-        watch: Told what happens.
-        notices: What recipes had to give up for these images.
-        metric: What is compared; the study's own by default.
-
-    Raises:
-        InputError: If it has begun with another grid, or what is asked can't be.
-        KeyboardInterrupt: As it came; everything finished is kept.
-    """
-    fields = {
-        "recipe": recipe, "proposal": grid, "about": about, "metric": metric or base.config.metric,
-        "pruner": "none", "select": "last",
-    }  # fmt: skip
-    return _train(base, variant, fields, 0, options, watch, notices)
-
-
-def train_drawn(
-    base: BegunStudy,
-    variant: str,
-    proposal: Free | Fill,
-    trials: int,
-    about: About,
-    options: ComparingOptions,
-    watch: Watcher,
-) -> SearchResult:
-    """Train what a proposal draws exactly as the trials of a study, until there are so many.
-
-    Args:
-        base: The study.
-        variant: What it is called; its folder, in the study's.
-        proposal: Where networks come from; what is over the study's limits does not count.
-        trials: How many trained trials there should be in the end.
-        about: Words for its report.
-        options: With what they are trained.
-        watch: Told what happens.
-
-    Raises:
-        InputError: If it has begun otherwise, or what is asked can't be.
-        SearchFailed: After five failed trials in a row.
-        KeyboardInterrupt: As it came; everything finished is kept.
-    """
-    return _train(base, variant, {"proposal": proposal, "about": about}, trials, options, watch)
-
-
-def derived_trials(
-    base: BegunStudy, variant: str, storage: str | None
-) -> tuple[StudyConfig, Sequence[FrozenTrial]]:
-    """Read what was trained for a study: what defines it, and its trials by number."""
-    found = find_begun(derived_name(base, variant))
-    return found.config, found.trials(storage if base.config.storage else None)
-
-
-def _train(
-    base: BegunStudy,
-    variant: str,
-    fields: dict[str, Any],
-    trials: int,
-    options: ComparingOptions,
-    watch: Watcher,
+    *,
+    trials: int = 0,
     adapted: Sequence[str] = (),
+    **fields: Any,
 ) -> SearchResult:
-    """Begin a study on the images, split, seed and limits of another, or go on with it."""
+    """Begin a study on the images, split, seed and limits of another, or go on with it.
+
+    A grid's trainings are never stopped early, and count by their last epoch.
+
+    Args:
+        base: The other study.
+        variant: The name of the study's folder, in the other's.
+        options: Where the images are, on which device, with how many workers, and how long.
+        watch: Receives events.
+        trials: Number of trained trials; a grid has its own.
+        adapted: What recipes had to give up for the images.
+        fields: What of its `StudyConfig` differs from the other's.
+
+    Raises:
+        InputError: If it has begun otherwise, or can't be trained.
+        SearchFailed: After five failed trials in a row of a search.
+        KeyboardInterrupt: As it came; everything finished is kept.
+    """
+    if isinstance(fields["proposal"], Grid):
+        fields = {"pruner": "none", "select": "last", **fields}
     name = derived_name(base, variant)
     folder = study_folder(name)
     began = StudyConfig.begun(folder)
@@ -130,3 +77,11 @@ def _train(
         began=began, url=url, trials=trials, deadline=deadline, adapted=adapted,
         notices=notices,
     )  # fmt: skip
+
+
+def derived_trials(
+    base: BegunStudy, variant: str, storage: str | None
+) -> tuple[StudyConfig, Sequence[FrozenTrial]]:
+    """Read a study in the folder of another: its definition, and its trials by number."""
+    found = find_begun(derived_name(base, variant))
+    return found.config, found.trials(storage if base.config.storage else None)

@@ -37,24 +37,24 @@ from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.options import Drawn, Training
 from budgetnas.study.trial_record import TrialRecord, tally
 from budgetnas.workflows._baselines import baselines
-from budgetnas.workflows._derived import derived_name, derived_trials, train_drawn, train_grid
+from budgetnas.workflows._derived import derived_name, derived_trials, train_derived
 from budgetnas.workflows.options import PUBLISHED_RECIPE, SEEDS, CompareOptions
 
 RANDOM = "random"
-"""What a search's random networks are called, and their folder in the search's."""
+"""The folder of a search's random networks, in the search's."""
 
 
 @dataclass(frozen=True)
 class Entrants:
-    """The networks of a comparison, with what each is trained by."""
+    """The networks of a comparison, and how each is trained."""
 
     grid: Grid
     recipe: Recipe
-    """Of all but one of them, before anything that a trial had drawn."""
+    """Of all but one of them, without what a trial had drawn."""
     adapted: list[str]
     """What recipes had to give up for the images."""
     notes: tuple[str, ...]
-    """What is missing, and what a trial had drawn of its recipe."""
+    """Networks that are missing, and recipe fields that trials had drawn."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +62,11 @@ class RandomNetworks:
     """Random networks of a search's space, trained as its trials are."""
 
     best: TrialRecord | None = None
-    """The best that was trained to its end."""
+    """The best completed trial."""
     finished: bool = True
-    """Whether there are as many as there should be, or as the space has."""
+    """Whether the search for them has ended, by their number or by its space."""
     note: str | None = None
-    """What is not as it was asked for."""
+    """How they differ from what was asked for."""
 
 
 def train_random(
@@ -74,8 +74,8 @@ def train_random(
 ) -> RandomNetworks:
     """Draw networks at random and train them as a search's trials, or go on with that.
 
-    Their space, limits, recipe, pruner, images and split are the search's; nothing is learnt from
-    one for the next, and no published network is among them.
+    Their space, limits, recipe, pruner, images and split are the search's; no published network
+    is among them.
     """
     proposal = base.config.proposal
     assert not isinstance(proposal, Grid), "a search draws"
@@ -91,7 +91,7 @@ def train_random(
         question=f"How good is the best of {count:,} random networks of {base.name}?",
         command=command,
     )
-    result = train_drawn(base, RANDOM, again, count, about, options, watch)
+    result = train_derived(base, RANDOM, options, watch, trials=count, proposal=again, about=about)
     _, trials = derived_trials(base, RANDOM, options.storage)
     best, note = best_trial(trials), None
     if best is None:
@@ -104,7 +104,7 @@ def train_random(
 def entrants(
     base: BegunStudy, asked: CompareOptions, winner: TrialRecord, random: RandomNetworks
 ) -> Entrants:
-    """List who is compared, and by which recipe each is trained."""
+    """List the networks of a comparison with the recipe of each."""
     config = base.config
     recipe, adapted = recipe_for(asked, config)
     published, more = published_for(asked, config)
@@ -146,7 +146,7 @@ def _of_trial(
     config: StudyConfig,
     adapted: list[str],
 ) -> tuple[Cell, list[str]]:
-    """Train a trial's network; a recipe that adapts takes what the trial had drawn, too."""
+    """Return a trial's network; a recipe that adapts takes the fields that the trial drew."""
     recipe, notices = recipe_for(asked, config, record.drawn)
     notes = [f"{name} is trained {notice}" for notice in notices if notice not in adapted]
     return _cell(name, record.arch, str(asked.recipe), recipe), notes
@@ -165,22 +165,22 @@ def _grid(cells: list[Cell], seeds: int) -> Grid:
 
 
 VARIANT = "comparison"
-"""What its trainings are called, and their folder in the study's."""
+"""The folder of its trainings, in the study's."""
 SOON = 1e-9
-"""Seconds that are left where none are."""
+"""Seconds: a timeout that has passed."""
 
 
 @verb(CompareOptions, SearchProgress)
 def compare(options: CompareOptions, watch: Watcher) -> Comparison:
-    """Train a search's winner, baselines and the best of random networks alike; tell them apart.
+    """Train a search's winner, baselines and the best of random networks alike, and compare them.
 
     All are trained with the first seed, then all with the second, on the search's own images and
-    split; no test image is seen. What has begun is continued as it began, with more seeds if that
-    is asked for. What comes out is written to comparison.json in the study's folder, and shown in
+    split; no test image is seen. A comparison that has begun is continued as it began, with more
+    seeds if asked. The result is written to comparison.json in the study's folder, and shown in
     its report.
 
     Raises:
-        InputError: If what is asked can't be.
+        InputError: If the options are not possible.
         SearchFailed: After five failed random networks in a row.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
@@ -199,7 +199,7 @@ def compare(options: CompareOptions, watch: Watcher) -> Comparison:
 
 
 def _ending_together(options: CompareOptions) -> Callable[[], CompareOptions]:
-    """Give each of several trainings the seconds that are left then."""
+    """Return a function that returns the options with the seconds that are left."""
     if options.timeout is None:
         return lambda: options
     deadline = options.deadline()
@@ -212,7 +212,7 @@ def _ending_together(options: CompareOptions) -> Callable[[], CompareOptions]:
 
 
 def _began(base: BegunStudy) -> tuple[StudyConfig, Comparison] | None:
-    """Find the comparison that a study has, once it is settled who takes part."""
+    """Find the comparison of a study; None before its networks are chosen."""
     folder = study_folder(derived_name(base, VARIANT))
     kept = Comparison.read(base.folder)
     if kept is None or not config_path(folder).is_file():
@@ -223,7 +223,7 @@ def _began(base: BegunStudy) -> tuple[StudyConfig, Comparison] | None:
 def _anew(
     base: BegunStudy, left: Callable[[], CompareOptions], winner: TrialRecord, watch: Watcher
 ) -> Comparison:
-    """Train random networks, settle who takes part, and compare."""
+    """Train random networks, choose the networks of the comparison, and compare."""
     asked = left()
     trials = base.trials(asked.storage)
     count = tally(trials).trained if asked.random is None else asked.random
@@ -247,7 +247,7 @@ def _anew(
         largest_class=base.config.facts.largest_share,
         notes=settled.notes if found.finished else (),
     )
-    kept.write(base.folder)  # before its trainings begin: whoever goes on with them needs it
+    kept.write(base.folder)  # before its trainings begin: continuing them needs it
     return _compared(base, settled, kept, left(), watch) if found.finished else kept
 
 
@@ -259,7 +259,7 @@ def _again(
     winner: TrialRecord,
     watch: Watcher,
 ) -> Comparison:
-    """Go on with the networks that it began with, with more seeds if that is asked for."""
+    """Continue with the networks that it began with, with more seeds if asked."""
     grid = began.proposal
     assert isinstance(grid, Grid), "a comparison is a grid"
     way_out = f"remove {study_folder(began.name)}"
@@ -278,7 +278,7 @@ def _again(
 def _require_same(
     base: BegunStudy, asked: CompareOptions, began: StudyConfig, kept: Comparison, way_out: str
 ) -> None:
-    """Refuse another comparison, and say in its options what differs."""
+    """Raise for another comparison than has begun, with the options that differ."""
     given_recipe = "recipe" in asked.model_fields_set
     recipe = recipe_for(asked, base.config)[0] if given_recipe else None
     options: dict[str, tuple[object, object]] = {
@@ -304,9 +304,10 @@ def _compared(
     )
     for note in settled.notes:
         watch(Notice(note))
-    result = train_grid(
-        base, VARIANT, settled.grid, settled.recipe, about, options, watch, settled.adapted
-    )
+    result = train_derived(
+        base, VARIANT, options, watch, adapted=settled.adapted, proposal=settled.grid,
+        recipe=settled.recipe, about=about,
+    )  # fmt: skip
     config, trials = derived_trials(base, VARIANT, options.storage)
     judged = decompose(config, trial_table(config, trials), kept.trials)
     found = kept.changed(

@@ -23,11 +23,11 @@ from budgetnas.seeds import derive_seed
 from budgetnas.space import Axis, Cell, Grid, RandomSuggester, Space
 from budgetnas.study import About, Fidelity, StudyConfig, config_path, require_same, study_folder
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.workflows._derived import derived_name, train_grid
+from budgetnas.workflows._derived import derived_name, train_derived
 from budgetnas.workflows.options import FidelityOptions
 
 VARIANT = "fidelity"
-"""What its trainings are called, and their folder in the study's."""
+"""The folder of its trainings, in the study's."""
 
 NETWORK, TRAINING = "network", "training"
 
@@ -39,12 +39,12 @@ AVERAGE = Average(horizon=0.25)
 def fidelity(options: FidelityOptions, watch: Watcher) -> Fidelity:
     """Train architectures of a study's space short and in full, and compare the rankings.
 
-    All are validated on the study's own validation images; no test image is seen. Asked for
-    again, it goes on where it stopped, and trains nothing once it is finished. What comes out is
-    written to fidelity.json in the study's folder, and shown in its report.
+    All are validated on the study's own validation images; no test image is seen. Called again,
+    it continues where it stopped, and trains nothing once it is finished. The result is written
+    to fidelity.json in the study's folder, and shown in its report.
 
     Raises:
-        InputError: If the study is none, or what is asked can't be.
+        InputError: If there is no such study, or the options are not possible.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
     base = find_begun(options.study)
@@ -56,7 +56,9 @@ def fidelity(options: FidelityOptions, watch: Watcher) -> Fidelity:
     settled = {name: getattr(options, name) for name in names}
     command = options.command("fidelity", base.name, *names, "data_dir", **settled)
     about = About(question="How far can a short training be trusted?", command=command)
-    result = train_grid(base, VARIANT, grid, base.config.recipe, about, options, watch, adapted)
+    result = train_derived(
+        base, VARIANT, options, watch, adapted=adapted, proposal=grid, about=about
+    )
     measured = _measured(find_begun(name), options.storage)
     found = _judged(base, options, grid, measured, command, result.stopped == "trials")
     found = found.changed(recommended=found.choose())
@@ -65,7 +67,7 @@ def fidelity(options: FidelityOptions, watch: Watcher) -> Fidelity:
 
 
 def _settled(name: str, base: BegunStudy, asked: FidelityOptions) -> tuple[Grid, Sequence[str]]:
-    """Settle what is trained, and what of the full recipe had to adapt."""
+    """Return the trainings, and what the full recipe had to give up for the images."""
     space = base.space()
     facts = base.config.facts
     full, adapted = asked.fitted_recipe(base.config.data, facts.channels, facts.train)
@@ -76,12 +78,12 @@ def _settled(name: str, base: BegunStudy, asked: FidelityOptions) -> tuple[Grid,
 
 
 def _grid(archs: Sequence[Arch], short: Recipe, full: Recipe, asked: FidelityOptions) -> Grid:
-    """List the trainings: each architecture in all ways, before the next."""
+    """List the trainings: all of an architecture before those of the next."""
     recipes = {FULL: full}
     for epochs in asked.short:
         plain, averaged = short_trainings(epochs)
         recipes[plain] = short.changed(epochs=epochs)
-        # where trials are averaged already, that is their twin, and not trained again
+        # where trials are averaged already, that is a duplicate, and not trained again
         recipes[averaged] = recipes[plain].changed(average=short.average or AVERAGE)
     names = [f"{place}: {arch}" for place, arch in enumerate(archs, start=1)]
     cells = (
@@ -94,10 +96,7 @@ def _grid(archs: Sequence[Arch], short: Recipe, full: Recipe, asked: FidelityOpt
 
 
 def _require_as_it_began(name: str, grid: Grid) -> None:
-    """Raise if the measurement has begun with other options, and list those that differ.
-
-    What else may differ, a recipe's field, `train_grid` finds.
-    """
+    """Raise if the measurement has begun with other options; `train_derived` compares recipes."""
     folder = study_folder(name)
     if not config_path(folder).is_file():
         return
@@ -112,7 +111,7 @@ def _require_as_it_began(name: str, grid: Grid) -> None:
 
 
 def _options(grid: Grid) -> dict[str, object]:
-    """Return which options make such a grid."""
+    """Return the options of a grid."""
     networks, trainings = (axis.values for axis in grid.axes)
     short = [name.partition(" ")[0] for name in trainings if name != FULL]
     full = next(cell.recipe for cell in grid.cells if cell.values[TRAINING] == FULL)
@@ -131,7 +130,7 @@ def _judged(
     command: str,
     finished: bool,
 ) -> Fidelity:
-    """Compare the rankings, as far as they are known; recommend nothing yet."""
+    """Compare the rankings as far as they are known, without a recommendation."""
     networks, trainings = (axis.values for axis in grid.axes)
     rankings = ShortRankings(
         measured,
@@ -164,7 +163,7 @@ def _judged(
 
 
 def _measured(trained: BegunStudy, storage: str | None) -> Outcomes:
-    """Read what was measured; a duplicate has what its twin has."""
+    """Read the measurements; a duplicate has those of its original."""
     config = trained.config
     trials = trained.trials(storage if config.storage else None)
     return {
@@ -183,21 +182,13 @@ TRIMMED = 0.025
 
 
 def spread_archs(config: StudyConfig, space: Space, count: int) -> list[Arch]:
-    """Choose different feasible architectures, evenly by ratio over the parameters of all.
+    """Choose N feasible architectures, evenly by ratio of parameters, the smallest first.
 
-    The range is that of random draws within the budget, but for the outermost. The same study has
-    the same ones each time.
-
-    Args:
-        config: The study's definition: its seed, limits and images.
-        space: What it draws from.
-        count: How many.
-
-    Returns:
-        So many, the smallest first.
+    Their range is that of random draws within the budget, without the outermost. A study has the
+    same architectures each time.
 
     Raises:
-        InputError: If so many are not found.
+        InputError: If fewer than N are found.
     """
     drawn = sorted(_feasible(config, space, ENOUGH * count), key=count_params)
     if len(drawn) < count:
@@ -213,7 +204,7 @@ def spread_archs(config: StudyConfig, space: Space, count: int) -> list[Arch]:
 
 
 def _nearest(sizes: list[float], count: int) -> list[int]:
-    """Find places whose sizes are nearest to evenly spaced ones, each once."""
+    """Return the indices of the sizes nearest to evenly spaced ones, each once."""
     left, chosen = set(range(len(sizes))), []
     for number in range(count):
         target = sizes[0] + (sizes[-1] - sizes[0]) * number / (count - 1)
@@ -224,7 +215,7 @@ def _nearest(sizes: list[float], count: int) -> list[int]:
 
 
 def _feasible(config: StudyConfig, space: Space, enough: int) -> list[Arch]:
-    """Draw at random until there are enough different ones within the budget, or long enough."""
+    """Draw at random until there are enough within the budget, or for `MOST_DRAWS` draws."""
     suggester = RandomSuggester(derive_seed(config.seed, "calibrate"))
     size, facts = config.data.image_size, config.facts
     found: dict[str, Arch] = {}

@@ -1,8 +1,7 @@
-"""Which trials of a search become its finalists, and how they are trained."""
+"""`finalists`: a search's best trials, trained longer with several seeds, until one wins."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -24,169 +23,13 @@ from budgetnas.metric import Metric
 from budgetnas.progress import SearchProgress, verb
 from budgetnas.recipe import Recipe
 from budgetnas.space import MARGIN, Axis, Cell, Grid, Race
-from budgetnas.study import About, StudyConfig, config_path, require_same
+from budgetnas.study import About, StudyConfig, require_same
 from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.options import Drawn
 from budgetnas.study.trial_record import TrialRecord, training_key
 from budgetnas.trials import Stopped
-from budgetnas.workflows._derived import derived_name, train_grid
+from budgetnas.workflows._derived import derived_name, train_derived
 from budgetnas.workflows.options import LEAST_FINALISTS, SEEDS, TOP, FinalistsOptions
-
-
-@dataclass(frozen=True)
-class Settled:
-    """The finalists, and how they are trained."""
-
-    grid: Grid
-    """The networks with their recipes."""
-    recipe: Recipe
-    """The recipe before anything that a trial had drawn."""
-    about: About
-    """Words for their report."""
-    adapted: Sequence[str]
-    """What the recipe had to give up for the images."""
-    metric: Metric
-    """What they are compared by."""
-    told: Sequence[str] = ()
-    """What else the user should know."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which trials become finalists, by what is asked."""
-
-    asked: FinalistsOptions
-
-    def settle(self, base: BegunStudy, storage: str | None) -> Settled:
-        """Choose the finalists of a search, or find those that it has.
-
-        Raises:
-            InputError: If there are too few, or it has others than are asked for.
-        """
-        trials, folder = base.trials(storage), base.folder / VARIANT
-        if config_path(folder).is_file():
-            began = StudyConfig.read(folder)
-            ranked = best_trials(trials, metric=began.metric)
-            return self._again(began, folder, ranked, base.config)
-        return self._chosen(base, best_trials(trials, metric=self._metric(base.config)))
-
-    def _again(
-        self, began: StudyConfig, folder: Path, ranked: Sequence[TrialRecord], config: StudyConfig
-    ) -> Settled:
-        """Go on with the finalists that there are, with more seeds if that is asked for."""
-        grid = began.proposal
-        assert isinstance(grid, Grid), "finalists are a grid"
-        self._require_same(began, grid, folder, config)
-        best = finalist_name(ranked[0].number)
-        told = f"{best}, the best of the search, is no finalist; to choose anew, remove {folder}"
-        known = any(cell.values[NETWORK] == best for cell in grid.cells)
-        about, seeds = began.about, self.asked.seeds or grid.seeds
-        then = FinalistsOptions.of_command(about.command or "")
-        command = _command(then.model_copy(update={"seeds": seeds}), config.name)
-        return Settled(
-            grid.changed(seeds=seeds), began.recipe, about.changed(command=command),
-            [about.adapted] if about.adapted else [], began.metric, [] if known else [told],
-        )  # fmt: skip
-
-    def _require_same(
-        self, began: StudyConfig, grid: Grid, folder: Path, config: StudyConfig
-    ) -> None:
-        assert grid.race is not None, "finalists race"
-        then = FinalistsOptions.of_command(began.about.command or "")
-        there = len(grid.cells)
-        recipe = self._fitted(config)[0] if "recipe" in self.asked.model_fields_set else None
-        margin = None if self.asked.margin is None else points_of(self._margin)
-        fewer = self.asked.top == then.top
-        options: dict[str, tuple[object, object]] = {
-            "--top": (there, there if fewer else self.asked.top),
-            "--margin": (points_of(grid.race.margin), margin),
-            "--epochs": (began.recipe.epochs, self.asked.epochs),
-            "--metric": (began.metric, self.asked.metric),
-            "--recipe": (began.recipe, recipe),
-        }
-        given = {name: both for name, both in options.items() if both[1] is not None}
-        what, way_out = f"study {began.name!r}", f"or remove {folder} to choose anew"
-        require_same(what, given, way_out)
-        largest = max(count_params(cell.arch) for cell in grid.cells)
-        if self.asked.budget and largest > self.asked.budget.limit:
-            raise InputError(
-                f"--budget must be at least {largest:,}, the parameters of the largest finalist "
-                f"of study {config.name!r}, got {self.asked.budget} ({way_out})"
-            )
-
-    def _chosen(self, base: BegunStudy, ranked: Sequence[TrialRecord]) -> Settled:
-        """Take the best trials whose trainings differ, up to as many as are asked for."""
-        recipe, adapted = self._fitted(base.config)
-        cells, told, trained = list[Cell](), list[str](), set[str]()
-        for record in self._within(ranked):
-            cell, notices = self._cell(record, base.config)
-            key = training_key(cell.arch, cell.recipe, base.config.facts.train)
-            if key not in trained and len(cells) < (self.asked.top or TOP):
-                trained.add(key)
-                cells.append(cell)
-                told += [f"recipe: {text}" for text in notices if text not in adapted]
-        told += self._fewer(base, len(cells))
-        names = tuple(cell.values[NETWORK] for cell in cells)
-        grid = Grid(
-            axes=(Axis(name=NETWORK, values=names),),
-            cells=tuple(cells),
-            seeds=self.asked.seeds or SEEDS,
-            race=Race(margin=self._margin),
-        )
-        about = self._about(base, len(cells))
-        return Settled(grid, recipe, about, adapted, self._metric(base.config), told)
-
-    def _metric(self, config: StudyConfig) -> Metric:
-        """What finalists are chosen and compared by."""
-        return self.asked.metric or config.metric
-
-    def _within(self, ranked: Sequence[TrialRecord]) -> list[TrialRecord]:
-        """Leave out what is larger than asked for."""
-        most = self.asked.budget
-        return [record for record in ranked if most is None or record.params <= most.limit]
-
-    def _cell(self, record: TrialRecord, config: StudyConfig) -> tuple[Cell, list[str]]:
-        """Train a trial's network; a recipe that adapts takes what the trial had drawn, too."""
-        recipe, notices = self._fitted(config, record.drawn)
-        values = {NETWORK: finalist_name(record.number)}
-        return Cell(values=values, arch=record.arch, recipe=recipe), notices
-
-    def _fewer(self, base: BegunStudy, found: int) -> list[str]:
-        """Say that there are fewer than asked for; refuse too few for a race."""
-        of = f" of at most {self.asked.budget} parameters" if self.asked.budget else ""
-        if found < LEAST_FINALISTS:
-            raise InputError(
-                f"finalists must be {LEAST_FINALISTS} completed trials{of} or more whose "
-                f"trainings differ, study {base.name!r} has {found or 'none'}"
-            )
-        if self.asked.top is None or found >= self.asked.top:
-            return []
-        has = f"study {base.name!r} has {found} completed trials{of} whose trainings differ"
-        return [f"--top {self.asked.top}: {has}; these are the finalists"]
-
-    @property
-    def _margin(self) -> float:
-        """The margin that is asked for, in [0, 1]."""
-        return MARGIN if self.asked.margin is None else self.asked.margin / 100
-
-    def _fitted(self, config: StudyConfig, drawn: Drawn | None = None) -> tuple[Recipe, list[str]]:
-        """Fit the recipe to a study's images, and lay over it what a trial had drawn; notices."""
-        facts = config.facts
-        return self.asked.fitted_recipe(config.data, facts.channels, facts.train, drawn)
-
-    def _about(self, base: BegunStudy, many: int) -> About:
-        # the number that is asked for, also where there are fewer: the same goes on
-        settled = {"top": self.asked.top or TOP, "seeds": self.asked.seeds or SEEDS}
-        return About(
-            question=f"Which of the {many} best trials of {base.name} is best, trained longer?",
-            command=_command(self.asked.model_copy(update=settled), base.name),
-        )
-
-
-def _command(options: FinalistsOptions, study: str) -> str:
-    rest = ("margin", "epochs", "recipe", "budget", "metric", "seeds")
-    return options.command("finalists", study, "top", *rest)
-
 
 Number = TypeVar("Number", int, float)
 
@@ -196,31 +39,31 @@ class Finalist:
     """One of the finalists, and how it compares with the best of them."""
 
     trial: int
-    """The trial of the search that it was."""
+    """Its number as a trial of the search."""
     arch: str
     """Its network, in a few words."""
     params: int | None
-    """Trainable parameters; None before its turn came."""
+    """Trainable parameters; None before its first training."""
     macs: int | None
-    """Multiply-adds for one image; None before its turn came."""
+    """Multiply-adds for one image; None before its first training."""
     n: int
-    """The seeds that it was trained with."""
+    """Number of seeds that it was trained with."""
     mean: float | None
-    """Their mean of the metric on the validation images, in [0, 1]."""
+    """Mean over seeds of the metric on the validation images, in [0, 1]."""
     margin: float | None
     """Half the mean's 95 % interval over seeds."""
     difference: float | None
-    """How far it is below the best."""
+    """Difference to the best mean, in [0, 1]."""
     noise: float | None
-    """How far it could be by chance."""
+    """Half the difference's 95 % interval."""
     bound: float | None
-    """How far it is below the best at most, at a one-sided 95 % corrected for several."""
+    """Upper bound of the difference, at a one-sided 95 % corrected for several."""
     verdict: str
-    """best, equivalent, not distinguished, worse, out, or why it was not measured."""
+    """best, equivalent, not distinguished, worse, out, or the reason that it was not measured."""
     out_after: int | None
-    """The rounds after which it was out of the race; None if it was not."""
+    """Number of rounds after which it was eliminated; None if it was not."""
     failures: int
-    """Its trainings that failed."""
+    """Number of its trainings that failed."""
 
 
 @dataclass(frozen=True)
@@ -228,28 +71,28 @@ class Finalists:
     """The finalists of a search, as `--json` prints them."""
 
     study: str
-    """The comparison, a study in the folder of the search."""
+    """Name of the finalists' study, in the folder of the search."""
     search: str
     """The study whose finalists they are."""
     epochs: int
-    """Of a training of theirs."""
+    """Epochs of a training."""
     seeds: int
-    """With how many each is trained that stays in the race."""
+    """Number of seeds of each that is not eliminated."""
     metric: Metric
     """What they are compared by."""
     largest_class: float | None
     """The share of the validation images that the largest class has; null of equal classes."""
     equivalence_margin: float
-    """By how much a smaller one may be below the best and still win, in [0, 1]."""
+    """Largest difference to the best with which a smaller one wins, in [0, 1]."""
     stopped: Stopped
-    """Why it ended: all is trained, or time is up."""
+    """Why it ended: all are trained, or the time is up."""
     rows: tuple[Finalist, ...]
     """The finalists, the best first."""
     winner: Winner | None
-    """Which of them wins; None before all are trained."""
+    """The winner; None before all are trained."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain data; null is what is not known."""
+        """Return plain data, with null for what is unknown."""
         return asdict(self)
 
 
@@ -257,29 +100,30 @@ class Finalists:
 def finalists(options: FinalistsOptions, watch: Watcher) -> Finalists:
     """Train the best trials of a search longer, each with several seeds, and name the winner.
 
-    They are compared on the search's validation images. After every round of seeds whoever is
-    shown to be worse is out (`budgetnas.space.Race` says by which test). In the end the smallest
-    wins that is shown to be less than the margin below the best mean, else the best mean
-    (`budgetnas.analysis`). What has begun is continued as it began, with more seeds if asked.
+    They are compared on the search's validation images. After every round of seeds those that are
+    shown to be worse are eliminated (by the test of `budgetnas.space.Race`). In the end the
+    smallest wins that is shown to be less than the margin below the best mean, else the best mean
+    (`budgetnas.analysis`). A race that has begun is continued as it began, with more seeds if
+    asked.
 
     Raises:
-        InputError: If what is asked can't be.
+        InputError: If the options are not possible.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
     base = find_begun(options.study)
     _require_search(base)
     if base.guessed:
         watch(Notice(f"study {base.name}"))
-    settled = Choice(options).settle(base, options.storage)
-    for text in settled.told:
+    found = _choose(options, base)
+    for text in found.notices:
         watch(Notice(text))
-    result = train_grid(
-        base, VARIANT, settled.grid, settled.recipe, settled.about, options, watch,
-        settled.adapted, settled.metric,
+    result = train_derived(
+        base, VARIANT, options, watch, adapted=found.adapted, proposal=found.grid,
+        recipe=found.recipe, about=found.about, metric=found.metric,
     )  # fmt: skip
-    found = read_finalists(base.config, options.storage)
-    assert found is not None, "they have just been trained"
-    return _summed_up(base.name, found, result.stopped)
+    trained = read_finalists(base.config, options.storage)
+    assert trained is not None, "they have just been trained"
+    return _summed_up(base.name, trained, result.stopped)
 
 
 def _require_search(base: BegunStudy) -> None:
@@ -320,3 +164,136 @@ def _finalist(row: Any, grid: Grid) -> Finalist:
 
 def _known(kind: type[Number], value: Any) -> Number | None:
     return None if pd.isna(value) else kind(value)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The finalists, and how they are trained."""
+
+    grid: Grid
+    recipe: Recipe
+    """Without what a trial had drawn."""
+    about: About
+    adapted: Sequence[str]
+    """What the recipe had to give up for the images."""
+    metric: Metric
+    notices: Sequence[str] = ()
+
+
+def _choose(asked: FinalistsOptions, base: BegunStudy) -> _Chosen:
+    """Choose the finalists of a search, or find those that it has.
+
+    Raises:
+        InputError: If there are too few, or it has other finalists.
+    """
+    trials, began = base.trials(asked.storage), StudyConfig.begun(base.folder / VARIANT)
+    if began is not None:
+        best = best_trials(trials, metric=began.metric)[0]
+        return _again(asked, base, began, finalist_name(best.number))
+    metric = asked.metric or base.config.metric
+    return _anew(asked, base, best_trials(trials, metric=metric), metric)
+
+
+def _again(asked: FinalistsOptions, base: BegunStudy, began: StudyConfig, best: str) -> _Chosen:
+    """Continue with the finalists of a search, with more seeds if asked."""
+    grid = began.proposal
+    assert isinstance(grid, Grid), "finalists are a grid"
+    _require_same(asked, base, began, grid)
+    notice = (
+        f"{best}, the best of the search, is no finalist; to choose anew, "
+        f"remove {base.folder / VARIANT}"
+    )
+    known = any(cell.values[NETWORK] == best for cell in grid.cells)
+    about, seeds = began.about, asked.seeds or grid.seeds
+    then = FinalistsOptions.of_command(about.command or "")
+    command = _command(then.model_copy(update={"seeds": seeds}), base.name)
+    return _Chosen(
+        grid.changed(seeds=seeds), began.recipe, about.changed(command=command),
+        [about.adapted] if about.adapted else [], began.metric, [] if known else [notice],
+    )  # fmt: skip
+
+
+def _require_same(
+    asked: FinalistsOptions, base: BegunStudy, began: StudyConfig, grid: Grid
+) -> None:
+    assert grid.race is not None, "finalists race"
+    then = FinalistsOptions.of_command(began.about.command or "")
+    there = len(grid.cells)
+    recipe = _fitted(asked, base.config)[0] if "recipe" in asked.model_fields_set else None
+    fewer = asked.top == then.top
+    margin = None if asked.margin is None else points_of(asked.margin / 100)
+    options: dict[str, tuple[object, object]] = {
+        "--top": (there, there if fewer else asked.top),
+        "--margin": (points_of(grid.race.margin), margin),
+        "--epochs": (began.recipe.epochs, asked.epochs),
+        "--metric": (began.metric, asked.metric),
+        "--recipe": (began.recipe, recipe),
+    }
+    given = {name: both for name, both in options.items() if both[1] is not None}
+    way_out = f"or remove {base.folder / VARIANT} to choose anew"
+    require_same(f"study {began.name!r}", given, way_out)
+    largest = max(count_params(cell.arch) for cell in grid.cells)
+    if asked.budget and largest > asked.budget.limit:
+        raise InputError(
+            f"--budget must be at least {largest:,}, the parameters of the largest finalist "
+            f"of study {base.name!r}, got {asked.budget} ({way_out})"
+        )
+
+
+def _anew(
+    asked: FinalistsOptions, base: BegunStudy, ranked: Sequence[TrialRecord], metric: Metric
+) -> _Chosen:
+    """Take the best trials whose trainings differ, up to the number asked for."""
+    config, most = base.config, asked.top or TOP
+    recipe, adapted = _fitted(asked, config)
+    cells, told = dict[str, Cell](), list[str]()
+    for record in ranked:
+        if asked.budget is not None and record.params > asked.budget.limit:
+            continue
+        own, notices = _fitted(asked, config, record.drawn)
+        key = training_key(record.arch, own, config.facts.train)
+        if key not in cells and len(cells) < most:
+            values = {NETWORK: finalist_name(record.number)}
+            cells[key] = Cell(values=values, arch=record.arch, recipe=own)
+            told += [f"recipe: {text}" for text in notices if text not in adapted]
+    told += _fewer(asked, base, len(cells))
+    seeds, margin = asked.seeds or SEEDS, MARGIN if asked.margin is None else asked.margin / 100
+    names = tuple(cell.values[NETWORK] for cell in cells.values())
+    grid = Grid(
+        axes=(Axis(name=NETWORK, values=names),),
+        cells=tuple(cells.values()),
+        seeds=seeds,
+        race=Race(margin=margin),
+    )
+    about = About(
+        question=f"Which of the {len(cells)} best trials of {base.name} is best, trained longer?",
+        # the number that is asked for, also where there are fewer: the same command continues
+        command=_command(asked.model_copy(update={"top": most, "seeds": seeds}), base.name),
+    )
+    return _Chosen(grid, recipe, about, adapted, metric, told)
+
+
+def _fewer(asked: FinalistsOptions, base: BegunStudy, found: int) -> list[str]:
+    """Return a notice of fewer finalists than asked for, and raise for too few for a race."""
+    of = f" of at most {asked.budget} parameters" if asked.budget else ""
+    if found < LEAST_FINALISTS:
+        raise InputError(
+            f"finalists must be {LEAST_FINALISTS} completed trials{of} or more whose "
+            f"trainings differ, study {base.name!r} has {found or 'none'}"
+        )
+    if asked.top is None or found >= asked.top:
+        return []
+    has = f"study {base.name!r} has {found} completed trials{of} whose trainings differ"
+    return [f"--top {asked.top}: {has}; these are the finalists"]
+
+
+def _fitted(
+    asked: FinalistsOptions, config: StudyConfig, drawn: Drawn | None = None
+) -> tuple[Recipe, list[str]]:
+    facts = config.facts
+    return asked.fitted_recipe(config.data, facts.channels, facts.train, drawn)
+
+
+def _command(options: FinalistsOptions, study: str) -> str:
+    rest = ("margin", "epochs", "recipe", "budget", "metric", "seeds")
+    return options.command("finalists", study, "top", *rest)
