@@ -405,6 +405,18 @@ def _balanced(event: RunEpochEnded) -> str:
     return "" if event.balanced is None else f" (balanced {event.balanced:.2%})"
 
 
+class BenchProgress(ShownProgress):
+    """Shows a benchmark."""
+
+    def kept(self) -> str:
+        """Return what an interruption leaves."""
+        return "Nothing is kept."
+
+    def __call__(self, event: Event) -> None:
+        """Show an event."""
+        self.common(event)
+
+
 def verb(
     kind: type[O], progress: type[ShownProgress]
 ) -> Callable[[Callable[[O, Watcher], R]], Callable[..., R]]:

@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 
 from budgetnas._version import __version__
 from budgetnas.arch import Budget
-from budgetnas.cli.watch import shown
+from budgetnas.cli.signals import ending
 from budgetnas.data import DataSource
 from budgetnas.files import write_atomic
 from budgetnas.progress import SearchProgress
@@ -48,7 +48,7 @@ def retrain(words: list[str], out: Path) -> dict[str, Any]:
 def read(name: str, source: DataSource, train_samples: int | None = None) -> StudyImages:
     """Read the images of a study that no command begins."""
     began, watch = StudyConfig.begun(study_folder(name)), SearchProgress()
-    with shown(watch):
+    with ending(watch):
         if began:
             return read_again(began, source.data_dir, watch)
         return read_images(source, 0, train_samples, watch)
@@ -73,7 +73,7 @@ def train(
     """
     began, watch = StudyConfig.begun(study_folder(name)), SearchProgress()
     options = Resources(workers=workers)
-    with shown(watch):
+    with ending(watch):
         config = StudyConfig(
             name=name, version=__version__, seed=0, train_samples=images.train_samples,
             budget=budget, about=About(question=question), data=images.source, facts=images.facts,

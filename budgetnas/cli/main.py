@@ -4,26 +4,19 @@ import contextlib
 import errno
 import io
 import os
-import re
 import sys
 from typing import Annotated, Any
 
 import typer
 
 from budgetnas.cli import signals
-from budgetnas.cli.bench import bench
-from budgetnas.cli.best import best
-from budgetnas.cli.compare import compare
-from budgetnas.cli.count import count
-from budgetnas.cli.dashboard import dashboard
-from budgetnas.cli.fidelity import fidelity
-from budgetnas.cli.finalists import finalists
-from budgetnas.cli.plan import plan
-from budgetnas.cli.presets import presets
-from budgetnas.cli.report import report
-from budgetnas.cli.retrain import retrain
-from budgetnas.cli.run import run
-from budgetnas.cli.search import search
+from budgetnas.cli._bench import bench
+from budgetnas.cli._compared import compare, fidelity, finalists
+from budgetnas.cli._count import count, presets
+from budgetnas.cli._plan import plan
+from budgetnas.cli._retrain import retrain
+from budgetnas.cli._search import run, search
+from budgetnas.cli._study import best, dashboard, report
 from budgetnas.errors import BudgetnasError
 from budgetnas.passwords import without_passwords
 
@@ -92,7 +85,7 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):  # not one of typer's usage errors
             raise
-        return _complain(_usage_message(error, arguments), 2)
+        return _complain(_usage_message(error), 2)
 
 
 def _print(text: str) -> int:
@@ -123,13 +116,12 @@ def _complain(message: str, status: int) -> int:
     return status
 
 
-def _usage_message(error: Any, arguments: list[str]) -> str:
+def _usage_message(error: Any) -> str:
     """Put a usage error on one line, with what is known where a name is not."""
-    message = _as_options_say(str(error.format_message()))
+    message = str(error.format_message())
     context = getattr(error, "ctx", None)
     if context is None:
         return message
-    given = _given(getattr(error, "param", None), arguments)
     if type(error).__name__ == "NoSuchOption":
         options = [name for parameter in context.command.params for name in parameter.opts]
         known = ", ".join(name for name in options if name.startswith("--"))
@@ -137,13 +129,7 @@ def _usage_message(error: Any, arguments: list[str]) -> str:
     if message.startswith("No such command"):
         return f"{_and(message)} known: {', '.join(_listed(context))}"
     where = f"{context.info_name}: " if context.parent else ""
-    return where + message.rstrip(".") + (f", got {given!r}" if given is not None else "")
-
-
-def _as_options_say(message: str) -> str:
-    """Write what typer finds wrong with a value as `budgetnas.study.options` does."""
-    value_of = r"Invalid value for '(--[a-z-]+)'[^:]*: "
-    return re.sub(value_of, r"\1: ", message).replace(": Input should be", ": must be")
+    return where + message.rstrip(".")
 
 
 def _listed(context: Any) -> list[str]:
@@ -154,12 +140,3 @@ def _listed(context: Any) -> list[str]:
 def _and(message: str) -> str:
     """End a sentence so that another can follow it."""
     return message if message.endswith("?") else f"{message.rstrip('.')};"
-
-
-def _given(parameter: Any, arguments: list[str]) -> str | None:
-    """Find what was typed for an option; of several, the last counts."""
-    for place in reversed(range(len(arguments))):
-        option, equals, value = arguments[place].partition("=")
-        if option in getattr(parameter, "opts", ()):
-            return value if equals else next(iter(arguments[place + 1 :]), None)
-    return None

@@ -12,6 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+TYPE_CHECKING = False  # as `typing` would say, which takes long to import
+if TYPE_CHECKING:
+    from budgetnas.progress import ShownProgress
+
 NUMBERS = (signal.SIGINT, signal.SIGTERM)
 _last_words = ""
 _interrupted = False
@@ -82,6 +86,19 @@ def raised() -> Iterator[None]:
             signal.signal(number, handler)
         if not _interrupted:  # what was interrupted is let go of later
             sys.unraisablehook = hook
+
+
+@contextmanager
+def ending(progress: "ShownProgress") -> Iterator[None]:
+    """Show the work within; if it is interrupted, print what is kept, and end with status 130."""
+    try:
+        with raised(), progress:
+            yield
+    except KeyboardInterrupt:
+        import typer
+
+        progress.interrupted(repeated(sys.argv[1:]))
+        raise typer.Exit(130) from None
 
 
 def _raise(number: int, frame: FrameType | None) -> None:

@@ -338,6 +338,8 @@ RUNS = [
     asks("study.toml is a study file, not a study: budgetnas run studies/s", "search --study s"),
     row("report nothing", "no study 'nothing' in ./studies; budgetnas search begins one"),
     row("report ''", "a study's name has letters"),
+    row("report a --study b", "STUDY and --study are the same, got a and b"),
+    row("report", "no study in ./studies"),
 ]
 
 BENCHES = [

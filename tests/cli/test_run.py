@@ -124,4 +124,5 @@ def test_a_study_that_trains_nothing_counts(budgetnas: Program) -> None:
     assert [net["feasible"] for net in counted["networks"]] == [True] * 4
     reported = budgetnas("report", "rates")
     assert reported.status == 0, reported.err
+    assert budgetnas("report", "--study", "rates").out == reported.out
     assert [path.name for path in Path("studies/rates").iterdir()] != ["study.toml"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from budgetnas.cli.command import was_given
+from budgetnas.cli._command import was_given
 from budgetnas.cli.main import app
 from budgetnas.report.read import read_report
 from budgetnas.study import StudyConfig

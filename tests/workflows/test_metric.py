@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
 
 from budgetnas.analysis import Measurement, Repeats, best_trial, class_table, pooled, weights_of
-from budgetnas.cli.retrain import _test_line as _line
+from budgetnas.cli._retrain import _test_line as _line
 from budgetnas.data import DataSource
 from budgetnas.data.images import ImageSet, split
 from budgetnas.data.load import load_train

@@ -1,4 +1,4 @@
-"""``budgetnas count``: what an architecture costs, without building it."""
+"""``budgetnas count`` and ``presets``: what architectures cost, without building them."""
 
 import json
 import sys
@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from budgetnas.arch import (
+    PRESETS,
     Arch,
-    Budget,
     Row,
     count_macs,
     count_params,
@@ -16,52 +16,51 @@ from budgetnas.arch import (
     fit_arch,
     layer_table,
 )
-from budgetnas.cli.options import ImageSizeOption, JsonOption, some
-from budgetnas.data import DATASETS
+from budgetnas.cli._command import Output, command
+from budgetnas.cli._console import print_table
+from budgetnas.data import DATASETS, Side
 from budgetnas.errors import InputError
-from budgetnas.plugins import load
+from budgetnas.plugins import AskedPlugins
+from budgetnas.recipe import RECIPES
 from budgetnas.spec import decoded
+from budgetnas.study.options import Limit, Options, Shown, WhichDataset
 
 MIB = 2**20
 
 
-def count(
-    arch: Annotated[
-        str, typer.Argument(metavar="ARCH", help="A preset, a JSON file, or - for stdin.")
-    ],
-    budget: Annotated[
-        str | None,
-        typer.Option(metavar="N", help="Show whether it fits this number of parameters."),
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            parser=some, metavar="NAME", help="Count it for this data set's channels and classes."
-        ),
-    ] = None,
-    image_size: ImageSizeOption = None,
-    plugins: Annotated[
-        str,
-        typer.Option(metavar="NAMES", help="Modules or .py files that register its block."),
-    ] = "",
-    as_json: JsonOption = False,
-) -> None:
+class CountOptions(Options):
+    """What may be asked of a count."""
+
+    panel = "What to count"
+
+    arch: Annotated[str, Shown("ARCH", argument=True)]
+    """A preset, a JSON file, or - for stdin."""
+    budget: Annotated[Limit | None, Shown("N")] = None
+    """Show whether it fits this number of parameters."""
+    dataset: Annotated[WhichDataset | None, Shown("NAME")] = None
+    """Count it for this data set's channels and classes."""
+    image_size: Annotated[Side | None, Shown("PIXELS")] = None
+    """Side of an image. The data set's own unless given; 32 for folder."""
+    plugins: Annotated[AskedPlugins, Shown("NAMES")] = ()
+    """Modules or .py files, separated by commas, that register its block."""
+
+
+@command(CountOptions, Output)
+def count(options: CountOptions, output: Output) -> None:
     """Count an architecture: layers, parameters, multiply-adds.
 
     Nothing is built or run: the numbers come from the description. Example:
     `budgetnas count efficient-resnet --budget 5M`
     """
-    for name in filter(None, plugins.split(",")):
-        load(name)
-    limit = Budget.from_text(budget) if budget is not None else None
-    described = _read(arch)
+    limit, dataset = options.budget, options.dataset
+    described = _read(options.arch)
     if dataset is not None:
-        described = _fit(described, arch, dataset)
-    size = image_size or (DATASETS[dataset].image_size if dataset else 32)
+        described = _fit(described, options.arch, dataset)
+    size = options.image_size or (DATASETS[dataset].image_size if dataset else 32)
     rows = layer_table(described, size)
     params, macs = count_params(described), count_macs(described, size)
     excess = limit.excess(described, size) if limit else None
-    if as_json:
+    if output.as_json:
         layers = [{**row._asdict(), "output": list(row.output)} for row in rows]
         answer = {"params": params, "macs": macs, "layers": layers}
         answer |= {
@@ -86,8 +85,6 @@ def _read(name: str) -> Arch:
 
 def _fit(described: Arch, name: str, dataset: str) -> Arch:
     """Count a preset as it would be on a data set; anything else must fit already."""
-    if dataset not in DATASETS:
-        raise InputError(f"--dataset: unknown data set {dataset!r}, known: {', '.join(DATASETS)}")
     info = DATASETS[dataset]
     if info.channels is None or info.num_classes is None:
         raise InputError(f"--dataset {dataset}: only its images tell channels and classes")
@@ -98,8 +95,6 @@ def _fit(described: Arch, name: str, dataset: str) -> Arch:
 
 
 def _print_table(rows: list[Row], params: int, macs: int, size: int) -> None:
-    from budgetnas.cli.console import print_table
-
     shapes = [f"[{', '.join(map(str, row.output))}]" for row in rows]
     cells = [
         (row.name, row.type, shape, f"{row.params:,}", f"{row.macs:,}")
@@ -109,3 +104,31 @@ def _print_table(rows: list[Row], params: int, macs: int, size: int) -> None:
     typer.echo(f"\nTotal params: {params:,}")
     typer.echo(f"Total MACs:   {macs:,} for one image of {size}x{size}")
     typer.echo(f"Weights:      {params * 4 / MIB:.2f} MiB (4 bytes a parameter)")
+
+
+def presets() -> None:
+    """List the named architectures and recipes."""
+    print_table(
+        ["Architecture", ">Params", ">MACs at 32x32", "Description"],
+        [
+            (name, f"{count_params(arch):,}", f"{count_macs(arch):,}", str(arch))
+            for name, arch in PRESETS.items()
+        ],
+    )
+    typer.echo()
+    print_table(
+        ["Recipe", ">Epochs", ">Batch", "Optimizer", "Schedule", "Augmentation"],
+        [
+            (
+                name,
+                str(recipe.epochs),
+                str(recipe.batch_size),
+                f"{recipe.optimizer.name}, lr {recipe.optimizer.lr:g}"
+                + (", Lookahead" if recipe.lookahead else "")
+                + (", averaged weights" if recipe.average else ""),
+                recipe.schedule.name,
+                ", ".join(step.name for step in recipe.augment),
+            )
+            for name, recipe in RECIPES.items()
+        ],
+    )

@@ -10,7 +10,7 @@ import typer
 
 from budgetnas.arch import find_arch
 from budgetnas.cli import signals
-from budgetnas.cli.command import LongOutput, command
+from budgetnas.cli._command import LongOutput, command
 from budgetnas.metric import beside_accuracy
 from budgetnas.study import find_study
 from budgetnas.workflows.options import SeedsOptions

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from budgetnas.arch import COST_NAMES, describe_limits
-from budgetnas.cli.command import Output, command
+from budgetnas.cli._command import Output, command
 from budgetnas.study.options import PlanOptions
 
 if TYPE_CHECKING:

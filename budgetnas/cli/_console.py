@@ -1,10 +1,19 @@
-"""Printing for people: tables on stdout."""
+"""What commands share when they print: tables on stdout, progress on stderr, interruptions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
 
+from budgetnas.cli import signals
+from budgetnas.cli._command import LongOutput
 from budgetnas.metric import Metric, beside_accuracy, title_of
+
+if TYPE_CHECKING:
+    from budgetnas.progress import SearchProgress
+
+EXHAUSTED = "; stopped after 1,000 draws in a row without a new network that fits"
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -25,3 +34,18 @@ def heading_of(metric: Metric, largest_class: float | None) -> str:
     """Head the column of a metric on validation images, with the largest class's share."""
     name = title_of(metric).replace("validation ", "")
     return f">{name}{beside_accuracy(largest_class, metric)}"
+
+
+def spread(share: float | None) -> str:
+    """Write half an interval in points, after what it is around."""
+    return "" if share is None else f" ± {100 * share:.2f}"
+
+
+@contextmanager
+def search_shown(output: LongOutput) -> Iterator["SearchProgress"]:
+    """Show a search, or trainings like those of one."""
+    from budgetnas.progress import SearchProgress
+
+    watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
+    with signals.ending(watch):
+        yield watch

@@ -4,73 +4,55 @@ import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from pydantic import Field
 
 from budgetnas.arch import find_arch
-from budgetnas.cli.options import DeviceOption, JsonOption, SeedOption, some
+from budgetnas.cli import signals
+from budgetnas.cli._command import Output, command
+from budgetnas.data import Side
+from budgetnas.study.options import Device, Options, Seed, Shown, Text
 
 if TYPE_CHECKING:
     from budgetnas.bench import BenchResult, Way
 
+Batch = Annotated[int, Field(ge=2, le=1_000_000)]
+Loaders = Annotated[int, Field(ge=0, le=1024)]
 
-def bench(
-    net: Annotated[
-        str | None,
-        typer.Option(
-            parser=some,
-            metavar="PRESET|FILE",
-            help="What is trained: efficient-resnet on a GPU, modified-resnet-small on a CPU, "
-            "unless given.",
-        ),
-    ] = None,
-    batch: Annotated[
-        int, typer.Option(min=2, max=1_000_000, metavar="N", help="Batch size of all three loops.")
-    ] = 128,
-    engine_batch: Annotated[
-        int | None,
-        typer.Option(
-            min=2, max=1_000_000, metavar="N",
-            help="Batch size of the engine: 512 on a GPU, --batch on a CPU, unless given.",
-        ),
-    ] = None,
-    images: Annotated[
-        int | None,
-        typer.Option(
-            min=2, max=10_000_000, metavar="N",
-            help="Images of an epoch: 50,000 on a GPU, 2,560 on a CPU, unless given.",
-        ),
-    ] = None,
-    runs: Annotated[
-        int, typer.Option(min=1, max=1000, metavar="N", help="Number of measured epochs of each.")
-    ] = 5,
-    loader_workers: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=1024, metavar="N",
-            help="Processes that load for the usual loop: 2 on a GPU, none on a CPU, unless "
-            "given.",
-        ),
-    ] = None,
-    tuned_loader_workers: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=1024, metavar="N",
-            help="Processes that load for the tuned loop: one for each core, up to 16, on a GPU, "
-            "none on a CPU, unless given.",
-        ),
-    ] = None,
-    image_size: Annotated[
-        int, typer.Option(min=1, max=4096, metavar="PIXELS", help="Side of an image.")
-    ] = 32,
-    seed: SeedOption = 0,
-    device: DeviceOption = "auto",
-    skip_workers: Annotated[
-        bool,
-        typer.Option(
-            "--skip-workers", help="Do not measure what `--workers auto` would choose."
-        ),
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:  # fmt: skip
+
+class _What(Options):
+    """What is measured."""
+
+    panel = "What to measure"
+
+    net: Annotated[Text | None, Shown("PRESET|FILE")] = None
+    """What is trained: efficient-resnet on a GPU, modified-resnet-small on a CPU, unless given."""
+    batch: Annotated[Batch, Shown("N")] = 128
+    """Batch size of all three loops."""
+    engine_batch: Annotated[Batch | None, Shown("N")] = None
+    """Batch size of the engine: 512 on a GPU, --batch on a CPU, unless given."""
+    images: Annotated[Annotated[int, Field(ge=2, le=10_000_000)] | None, Shown("N")] = None
+    """Images of an epoch: 50,000 on a GPU, 2,560 on a CPU, unless given."""
+    runs: Annotated[int, Field(ge=1, le=1000), Shown("N")] = 5
+    """Number of measured epochs of each."""
+    loader_workers: Annotated[Loaders | None, Shown("N")] = None
+    """Processes that load for the usual loop: 2 on a GPU, none on a CPU, unless given."""
+    tuned_loader_workers: Annotated[Loaders | None, Shown("N")] = None
+    """Processes that load for the tuned loop: one for each core, up to 16, on a GPU, none on a
+    CPU, unless given."""
+    image_size: Annotated[Side, Shown("PIXELS")] = 32
+    """Side of an image."""
+    seed: Annotated[Seed, Shown("N")] = 0
+    """Seed of every random choice."""
+    skip_workers: Annotated[bool, Shown(flags=("--skip-workers",))] = False
+    """Do not measure what `--workers auto` would choose."""
+
+
+class BenchOptions(_What, Device):
+    """What may be asked of a benchmark."""
+
+
+@command(BenchOptions, Output)
+def bench(options: BenchOptions, output: Output) -> None:
     """Measure how fast this machine trains: the usual loop, a tuned one, and this engine.
 
     All train the same network on the same random images, an epoch each in turns: torchvision's
@@ -78,22 +60,19 @@ def bench(
     where the device has it, and channels last; and what `search` and `retrain` use. Example:
     `budgetnas bench --net resnet56 --runs 3`
     """
-    if net is not None:
-        find_arch(net)  # the rest takes seconds to import
+    if options.net is not None:
+        find_arch(options.net)  # the rest takes seconds to import
     from budgetnas.bench import bench as run
     from budgetnas.bench import make_plan
-    from budgetnas.cli.watch import BenchProgress, shown
+    from budgetnas.progress import BenchProgress
     from budgetnas.train import choose_device
 
-    plan = make_plan(
-        choose_device(device), net=net, batch=batch, engine_batch=engine_batch, images=images,
-        runs=runs, loader_workers=loader_workers, tuned_loader_workers=tuned_loader_workers,
-        image_size=image_size, seed=seed or 0,
-    )  # fmt: skip
+    asked = options.model_dump(exclude={"skip_workers", "device"})
+    plan = make_plan(choose_device(options.device), **asked)
     watch = BenchProgress()
-    with shown(watch):
-        result = run(plan, workers=not skip_workers, watch=watch)
-    if as_json:
+    with signals.ending(watch):
+        result = run(plan, workers=not options.skip_workers, watch=watch)
+    if output.as_json:
         typer.echo(json.dumps(result.as_json()))
     else:
         _print_result(result)
@@ -103,7 +82,7 @@ def _print_result(result: "BenchResult") -> None:
     import torch
 
     from budgetnas.bench import WAYS
-    from budgetnas.cli.console import print_table
+    from budgetnas.cli._console import print_table
 
     plan = result.plan
     typer.echo(

@@ -9,8 +9,7 @@ import typer
 
 from budgetnas.study.options import Options, Shown
 
-O = TypeVar("O", bound=Options)  # noqa: E741
-P = TypeVar("P", bound=Options)
+F = TypeVar("F", bound=Callable[..., None])
 
 
 class Output(Options):
@@ -31,23 +30,20 @@ class LongOutput(Output):
     """Show every epoch, and every draw that is not trained."""
 
 
-def command(
-    options: type[O], output: type[P]
-) -> Callable[[Callable[[O, P], None]], Callable[..., None]]:
-    """Make a command from a function of what is asked, and of what is printed.
+def command(*kinds: type[Options]) -> Callable[[F], Callable[..., None]]:
+    """Make a command from a function of what is asked, and of what is printed if it prints.
 
     Whatever is typed is validated once, by the options.
     """
 
-    def decorated(function: Callable[[O, P], None]) -> Callable[..., None]:
+    def decorated(function: F) -> Callable[..., None]:
         @wraps(function)
         def typed(context: typer.Context, **given: Any) -> None:
             asked = {name: text for name, text in given.items() if was_given(context, name)}
-            printed = {name: asked.pop(name) for name in output.model_fields if name in asked}
-            function(options.of(**asked), output.of(**printed))
+            function(*(k.of(**{n: asked[n] for n in k.panels() if n in asked}) for k in kinds))
 
         parameters = [Parameter("context", Parameter.KEYWORD_ONLY, annotation=typer.Context)]
-        parameters += [each for kind in (options, output) for each in _typer_parameters(kind)]
+        parameters += [each for kind in kinds for each in _typer_parameters(kind)]
         typed.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
         return typed
 
