@@ -91,7 +91,6 @@ class Arch(Spec):
         return self.model_dump_json()
 
     def adapted(self, in_channels: int, num_classes: int) -> Self:
-        """Return the same network for other images or classes."""
         return self.changed(in_channels=in_channels, num_classes=num_classes)
 
     def digest(self) -> str:

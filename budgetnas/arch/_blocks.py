@@ -28,7 +28,6 @@ from budgetnas.spec import Spec
 
 
 def odd(kernel: int) -> int:
-    """Validate the side of a kernel."""
     if kernel % 2 == 0:
         raise ValueError(f"a kernel must be odd, got {kernel}")
     return kernel

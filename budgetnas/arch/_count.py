@@ -158,7 +158,6 @@ def load(limits: Sequence[Budget], arch: Arch, image_size: int) -> float:
 
 
 def fits(limits: Sequence[Budget], arch: Arch, image_size: int) -> bool:
-    """Return whether a network is within every limit."""
     return all(each.excess(arch, image_size) <= 0 for each in limits)
 
 

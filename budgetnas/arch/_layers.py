@@ -45,11 +45,9 @@ class _Composite(ABC):
         """Yield (name, leaf, input shape) of everything inside, in order of computation."""
 
     def params(self) -> int:
-        """Trainable parameters."""
         return sum(leaf.params() for _, leaf, _ in self.leaves("", (1, 1, 1)))
 
     def macs(self, shape: Shape) -> int:
-        """Multiply-adds for one image whose input has this shape."""
         return sum(leaf.macs(given) for _, leaf, given in self.leaves("", shape))
 
 
@@ -64,7 +62,6 @@ class Conv(_Leaf):
     bias: bool = False
 
     def params(self) -> int:
-        """Trainable parameters."""
         weights = self.w_in * self.w_out * (self.kernel * self.kernel)
         return weights + self.w_out if self.bias else weights
 
@@ -74,7 +71,6 @@ class Conv(_Leaf):
         return self.w_in * self.w_out * (self.kernel * self.kernel) * height * width
 
     def output(self, shape: Shape) -> Shape:
-        """The output's shape for an input of this shape."""
         _, height, width = shape
         return self.w_out, (height - 1) // self.stride + 1, (width - 1) // self.stride + 1
 
@@ -107,7 +103,6 @@ class Pool(_Leaf):
     """The average over the whole map."""
 
     def output(self, shape: Shape) -> Shape:
-        """The output's shape: one value a channel."""
         return shape[0], 1, 1
 
 
@@ -119,7 +114,6 @@ class Linear(_Leaf):
     w_out: int
 
     def params(self) -> int:
-        """Trainable parameters."""
         return (self.w_in + 1) * self.w_out
 
     def macs(self, shape: Shape) -> int:
@@ -127,7 +121,6 @@ class Linear(_Leaf):
         return self.w_in * self.w_out
 
     def output(self, shape: Shape) -> Shape:
-        """The output's shape: one value a class."""
         return self.w_out, 1, 1
 
 
@@ -160,7 +153,6 @@ class SqueezeExcite(_Composite):
         yield f"{name}.expand", self.expand, (self.mid, 1, 1)
 
     def output(self, shape: Shape) -> Shape:
-        """The output's shape: a gate changes none."""
         return shape
 
 
@@ -187,7 +179,6 @@ class Residual(_Composite):
         yield from _chain_leaves(f"{name}.post", self.post, self.output(shape))
 
     def output(self, shape: Shape) -> Shape:
-        """The output's shape: the branch's."""
         return chain_output(self.branch, chain_output(self.pre, shape))
 
 

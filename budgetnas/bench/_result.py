@@ -78,12 +78,10 @@ class BenchResult:
 
     @property
     def params(self) -> int:
-        """Trainable parameters of the network."""
         return count_params(self.plan.arch)
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of one image's forward pass."""
         return count_macs(self.plan.arch, self.plan.image_size)
 
     @property
@@ -120,7 +118,6 @@ class BenchResult:
         return median(self.seconds["engine"]) / self.floor if self.floor else None
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it as plain data."""
         setups = self.plan.setups
         floor = {"seconds": self.floor, "flops": self.rate.flops} if self.rate else None
         workers = self.workers

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from safetensors.numpy import load, save
 
-from budgetnas.data._decode import in_part
+from budgetnas.data._decode import content_digest, is_set_aside
 from budgetnas.data._listing import TO_SPLIT
 from budgetnas.data._picture import fit
 from budgetnas.data._source import DataSource, ImageFormat, Part, Progress, Stored
@@ -189,12 +189,16 @@ def _pixels(image: Any) -> npt.NDArray[np.uint8]:
 def read_arrays(
     source: DataSource, part: Part, like: ImageFormat | None, progress: Progress
 ) -> ImageSet:
-    """Read a part of a file that `ImageData` wrote; without a test part, a fifth is set aside.
+    """Read a part of a file that `ImageData` wrote.
 
     Raises:
         InputError: If it is not there, damaged, or too small to be split.
     """
-    classes, arrays = _read(source.root)
+    return part_of(source, part, *_read(source.root))
+
+
+def part_of(source: DataSource, part: Part, classes: tuple[str, ...], arrays: Arrays) -> ImageSet:
+    """Return a part of the arrays of `ImageData`; without a test part, a fifth is set aside."""
     own_test = "test.images" in arrays
     listed = ("test",) if part == "test" and own_test else ("train", "validation")
     images, labels = (
@@ -203,7 +207,8 @@ def read_arrays(
     )
     validates = np.arange(len(labels)) >= len(arrays["train.labels"])
     if not own_test:
-        chosen = in_part(images, part)
+        aside = np.array([is_set_aside(content_digest(image)) for image in images])
+        chosen = aside if part == "test" else ~aside
         images, labels, validates = images[chosen], labels[chosen], validates[chosen]
     found = ImageSet(torch.from_numpy(fit(images, source.view)), torch.from_numpy(labels), classes)
     if part == "test":

@@ -20,7 +20,7 @@ import numpy.typing as npt
 import PIL
 from PIL import Image, Jpeg2KImagePlugin, JpegImagePlugin, UnidentifiedImageError, features
 
-from budgetnas.data._source import SET_ASIDE_SHARE, Part
+from budgetnas.data._source import SET_ASIDE_SHARE
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -135,12 +135,6 @@ def content_digest(image: npt.NDArray[np.uint8]) -> bytes:
     digest = hashlib.sha256(repr(colour.shape).encode())
     digest.update(np.ascontiguousarray(colour).tobytes())
     return digest.digest()
-
-
-def in_part(images: Pixels, part: Part) -> npt.NDArray[np.bool_]:
-    """Return which images [n, h, w, c] are in a part, where data come without a test part."""
-    aside = np.array([is_set_aside(content_digest(image)) for image in images])
-    return aside if part == "test" else ~aside
 
 
 def is_set_aside(digest: bytes) -> bool:

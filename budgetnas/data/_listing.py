@@ -63,12 +63,10 @@ class Files:
 
     @property
     def labels(self) -> list[int]:
-        """The images' labels."""
         return [label for _, label in self.images]
 
     @property
     def counts(self) -> list[int]:
-        """How many images each class has."""
         found = Counter(self.labels)
         return [found[label] for label in range(len(self.classes))]
 
@@ -126,7 +124,6 @@ def require_file(path: Path) -> None:
 
 
 def kind_of_path(path: Path) -> str:
-    """Return what is at a path."""
     if path.is_dir():
         return "a folder"
     if path.is_symlink() and not path.exists():
@@ -173,7 +170,6 @@ class _Class:
         return self.left_out.total() - self.left_out[HIDDEN]
 
     def why(self) -> str:
-        """Return what of a class with too few images was left out."""
         return f" (left out: {by_kind(self.left_out)})" if self.left_out else ""
 
     def walk(self, folder: Path, above: tuple[tuple[int, int], ...] = ()) -> None:
@@ -291,7 +287,6 @@ class Inventory:
 
     @classmethod
     def take(cls, root: Path) -> Self:
-        """List the images that are trained and validated on."""
         layout = Layout.find(root)
         train = list_files(layout.train, TO_TRAIN)
         val = None
@@ -361,7 +356,6 @@ class Inventory:
 
 
 def describe_test(files: Files) -> str:
-    """Sum up a test part of the user's own in one line."""
     more = f"; left out: {by_kind(files.left_out)}" if files.left_out else ""
     return f"test part: {len(files.images):,} images{more}"
 

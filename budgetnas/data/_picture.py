@@ -53,7 +53,6 @@ class Picture:
 
     @property
     def peak(self) -> float:
-        """The largest value."""
         return float(self.values.max())
 
     def digest(self) -> bytes:
@@ -171,7 +170,6 @@ def to_channels(images: Pixels, channels: int) -> Pixels:
 
 
 def is_grey(pixels: Values) -> bool:
-    """Return whether every pixel [..., 3] is grey."""
     return bool((pixels == pixels[..., :1]).all())
 
 

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from budgetnas.data._decode import in_part
+from budgetnas.data._arrays import part_of
 from budgetnas.data._listing import access
 from budgetnas.data._picture import fit
 from budgetnas.data._source import DataSource, ImageFormat, Part, Progress
@@ -299,9 +299,5 @@ def read_digits(
 
     digits = load_digits()
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
-    chosen = in_part(images, part)
-    return ImageSet(
-        torch.from_numpy(fit(images[chosen], source.view)),
-        torch.from_numpy(digits.target[chosen].astype(np.int64)),
-        tuple(str(name) for name in digits.target_names),
-    )
+    arrays = {"train.images": images, "train.labels": digits.target.astype(np.int64)}
+    return part_of(source, part, tuple(map(str, digits.target_names)), arrays)

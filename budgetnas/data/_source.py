@@ -317,7 +317,6 @@ class DataSource(Spec):
 
     @property
     def view(self) -> View:
-        """How a picture is brought to its image."""
         return View(self.image_size, self.fit, self.background)
 
     def at(self, data_dir: str | Path) -> Self:
@@ -326,7 +325,6 @@ class DataSource(Spec):
 
     @property
     def info(self) -> Dataset:
-        """The facts of the data set."""
         return DATASETS[self.dataset]
 
     @property

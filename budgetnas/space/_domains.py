@@ -92,17 +92,11 @@ class Suggester(Protocol):
 
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
-    ) -> int:
-        """Draw a whole number from low to high."""
-        ...
+    ) -> int: ...
 
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Draw a number from low to high."""
-        ...
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float: ...
 
-    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """Draw one of the choices."""
-        ...
+    def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any: ...
 
 
 class RandomSuggester:
@@ -114,14 +108,12 @@ class RandomSuggester:
     def suggest_int(
         self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
     ) -> int:
-        """Draw a whole number."""
         if not log:
             return self._random.randrange(low, high + 1, step)
         value = self.suggest_float(name, low - 0.5, high + 0.5, log=True)
         return min(max(round(value), low), high)
 
     def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        """Draw a number."""
         if not log:
             return self._random.uniform(low, high)
         # the ends may be so far apart that high / low is infinite
@@ -129,7 +121,6 @@ class RandomSuggester:
         return min(max(value, low), high)
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
-        """Draw one of the choices."""
         return self._random.choice(choices)
 
 
@@ -152,7 +143,6 @@ def draw(trial: Suggester, name: str, domain: Any) -> Any:
 
 
 def contains(domain: Any, value: Any) -> bool:
-    """Return whether a value can be drawn from a domain."""
     if isinstance(domain, Range) and not isinstance(domain.low, int):
         return bool(domain.low <= value <= domain.high)
     return value in values(domain)
@@ -170,12 +160,10 @@ def values(domain: Any) -> Sequence[Any]:
 
 
 def least(domain: Any) -> int:
-    """Find the smallest of a domain of whole numbers."""
     return int(domain.low if isinstance(domain, Range) else min(values(domain)))
 
 
 def greatest(domain: Any) -> int:
-    """Find the largest of a domain of whole numbers."""
     return int(domain.high if isinstance(domain, Range) else max(values(domain)))
 
 

@@ -146,7 +146,6 @@ class Grid(Spec):
 
     @property
     def size(self) -> int:
-        """How many trials there are in all."""
         return len(self.cells) * self.seeds
 
     def at(self, number: int) -> tuple[Cell, int]:

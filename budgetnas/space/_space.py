@@ -188,8 +188,6 @@ class Overrides(Spec):
     clip_limit: Rate | None = None
 
     def apply(self, recipe: Recipe) -> Recipe:
-        """Lay the drawn values over a recipe."""
-
         def drawn(*names: str, prefix: str = "") -> dict[str, Any]:
             values = {name: getattr(self, prefix + name) for name in names}
             return {name: value for name, value in values.items() if value is not None}
@@ -292,7 +290,6 @@ class Space(Spec):
         return Stage(width=width, **drawn)
 
     def holds(self, arch: Arch) -> bool:
-        """Return whether an architecture can be drawn."""
         space, first = self.arch, arch.stages[0].width
         fixed = arch.stem_width == first if space.stem_width is None else None
         return (

@@ -137,7 +137,6 @@ class BackgroundCheckpoint:
         self._writer.shutdown()
 
     def write(self, state: State) -> None:
-        """Begin to write the next one."""
         self._writing = self._writer.submit(write_tensors, self.path, state, durable=False)
 
     def settle(self) -> None:

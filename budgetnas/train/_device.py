@@ -65,7 +65,6 @@ def hardware(device: torch.device) -> str:
 
 
 def processor() -> str:
-    """Name the processor as the system does."""
     try:
         lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
     except OSError:
@@ -144,7 +143,6 @@ def attempt(
 
 
 def place(model: nn.Module, numerics: Numerics, device: torch.device) -> nn.Module:
-    """Move a model to a device, in the memory layout of the numerics."""
     layout = torch.channels_last if numerics.channels_last else torch.contiguous_format
     return model.to(device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
 

@@ -247,7 +247,6 @@ class _Run:
         self.epochs_done = int(state["epochs_done"])
 
     def close(self) -> None:
-        """Give back what the device holds for this training alone."""
         self.steps.close()
         trim_heap()
 

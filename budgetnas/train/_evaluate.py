@@ -51,7 +51,6 @@ class Evaluation:
 
 
 def autocast(numerics: Numerics, device: torch.device) -> AbstractContextManager[object]:
-    """Compute in what the numerics say."""
     if numerics.dtype == "float32":
         return nullcontext()
     # each weight is cast once a step either way, and a CUDA graph must hold no cached cast

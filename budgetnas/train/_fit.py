@@ -47,7 +47,6 @@ class History:
         self.best: State = {}
 
     def add(self, epoch: Epoch) -> Row:
-        """Add an epoch that has just been trained."""
         row = {
             name: float(of(epoch) if callable(of) else getattr(epoch, of))
             for name, of in self._columns.items()

@@ -115,7 +115,6 @@ def set_rates(optimizer: torch.optim.Optimizer, lr: float | None, momentum: floa
 
 
 def clip_gradients(parameters: list[Parameter], clip: specs.Clip | None) -> None:
-    """Clip gradients in place, by norm or by value."""
     match clip:
         case None:
             pass
@@ -206,7 +205,6 @@ def _run(
 def build_scheduler(
     schedule: specs.TorchSchedule, optimizer: Optimizer, moves: int
 ) -> lr_scheduler.LRScheduler:
-    """Build torch's scheduler for a run of N moves."""
     match schedule:
         case specs.ConstantLR(factor=factor, total_iters=total):
             return lr_scheduler.ConstantLR(optimizer, factor, total)

@@ -210,7 +210,6 @@ class Steps:
 
 
 def check_finite(loss: float, kind: str, number: int) -> None:
-    """Raise `Diverged` for a loss that is NaN or infinite."""
     if not math.isfinite(loss):
         raise Diverged(f"the {kind} loss must stay finite, got {loss} in epoch {number}")
 
