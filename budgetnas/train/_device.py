@@ -121,7 +121,7 @@ def trim_heap() -> None:
 
 
 def attempt(
-    measure: Callable[[], Measured], fallback: str, notify: Callable[[str], None]
+    measure: Callable[[], Measured], fallback: str, notify: Callable[[str], object]
 ) -> Measured | None:
     """Return a measurement; where it raises, notify with the reason and return None.
 

@@ -17,7 +17,7 @@ from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.errors import first_line
 from budgetnas.files import cache_folder, write_atomic
 from budgetnas.recipe import Default, Numerics, Recipe
-from budgetnas.train._device import place, processor
+from budgetnas.train._device import attempt, place, processor
 from budgetnas.train._engine import train
 from budgetnas.train._evaluate import autocast
 from budgetnas.train._optim import initial_model
@@ -47,10 +47,9 @@ def choose_numerics(
         return _numerics("bfloat16" if fast else "float32", captured=True)
     kept = _read()
     if kept is None:
-        try:
-            kept = measured_numerics(cpu_candidates())
-        except Exception as error:
-            tell("arithmetic: float32; the fastest cannot be measured here: " + first_line(error))
+        fallback = "arithmetic: float32; the fastest cannot be measured here"
+        kept = attempt(lambda: measured_numerics(cpu_candidates()), fallback, tell)
+        if kept is None:
             return _numerics("float32", channels_last=False)
         _write(kept)
     return kept
