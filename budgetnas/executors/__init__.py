@@ -23,27 +23,3 @@ from budgetnas.executors._trial import (
     describe_training,
     forget_ended,
 )
-
-__all__ = [
-    "Broke",
-    "CheckpointDamaged",
-    "Decision",
-    "EpochResult",
-    "Executor",
-    "Failed",
-    "InProcessExecutor",
-    "ProcessExited",
-    "Suspended",
-    "TrialEvent",
-    "TrialHistory",
-    "TrialJob",
-    "TrialSettings",
-    "Workers",
-    "WorkersChoice",
-    "choose_workers",
-    "describe_training",
-    "devices_of",
-    "forget_ended",
-    "measure_workers",
-    "process_pool",
-]

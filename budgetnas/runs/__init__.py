@@ -13,21 +13,3 @@ from budgetnas.runs._folder import (
 )
 from budgetnas.runs._run import RESULT, Preprocess, RunConfig, RunResult, load_run
 from budgetnas.runs._training import Retraining
-
-__all__ = [
-    "RESULT",
-    "Preprocess",
-    "Retraining",
-    "RunConfig",
-    "RunResult",
-    "first_of",
-    "hold_out",
-    "load_again",
-    "load_images",
-    "load_run",
-    "member",
-    "new_folder",
-    "reseeded",
-    "runs_of",
-    "unfinished",
-]

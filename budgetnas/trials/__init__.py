@@ -15,21 +15,3 @@ from budgetnas.trials._proposers import published
 from budgetnas.trials._pruners import PRUNERS
 from budgetnas.trials._record import Record
 from budgetnas.trials._samplers import SAMPLERS
-
-__all__ = [
-    "AT_ONCE",
-    "PRUNERS",
-    "SAMPLERS",
-    "Counts",
-    "Limits",
-    "Loop",
-    "Record",
-    "Shares",
-    "Stopped",
-    "crash_noted",
-    "loads",
-    "networks_of",
-    "published",
-    "some",
-    "with_widths",
-]
