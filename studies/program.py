@@ -21,13 +21,12 @@ from budgetnas.cli.signals import ending
 from budgetnas.data import DataSource
 from budgetnas.files import write_atomic
 from budgetnas.progress import SearchProgress
-from budgetnas.recipe import Recipe
+from budgetnas.recipe import Numerics, Recipe
 from budgetnas.space import Grid
 from budgetnas.study import About, StudyConfig, study_folder
 from budgetnas.study.options import Resources
-from budgetnas.train import choose_device
 from budgetnas.workflows.begin import StudyImages, read_again, read_images
-from budgetnas.workflows.work import SearchResult, numerics_of, work
+from budgetnas.workflows.work import SearchResult, work
 
 
 def budgetnas(words: list[str]) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def train(
         config = StudyConfig(
             name=name, version=__version__, seed=0, train_samples=images.train_samples,
             budget=budget, about=About(question=question), data=images.source, facts=images.facts,
-            numerics=numerics_of(began, choose_device("auto"), print), recipe=recipe,
+            numerics=Numerics(), recipe=recipe,
             proposal=grid, pruner="none",
         )  # fmt: skip
         return work(

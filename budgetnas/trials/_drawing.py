@@ -16,7 +16,7 @@ Counts = NDArray[np.int64]
 Shares = NDArray[np.float64]
 
 AT_ONCE = 16_384
-"""Architectures whose intermediate results stay in a core's cache."""
+"""Number of architectures whose intermediate results fit a core's cache."""
 
 
 def loads(archs: Arch, stem: Counts | int | None, limits: Sequence[Budget], size: int) -> Shares:
@@ -24,8 +24,8 @@ def loads(archs: Arch, stem: Counts | int | None, limits: Sequence[Budget], size
 
     Args:
         archs: With arrays, int64 [n], for the widths of its stages at least; its stem is not read.
-        stem: The stems' widths, which may be the first stage's in some of them; None: in all.
-        limits: What must not be exceeded.
+        stem: The stems' widths, in some the first stage's; None: in all.
+        limits: Limits of costs.
         size: Side of an image in pixels.
     """
     first: Any = archs.stages[0].width
@@ -94,7 +94,7 @@ def with_widths(arch: Arch, widths: Counts, *, stem_follows: bool) -> Arch:
 
 
 def some(archs: Arch, chosen: Any, stem: Counts | None = None) -> Arch:
-    """Choose some of many architectures, by a slice or a mask; without a stem of their own."""
+    """Return some of many architectures, by a slice or a mask."""
     stages = [
         stage.model_copy(
             update={n: value[chosen] for n, value in stage if isinstance(value, np.ndarray)}
@@ -128,12 +128,12 @@ def _load(archs: Arch, limits: Sequence[Budget], size: int) -> Shares:
 
 
 SCALES = 256
-"""Widths that are tried while the shape is widened as a whole."""
+"""Number of scales of a whole shape that are tried."""
 NEAR = 0.005
-"""A share of the budget that is as near as this to the wanted one is near enough."""
+"""Difference to the wanted share of the budget that does not matter."""
 OFFSETS = {4: 2, 6: 1}
-"""Up to how many stages so many steps up and down are tried around the best of those; of a network
-with more stages, only the last are moved."""
+"""Steps up and down around the best scale, by the largest number of stages for which they are
+tried; of a network with more stages, only the last are moved."""
 
 
 def filled(
@@ -144,15 +144,15 @@ def filled(
     least_fill: float,
     limits: Limits,
 ) -> Arch:
-    """Give a shape the widths of the space with which it fills a share of its limits.
+    """Give a shape the widths of a space with which it fills a share of its limits.
 
     A shape that is over a limit even where it is narrowest is first made smaller, see `fitting`.
     Where the widths of the space do not reach that share, the nearest that fit are taken.
 
     Args:
-        space: What widths there are.
+        space: The space of the widths.
         shape: With the narrowest widths of the space.
-        ratios: How many times as wide each stage is as the one before, from the second on.
+        ratios: Ratio of the widths of each stage, from the second on, to the one before.
         fill: The share to fill of the limit that is filled most, in (0, 1].
         least_fill: The least share.
         limits: Limits that the smallest network of the space fits.
@@ -165,10 +165,10 @@ def filled(
 
 
 def fitting(space: Space, shape: Arch, limits: Limits) -> Arch:
-    """Make a shape smaller until it fits where it is narrowest; leave one alone that does.
+    """Make a shape smaller until it fits.
 
-    It loses blocks, from the deepest stage (of equals, the last), then its last stages, then
-    whatever else distinguishes it from the smallest network of the space.
+    It loses blocks, from the deepest stage (of equals, the last), then its last stages; then it
+    is the smallest network of the space.
     """
     if limits.load(shape) <= 1:
         return shape
@@ -177,7 +177,7 @@ def fitting(space: Space, shape: Arch, limits: Limits) -> Arch:
 
 
 def _smaller(space: Space, shape: Arch) -> Iterator[Arch]:
-    """Take away block by block, then stage by stage."""
+    """Yield it without a block, then another, then without a stage, and so on."""
     while (shallower := _shallower(space, shape)) is not None:
         yield (shape := shallower)
     numbers = sorted(n for n in values(space.arch.stages) if n < len(shape.stages))
@@ -186,7 +186,7 @@ def _smaller(space: Space, shape: Arch) -> Iterator[Arch]:
 
 
 def _shallower(space: Space, shape: Arch) -> Arch | None:
-    """Take a block, or as many as the space says, from the deepest stage that has one to give."""
+    """Return it with the next smaller depth of its deepest stage that has one."""
     fewer = [
         max((d for d in values(space.arch.of(number, "depth")) if d < stage.depth), default=0)
         for number, stage in enumerate(shape.stages, start=1)
@@ -229,7 +229,7 @@ class _Solver:
         return self._of(near[self._distortions(near, wanted).argmin()])
 
     def _scaled(self, wanted: Shares) -> Counts:
-        """List places of widths, int64 [n, stages]: the shape as a whole, wider and wider."""
+        """Return indices of widths, int64 [n, stages], of the whole shape at all scales."""
         pairs = list(zip(self.widths, wanted, strict=True))
         low = min(each[0] / share for each, share in pairs)
         high = max(each[-1] / share for each, share in pairs)
@@ -238,7 +238,7 @@ class _Solver:
         return np.unique(np.stack(columns, axis=1), axis=0)
 
     def _around(self, places: Counts) -> Counts:
-        """List neighbours of widths, int64 [n, stages]."""
+        """Return neighbours of indices of widths, int64 [n, stages]."""
         stages = len(places)
         reach = next((steps for most, steps in OFFSETS.items() if stages <= most), 1)
         still = max(0, stages - max(OFFSETS))
@@ -248,7 +248,7 @@ class _Solver:
         return np.unique(np.clip(moved, 0, last), axis=0)
 
     def _distortions(self, places: Counts, wanted: Shares) -> Shares:
-        """Measure how far widths are from the wanted relative ones: float64 [n]."""
+        """Return the distance of widths to the wanted relative ones, float64 [n]."""
         widths = np.stack([each[at] for each, at in zip(self.widths, places.T, strict=True)])
         spread: Shares = np.log(widths / wanted[:, None]).std(axis=0)
         return spread
@@ -264,7 +264,7 @@ class _Solver:
 
 
 def _nearest(listed: Counts, targets: Shares) -> Counts:
-    """Find the places of the values that are nearest to targets, by ratio."""
+    """Return the indices of the values that are nearest to targets, by ratio."""
     middles = np.sqrt(listed[1:].astype(np.float64) * listed[:-1])
     return np.searchsorted(middles, targets)
 
@@ -280,11 +280,16 @@ def draw_filled(fill: Fill, trial: Suggester, limits: Limits) -> Draw:
     return Draw(arch, overrides)
 
 
+def draw_from(proposal: Free | Fill, trial: Suggester, limits: Limits) -> Draw:
+    """Draw as a proposal says; what `Free` draws may exceed the limits."""
+    match proposal:
+        case Free(space=space):
+            return space.draw(trial, limits.in_channels, limits.num_classes)
+        case Fill():
+            return draw_filled(proposal, trial, limits)
+
+
 def networks_of(proposal: Free | Fill, suggester: Suggester, limits: Limits) -> Iterator[Arch]:
-    """Draw one network after the other; what `Free` draws may exceed the limits."""
+    """Draw one network after the other."""
     while True:
-        match proposal:
-            case Free(space=space):
-                yield space.draw(suggester, limits.in_channels, limits.num_classes).arch
-            case Fill():
-                yield draw_filled(proposal, suggester, limits).arch
+        yield draw_from(proposal, suggester, limits).arch

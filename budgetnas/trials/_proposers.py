@@ -1,11 +1,10 @@
 """Where trials' networks come from: enqueued values, published networks, a study's proposal."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple, Protocol, assert_never
+from typing import Any, NamedTuple, TypeAlias, assert_never
 
 import optuna
 from optuna.samplers import BaseSampler
@@ -14,10 +13,10 @@ from budgetnas.arch import COSTS, PRESETS, Arch, Budget, load
 from budgetnas.errors import BudgetnasError
 from budgetnas.recipe import Recipe
 from budgetnas.seeds import derive_seed
-from budgetnas.space import Draw, Fill, Free, Grid, Overrides, Space, Suggester
+from budgetnas.space import Fill, Free, Grid, Overrides, Space, Suggester
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Turn
-from budgetnas.trials._drawing import Limits, draw_filled
+from budgetnas.trials._drawing import Limits, draw_from
 from budgetnas.trials._samplers import SAMPLERS, Listed, PerBudgetSampler, Wanted
 
 
@@ -26,18 +25,13 @@ class EnqueuedWrongly(BudgetnasError):
 
 
 class CheckedValues:
-    """A suggester that refuses enqueued values which could not have been drawn.
+    """A suggester that raises for enqueued values which could not have been drawn.
 
-    Optuna takes a number that is out of range, and takes no notice of a name that nobody draws.
+    Optuna takes a number that is out of range, and ignores a name that is never drawn.
     """
 
     def __init__(self, suggester: Suggester, enqueued: Mapping[str, Any]) -> None:
-        """Check as values are drawn.
-
-        Args:
-            suggester: What draws, the enqueued values among others.
-            enqueued: The values by name.
-        """
+        """Check values when they are drawn by another suggester."""
         self._suggester, self._enqueued = suggester, enqueued
         self._drawn: list[str] = []
 
@@ -117,7 +111,7 @@ def published(space: Space, limits: Limits) -> list[Known]:
 
 
 def wanted(arch: Arch, config: StudyConfig) -> dict[str, Any]:
-    """Return which values a trial would have to draw for a network and the study's recipe."""
+    """Return the values that a trial draws for a network and the study's recipe, by name."""
     widths = [stage.width for stage in arch.stages]
     budget = config.budget_for(COSTS[config.budget.cost](arch, config.data.image_size))
     drawn: dict[str, Any] = {
@@ -138,7 +132,6 @@ def wanted(arch: Arch, config: StudyConfig) -> dict[str, Any]:
 
 
 def _recipe_values(recipe: Recipe) -> dict[str, Any]:
-    """Say them for the fields of a recipe that a space may open."""
     optimizer, lookahead, clip = recipe.optimizer, recipe.lookahead, recipe.clip
     return {
         "lr": optimizer.lr,
@@ -155,37 +148,23 @@ def _recipe_values(recipe: Recipe) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Proposed:
-    """What one trial is to train."""
+    """The training of one trial."""
 
     arch: Arch
     recipe: Recipe
     seed: int
-    """For its initial weights, order, augmentation and dropout."""
+    """Of its initial weights, order, augmentation and dropout."""
     title: str
     """For people."""
     overrides: Overrides | None
-    """The recipe fields that were drawn; None where the recipe is the question, not to be
-    touched."""
+    """The recipe fields that were drawn; None where the recipe must not change."""
     preset: str = ""
     """The published network's name, where it is one."""
 
 
-class Proposer(Protocol):
-    """Says what trials train."""
-
-    size: int | None
-    """How many trials there are in all; None where there is no end."""
-
-    def sampler(self, turn: Turn) -> BaseSampler:
-        """Return the sampler for the trial of this turn."""
-
-    def propose(self, trial: optuna.Trial, turn: Turn) -> Proposed:
-        """Let a trial draw what it trains."""
-
-
 @contextmanager
 def _checked(suggester: Suggester, turn: Turn) -> Iterator[Suggester]:
-    """Check the values that somebody enqueued, if this trial has any."""
+    """Check the values that were enqueued for a trial, if any."""
     if turn.enqueued is None:
         yield suggester
         return
@@ -194,92 +173,64 @@ def _checked(suggester: Suggester, turn: Turn) -> Iterator[Suggester]:
     checked.require_all_drawn()
 
 
-class _Drawn(ABC):
+class _Drawn:
     """Draws from a space without end, after the published networks that fit."""
 
     size: int | None = None
+    """Number of trials; None: there is no end."""
 
     def __init__(self, config: StudyConfig, proposal: Free | Fill) -> None:
-        self._config, self._space = config, proposal.space
+        self._config, self._proposal = config, proposal
         self._make: Callable[[int], BaseSampler] = SAMPLERS[proposal.sampler]
         self._first = first_networks(config, proposal) if proposal.presets else []
 
     def sampler(self, turn: Turn) -> BaseSampler:
-        """Reseed it by the turn: a study that is continued proposes what it would have."""
+        """Return a sampler seeded by the turn: a continued study proposes the same networks."""
         if self._is_first(turn):
             return Wanted(wanted(self._first[turn.index].arch, self._config))
-        # of random networks beside a search: others than those that it drew at random itself
+        # random networks beside a search differ from those that the search drew at random
         variant = self._config.name.partition("/")[2]
-        # an enqueued trial leaves open what nobody chose, and takes no turn from another one
+        # an enqueued trial draws what was left open, and takes no turn from another one
         names = (turn.index,) if turn.enqueued is None else ("enqueued", turn.number)
         names = (variant, *names) if variant else names
         sampler = self._make(derive_seed(self._config.seed, "sampler", *names))
-        return PerBudgetSampler(sampler, self._config, self._limit(turn))
+        # several budgets are filled in turns; a sampler learns from the trials of one
+        apart = self._config.smaller and isinstance(self._proposal, Fill)
+        return PerBudgetSampler(sampler, self._config, self._budget(turn).limit if apart else None)
 
     def _is_first(self, turn: Turn) -> bool:
-        """Return whether this turn is a published network's."""
         return turn.index < len(self._first) and turn.enqueued is None
-
-    def propose(self, trial: optuna.Trial, turn: Turn) -> Proposed:
-        """Draw an architecture, and recipe fields if any is open."""
-        with _checked(trial, turn) as suggester:
-            arch, drawn = self._draw(suggester, turn)
-        seed = derive_seed(self._config.seed, "trial", trial.number)
-        recipe = drawn.apply(self._config.recipe)
-        if not self._is_first(turn):
-            return Proposed(arch, recipe, seed, str(arch), drawn)
-        # what was drawn for it is what comes nearest to it
-        name, arch = self._first[turn.index]
-        return Proposed(arch, recipe, seed, f"{name}: {arch}", drawn, name)
-
-    def _limit(self, turn: Turn) -> int | None:
-        """Return the limit of the budget whose trials this one learns from; None: of all."""
-        return None
-
-    @abstractmethod
-    def _draw(self, trial: Suggester, turn: Turn) -> Draw:
-        """Draw what is not published."""
-
-
-class _Free(_Drawn):
-    """Draws whatever the space holds."""
-
-    def _draw(self, trial: Suggester, turn: Turn) -> Draw:
-        facts = self._config.facts
-        return self._space.draw(trial, facts.channels, len(facts.classes))
-
-
-class _Fill(_Drawn):
-    """Draws what fits; for several budgets, in turns."""
-
-    def __init__(self, config: StudyConfig, fill: Fill) -> None:
-        super().__init__(config, fill)
-        self._fill = fill
-
-    def _limit(self, turn: Turn) -> int | None:
-        return self._budget(turn).limit if self._config.smaller else None
 
     def _budget(self, turn: Turn) -> Budget:
         return self._config.budgets[turn.index % len(self._config.budgets)]
 
-    def _draw(self, trial: Suggester, turn: Turn) -> Draw:
+    def propose(self, trial: optuna.Trial, turn: Turn) -> Proposed:
+        """Draw an architecture, and recipe fields if any is open."""
         limits = Limits.of(self._config).of_budget(self._budget(turn))
-        return draw_filled(self._fill, trial, limits)
+        with _checked(trial, turn) as suggester:
+            arch, drawn = draw_from(self._proposal, suggester, limits)
+        seed = derive_seed(self._config.seed, "trial", trial.number)
+        recipe = drawn.apply(self._config.recipe)
+        if not self._is_first(turn):
+            return Proposed(arch, recipe, seed, str(arch), drawn)
+        # the trial has drawn the values nearest to it
+        name, arch = self._first[turn.index]
+        return Proposed(arch, recipe, seed, f"{name}: {arch}", drawn, name)
 
 
 class _Grid:
-    """Goes through configurations and seeds."""
+    """Lists configurations and seeds."""
 
     def __init__(self, config: StudyConfig, grid: Grid) -> None:
         self._config, self._grid = config, grid
         self.size: int | None = grid.size
 
     def sampler(self, turn: Turn) -> BaseSampler:
-        """A sampler that gives the trial its place in the grid."""
+        """Return a sampler of the turn's configuration and seed."""
         return Listed(self._grid, turn.index)
 
     def propose(self, trial: optuna.Trial, turn: Turn) -> Proposed:
-        """Take the trial's configuration; the seed is the same for all configurations."""
+        """Return the trial's configuration; its seed is that of all configurations."""
         if turn.enqueued is not None:
             raise EnqueuedWrongly(
                 "a grid trains what its study file lists: it takes no enqueued values, "
@@ -290,14 +241,16 @@ class _Grid:
         return Proposed(cell.arch, cell.recipe, seed, f"{cell}, seed {number}", None)
 
 
+Proposer: TypeAlias = _Drawn | _Grid
+"""Chooses the trainings of trials."""
+
+
 def proposer(config: StudyConfig) -> Proposer:
-    """Put the proposal of a study to work."""
+    """Return the proposer of a study's proposal."""
     match config.proposal:
-        case Free() as free:
-            return _Free(config, free)
-        case Fill() as fill:
-            return _Fill(config, fill)
         case Grid() as grid:
             return _Grid(config, grid)
+        case Free() | Fill() as drawn:
+            return _Drawn(config, drawn)
         case _:
             assert_never(config.proposal)

@@ -5,34 +5,34 @@ from collections.abc import Callable
 
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
+from optuna.trial import FrozenTrial
 
 from budgetnas.analysis import lucky_guessing
 from budgetnas.study import StudyConfig
-from budgetnas.trials._samplers import PerBudgetPruner
+from budgetnas.study.trial_record import TrialRecord
+from budgetnas.trials._samplers import of_budget
 
 
 class Halving(BasePruner):
-    """Successive halving (Jamieson and Talwalkar, 2016; asynchronous: Li et al., 2020).
+    """Asynchronous successive halving, ASHA (Li et al., 2020; Jamieson and Talwalkar, 2016).
 
-    At the first rung, and at each that is a factor further, a trial goes on if it is among the
-    best share of those that came so far, rounded up. It looks at reported values only: unlike
-    Optuna's own, which writes down that a trial passed a rung, it says the same if it is asked
-    twice.
-
-    A rung at which not even that share is better than guessing tells nothing, and stops nobody.
+    At the first rung, and at each that is a factor further, a trial continues if it is among the
+    best of those that reached it, one in `factor`, rounded up. It reads reported values only:
+    unlike Optuna's own, which stores that a trial passed a rung, it answers the same when called
+    twice. No trial stops at a rung where not even that share is better than guessing.
     """
 
     def __init__(self, first: int, factor: int, guessing: float = 0.0) -> None:
         """Set the rungs.
 
         Args:
-            first: The epoch of the first one.
-            factor: How many times as far the next one is, and which share passes: one in so many.
-            guessing: What guessing measures with some luck, in [0, 1].
+            first: Epoch of the first rung.
+            factor: Ratio of the epochs of two rungs, and of the trials that reach and pass one.
+            guessing: Value of a lucky trial that guesses, in [0, 1].
         """
         self._first, self._factor, self.guessing = first, factor, guessing
 
-    def prune(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> bool:
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Return whether the trial ends at the step it has reached."""
         step = trial.last_step
         if step is None or not self._is_rung(step):
@@ -54,14 +54,15 @@ class Halving(BasePruner):
 
 
 RANKING_STEPS = 30
-"""So few steps tell something. On digits ranks are chance after 11 (Kendall's tau with the last
-epoch's is 0.01); after 21 it is 0.35, after 33 0.43, after 42 0.58: see studies/few-images."""
+"""Least number of steps after which ranks tell something. On digits they are chance after 11
+(Kendall's tau with the last epoch's is 0.01); after 21 it is 0.35, after 33 0.43, after 42 0.58:
+see studies/few-images."""
 
 
 def first_rung(epochs: int, epoch_steps: int) -> int:
-    """Return the first epoch that has had a ninth of a trial's epochs and `RANKING_STEPS` steps.
+    """Return the first epoch after a ninth of a trial's epochs and `RANKING_STEPS` steps.
 
-    In trials of fewer steps it is behind their last epoch: then nothing is stopped.
+    In trials of fewer steps it is after their last epoch: none is stopped.
     """
     return max(1, epochs // 9, math.ceil(RANKING_STEPS / epoch_steps))
 
@@ -74,6 +75,21 @@ PRUNERS: dict[str, Callable[[int, int], BasePruner]] = {
     "median": lambda epochs, _: MedianPruner(n_startup_trials=10, n_warmup_steps=epochs // 2),
     "none": lambda epochs, _: NopPruner(),
 }
+
+
+class PerBudgetPruner(BasePruner):
+    """Compares a trial with those of its budget."""
+
+    def __init__(self, pruner: BasePruner, config: StudyConfig) -> None:
+        self._pruner, self._config = pruner, config
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Return whether the trial ends at the step it has reached."""
+        config = self._config
+        cost = TrialRecord(trial).cost(config.budget.cost)
+        assert cost is not None, "it was counted before it was trained"
+        limit = config.budget_for(cost).limit if config.smaller else None
+        return self._pruner.prune(of_budget(study, config, limit), trial)
 
 
 def pruner_of(config: StudyConfig) -> BasePruner:

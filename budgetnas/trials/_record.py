@@ -1,4 +1,4 @@
-"""`Record`: a study's trials as its storage has them, and what is written down of each."""
+"""`Record`: a study's trials in its storage, read and written."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -29,18 +29,18 @@ from budgetnas.trials._proposers import Proposed
 
 @dataclass(frozen=True)
 class Record:
-    """Writes down what becomes of trials."""
+    """Reads and writes the trials of a study."""
 
     study: optuna.Study
     config: StudyConfig
     folder: Path
 
     def trials(self) -> Sequence[FrozenTrial]:
-        """All of them."""
+        """Return all trials, by number."""
         return self.study.get_trials(deepcopy=False)
 
     def missing(self, trials: int) -> int:
-        """Count the trials that are still to be trained, of so many or of all that there are."""
+        """Return how many of N trials, or of a grid's, are still to be trained."""
         listed, proposal = self.trials(), self.config.proposal
         if not isinstance(proposal, Grid):
             return max(0, trials - tally(listed).trained)
@@ -48,25 +48,21 @@ class Record:
         return max(trainings_left(proposal, listed), is_open)
 
     def next_turn(self) -> Turn:
-        """Return which trial is next: the first that waits, else a new one."""
+        """Return the turn of the first trial that waits, else of a new one."""
         listed = self.trials()
         waiting = [trial.number for trial in listed if trial.state is TrialState.WAITING]
         return turn_of(listed, min(waiting, default=len(listed)))
 
     def turn(self, number: int) -> Turn:
-        """Return where a trial stands among those that the study proposes."""
+        """Return a trial's turn among those that the study proposes."""
         return turn_of(self.trials(), number)
 
     def reported(self, number: int) -> Mapping[int, float]:
-        """What a trial's epochs have reported, in earlier processes too."""
+        """Return the values of a trial's epochs, in earlier processes too."""
         return self.trials()[number].intermediate_values
 
     def reject(self, trial: optuna.Trial, proposed: Proposed) -> Kind | None:
-        """Write down what a trial proposes, and end it if it is not to be trained.
-
-        Returns:
-            Why it is not; None if it is to be trained.
-        """
+        """Write what a trial proposes; end it, and return why, if it is not to be trained."""
         writer = TrialWriter(trial)
         rejected: Kind | None = None
         if not self.describe(trial, proposed):
@@ -74,8 +70,8 @@ class Record:
         elif (why := self._why_eliminated(trial)) is not None:
             writer.eliminated(asdict(why))
             rejected = Kind.OUT
-        elif (twin := self._twin(trial, proposed)) is not None:
-            writer.duplicate(twin)
+        elif (original := self._original(trial, proposed)) is not None:
+            writer.duplicate(original)
             rejected = Kind.DUPLICATE
         if rejected is not None:
             self.study.tell(trial, state=TrialState.PRUNED)
@@ -85,14 +81,14 @@ class Record:
         """Write what was drawn and what it costs; return whether it is within all limits."""
         arch, size = proposed.arch, self.config.data.image_size
         over = {limit: limit.excess(arch, size) for limit in self.config.all_limits}
-        if not TrialRecord.of(trial).is_counted:  # else it is taken up again, all is written
+        if not TrialRecord.of(trial).is_counted:  # else it continues, and all is written
             writer = TrialWriter(trial)
             writer.drawn(arch, proposed.overrides, proposed.preset)
             writer.counted(count_params(arch), count_macs(arch, size), over)
         return all(excess <= 0 for excess in over.values())
 
-    def _twin(self, trial: optuna.Trial, proposed: Proposed) -> int | None:
-        """Find a trial of the same network and recipe that was trained, or is being trained."""
+    def _original(self, trial: optuna.Trial, proposed: Proposed) -> int | None:
+        """Return a trial of the same network and recipe that was, or is being, trained."""
         key = training_key(proposed.arch, proposed.recipe, self.config.facts.train)
         if isinstance(self.config.proposal, Grid):  # the same with another seed is asked for
             key += f"/{proposed.seed}"
@@ -121,7 +117,7 @@ class Record:
     def finish(
         self, trial: optuna.Trial, proposed: Proposed, trained: EpochResult, pruned: bool
     ) -> TrialEnded:
-        """Write down what a training measured, and end its trial."""
+        """Write the measurements of a training, and end its trial."""
         with one_transaction(self.study):
             TrialWriter(trial).trained(trained.attributes, trained.seconds)
             if pruned:
@@ -135,7 +131,7 @@ class Record:
     def fail(
         self, trial: optuna.Trial, reason: str, proposed: Proposed | None = None
     ) -> TrialEnded:
-        """Write down why a trial failed, and end it."""
+        """Write why a trial failed, and end it."""
         with one_transaction(self.study):
             TrialWriter(trial).failed(reason)
             self.study.tell(trial, state=TrialState.FAIL)
@@ -143,27 +139,27 @@ class Record:
         return replace(self.ended(trial, Kind.FAILED, proposed), failure=reason)
 
     def queue(self, trial: optuna.Trial | FrozenTrial) -> None:
-        """Let a trial wait to be taken up again, under its number."""
+        """Return a trial to the queue, under its number."""
         self.study._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def running(self) -> list[FrozenTrial]:
-        """List the trials that are being trained, or were when a process ended."""
+        """Return the trials that are being trained, or were when a process ended."""
         return [t for t in self.trials() if t.state is TrialState.RUNNING]
 
     def queue_running(self) -> list[int]:
-        """Queue again what is running: this process holds the study, so nobody else runs it."""
+        """Return running trials to the queue: no other process holds the study."""
         running = self.running()
         for trial in running:
             self.queue(trial)
         return [trial.number for trial in running]
 
     def forget_ended(self) -> None:
-        """Let go of what is kept of trials that have ended."""
+        """Remove the checkpoints of trials that have ended."""
         records = map(TrialRecord, self.trials())
         forget_ended(self.folder, [r.number for r in records if r.kind is Kind.OPEN])
 
     def ended(self, trial: optuna.Trial, kind: Kind, proposed: Proposed | None) -> TrialEnded:
-        """Describe a trial that has ended, and how the study stands then."""
+        """Return the event of a trial that has ended."""
         listed = self.trials()
         return TrialEnded(
             trial.number,

@@ -1,4 +1,8 @@
-"""The samplers that a study may use, by name, each of which learns from trials of one budget."""
+"""The samplers that a study may use, by name, and its trials of one budget.
+
+Where a study searches for several budgets, larger networks are more accurate than smaller ones,
+whatever their shapes: compared with those, a good small network would look like a bad one.
+"""
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
@@ -10,7 +14,6 @@ from optuna.distributions import (
     FloatDistribution,
     IntDistribution,
 )
-from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
@@ -58,21 +61,6 @@ def of_budget(study: optuna.Study, config: StudyConfig, limit: int | None) -> op
         return limit is None or cost is None or config.budget_for(cost).limit == limit
 
     return _Filtered(study, includes)
-
-
-class PerBudgetPruner(BasePruner):
-    """Compares a trial with those of its budget."""
-
-    def __init__(self, pruner: BasePruner, config: StudyConfig) -> None:
-        self._pruner, self._config = pruner, config
-
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
-        """Return whether the trial ends at the step it has reached."""
-        config = self._config
-        cost = TrialRecord(trial).cost(config.budget.cost)
-        assert cost is not None, "it was counted before it was trained"
-        limit = config.budget_for(cost).limit if config.smaller else None
-        return self._pruner.prune(of_budget(study, config, limit), trial)
 
 
 class PerBudgetSampler(BaseSampler):
@@ -127,7 +115,7 @@ class _OneByOne(BaseSampler):
     """Draws nothing together."""
 
     def infer_relative_search_space(
-        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+        self, study: optuna.Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """Nothing is drawn together."""
         return {}
@@ -135,7 +123,7 @@ class _OneByOne(BaseSampler):
     def sample_relative(
         self,
         study: optuna.Study,
-        trial: optuna.trial.FrozenTrial,
+        trial: FrozenTrial,
         search_space: dict[str, BaseDistribution],
     ) -> dict[str, Any]:
         """Nothing is drawn together."""
@@ -143,7 +131,7 @@ class _OneByOne(BaseSampler):
 
 
 class Listed(_OneByOne):
-    """Gives a trial the values of one place in a grid."""
+    """Gives a trial the values of one index of a grid."""
 
     def __init__(self, grid: Grid, index: int) -> None:
         self._cell, self._seed = grid.at(index)
@@ -151,16 +139,16 @@ class Listed(_OneByOne):
     def sample_independent(
         self,
         study: optuna.Study,
-        trial: optuna.trial.FrozenTrial,
+        trial: FrozenTrial,
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Return the value of the trial's place."""
+        """Return the value at the index."""
         return self._seed if param_name == SEED else self._cell.values[param_name]
 
 
 class Wanted(_OneByOne):
-    """Gives a trial values that are known before, or what may be drawn that is nearest to them."""
+    """Gives a trial the values that can be drawn nearest to known ones."""
 
     def __init__(self, wanted: Mapping[str, Any]) -> None:
         self._wanted = wanted
@@ -168,11 +156,11 @@ class Wanted(_OneByOne):
     def sample_independent(
         self,
         study: optuna.Study,
-        trial: optuna.trial.FrozenTrial,
+        trial: FrozenTrial,
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Return the preset's value or the nearest one; without a value, the least or first."""
+        """Return the nearest value; without a known one, the least or first."""
         name, _, step = param_name.partition("/")  # of `width_1/8` the multiple is drawn
         wanted = self._wanted.get(name)
         match param_distribution:
@@ -183,7 +171,7 @@ class Wanted(_OneByOne):
                 return min(max(low, low + each * round((value - low) / each)), high)
             case FloatDistribution(low=low, high=high):
                 return low if wanted is None else min(max(low, float(wanted)), high)
-        raise TypeError(f"no such distribution is drawn from: {param_distribution}")
+        raise TypeError(f"unknown distribution: {param_distribution}")
 
 
 def _nearest_choice(wanted: Any, choices: Sequence[Any]) -> Any:
@@ -202,9 +190,7 @@ class NSGAII(optuna.samplers.NSGAIISampler):
     would get other parents.
     """
 
-    def get_parent_population(
-        self, study: optuna.Study, generation: int
-    ) -> list[optuna.trial.FrozenTrial]:
+    def get_parent_population(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
         """List the parents of a generation by number."""
         parents = super().get_parent_population(study, generation)
         return sorted(parents, key=lambda trial: trial.number)

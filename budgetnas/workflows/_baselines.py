@@ -15,19 +15,14 @@ WIDEST = 1_000_000
 
 
 def scaled(arch: Arch, limits: Limits) -> Arch | None:
-    """Scale all widths of a network by one factor, so that it comes nearest to its limits.
+    """Scale all widths of a network by the factor with which it fills its limits most.
 
     Widths are rounded: to multiples of 8 where the narrowest stage has 32 channels or more, so
     that none is off by more than an eighth; else to whole numbers. A stem of its own width, as a
     Wide ResNet's, keeps it; any other follows the first stage.
 
-    Args:
-        arch: The network, fitted to the images.
-        limits: What it must not exceed.
-
     Returns:
-        Of all widths that such a factor gives and that fit, those with the largest cost; None
-        where not even one channel in the narrowest stage fits.
+        The network; None where not even one channel in the narrowest stage fits.
     """
     for step, narrowest in _steps(arch):
         widths = _family(arch, step, narrowest, limits)
@@ -39,13 +34,13 @@ def scaled(arch: Arch, limits: Limits) -> Arch | None:
 
 
 def _steps(arch: Arch) -> tuple[tuple[int, int], ...]:
-    """What widths are multiples of, with the narrowest that is rounded so; coarse ones first."""
+    """Return steps of widths, coarse ones first, each with the narrowest width that it is for."""
     finest = 4 if arch.block == "bottleneck" else 1
     return (8, 32), (finest, finest)
 
 
 def _family(arch: Arch, step: int, narrowest: int, limits: Limits) -> Counts:
-    """List all roundings of the scaled widths, int64 [n, stages], up to one that is too wide."""
+    """Return all roundings of the scaled widths, int64 [n, stages], up to one that is too wide."""
     own = np.array([stage.width for stage in arch.stages], dtype=np.int64)
     low = narrowest / own.min()
     high = low

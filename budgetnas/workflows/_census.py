@@ -1,4 +1,4 @@
-"""What a space holds, which share of it fits, and what a search that fills its budget draws."""
+"""The share of a space that fits, and a sample of what a search that fills its budget draws."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -16,31 +16,31 @@ from budgetnas.space import Fill, RandomSuggester, Space, values
 from budgetnas.trials import Counts, Limits, loads, networks_of
 
 EXACT = 5_000_000
-"""Up to this number, all architectures are counted, in seconds; above it, a sample is."""
+"""Up to this number, all architectures are counted (seconds); above it, a sample is."""
 SAMPLE = 200_000
 FIELDS = tuple(Stage.model_fields)
 
 
 @dataclass(frozen=True)
 class Census:
-    """The architectures of a space, held against limits.
+    """The architectures of a space, counted against limits.
 
-    Each description counts once, whether or not fields without effect tell it from another;
-    dropout, which costs nothing, is not told apart.
+    Descriptions that differ in fields without effect count each; dropout, which costs nothing,
+    does not.
     """
 
     held: int
-    """How many the space holds."""
+    """Number of architectures in the space."""
     looked_at: int
-    """How many of them were counted: all, or a sample in which each is as probable."""
+    """Number of counted ones: all, or a uniform sample."""
     fitting: int
-    """How many of those fit."""
+    """Number of counted ones that fit."""
     low: float
     """Lower end of the share's 95 % interval (Clopper and Pearson); the share, if it is exact."""
     high: float
     """Upper end."""
     largest: Arch | None
-    """What fills the limits most of all that were counted; None where nothing fits."""
+    """The counted one that fills the limits most; None where none fits."""
     exact: bool
     """Whether all were counted."""
 
@@ -76,17 +76,17 @@ class _Group:
         return math.prod(len(domain) for domain in self.domains)
 
     def columns(self, places: Sequence[Counts]) -> list[Counts]:
-        """Look up the values at places, one array a domain."""
+        """Return the values at indices, one array a domain."""
         arrays = (np.array(domain, dtype=np.int64) for domain in self.domains)
         return [values[at] for values, at in zip(arrays, places, strict=True)]
 
     def archs(self, columns: list[Counts], in_channels: int, num_classes: int) -> Arch:
-        """Describe those with these values at once."""
+        """Return the architectures with these values as one of arrays."""
         fields = self._fields(columns, Stage.model_construct)
         return Arch.model_construct(in_channels=in_channels, num_classes=num_classes, **fields)
 
     def one(self, columns: list[Counts], at: int, in_channels: int, num_classes: int) -> Arch:
-        """Describe one of them."""
+        """Return one of them."""
         fields = self._fields([int(column[at]) for column in columns], Stage)
         return Arch(in_channels=in_channels, num_classes=num_classes, **fields)
 
@@ -101,7 +101,7 @@ class _Group:
 
 
 def census(space: Space, limits: Limits, seed: int = 0) -> Census:
-    """Hold the architectures of a space against limits; `seed` is of the sample, if one is."""
+    """Count the architectures of a space that fit; `seed` is that of a sample."""
     groups = list(_groups(space))
     held = number_of_architectures(space)
     exact = held <= EXACT
@@ -125,7 +125,7 @@ def census(space: Space, limits: Limits, seed: int = 0) -> Census:
 
 
 def number_of_architectures(space: Space) -> int:
-    """Count the architectures that a space holds."""
+    """Return the number of architectures in a space."""
     return sum(group.size for group in _groups(space))
 
 
@@ -163,12 +163,12 @@ def _sample(
 
 
 DRAWS = 200
-"""Networks that are drawn for each budget, in about a second."""
+"""Number of networks that are drawn for each budget, in about a second."""
 
 
 @dataclass(frozen=True)
 class Counted:
-    """A network, counted."""
+    """A network and its costs."""
 
     arch: Arch
     params: int
@@ -189,37 +189,37 @@ class Counted:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A sample of what a search draws for one budget, as its random sampler would."""
+    """A sample of a search's random draws for one budget."""
 
     budget: Budget
-    """What each network was drawn to fill."""
+    """The budget that the networks fill."""
     networks: tuple[Counted, ...]
-    """In the order in which they were drawn."""
+    """In the order of the draws."""
     different: int
-    """How many of them differ."""
+    """Number of different ones."""
     filled: tuple[float, ...]
-    """Of each, its share of the budget or of the limit that it fills most."""
+    """Each network's share of the limit that it fills most."""
     seed: int
-    """What the draws are derived from."""
+    """Seed of the draws."""
 
     @property
     def smallest(self) -> Counted:
-        """The one that fills least."""
+        """The network that fills least."""
         return self.networks[self.filled.index(min(self.filled))]
 
     @property
     def largest(self) -> Counted:
-        """The one that fills most."""
+        """The network that fills most."""
         return self.networks[self.filled.index(max(self.filled))]
 
     @property
     def middling(self) -> Counted:
-        """The one of median multiply-adds."""
+        """The network of median multiply-adds."""
         middle = median_low(each.macs for each in self.networks)
         return next(each for each in self.networks if each.macs == middle)
 
     def below(self, share: float) -> int:
-        """Count those that fill less than a share, as the widths of the space are too narrow."""
+        """Count those that fill less than a share: the space is too narrow for them."""
         return sum(each < share for each in self.filled)
 
     def as_json(self) -> dict[str, Any]:
@@ -238,7 +238,7 @@ class Drawn:
 
 
 def draw_some(fill: Fill, limits: Limits, seed: int = 0) -> Drawn:
-    """Draw networks as a search does for the first of some limits, which all that it draws fit."""
+    """Draw networks that fill the first of some limits, as a search does."""
     budget = limits.budgets[0]
     suggester = RandomSuggester(derive_seed(seed, "plan", budget.limit))
     archs = list(islice(networks_of(fill, suggester, limits), DRAWS))
@@ -248,7 +248,7 @@ def draw_some(fill: Fill, limits: Limits, seed: int = 0) -> Drawn:
 
 
 def least_limits(arch: Arch, limits: Limits) -> dict[str, int]:
-    """Return, for each limit that a network exceeds, the least that it would have to be."""
+    """Return the costs of a network that exceed their limits."""
     return {
         each.cost: COSTS[each.cost](arch, limits.image_size)
         for each in limits.budgets

@@ -16,7 +16,7 @@ from budgetnas.study.storage import redacted
 from budgetnas.train import choose_device
 from budgetnas.workflows.begin import read_again
 from budgetnas.workflows.options import ComparingOptions
-from budgetnas.workflows.work import SearchResult, numerics_of, work
+from budgetnas.workflows.work import SearchResult, work
 
 
 def derived_name(base: BegunStudy, variant: str) -> str:
@@ -64,18 +64,16 @@ def train_derived(
     require_writable(folder)
     stored = base.config.storage
     url = storage_url(base.config, base.folder, options.storage) if stored else None
-    deadline, device = options.deadline(), choose_device(options.device)
-    notices = list[str]()
+    choose_device(options.device)  # its errors come before images
+    deadline = options.deadline()
     images = read_again(began or base.config, options.data_dir, watch)
     config = base.config.changed(
         name=name, version=__version__, smaller=(), confusion=False, data=images.source,
-        storage=redacted(url) if url else None,
-        numerics=numerics_of(began, device, notices.append), **fields,
+        storage=redacted(url) if url else None, **fields,
     )  # fmt: skip
     return work(
         config, images, options, watch,
         began=began, url=url, trials=trials, deadline=deadline, adapted=adapted,
-        notices=notices,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""How long a search will take on this machine, from a few timed steps, and whether it is busy."""
+"""A search's time on this machine, from a few timed steps, and the work of other programs."""
 
 import os
 import time
@@ -18,16 +18,16 @@ from budgetnas.train import TrainingData, cores, initial_model, memory_guard, tr
 from budgetnas.trials import Limits, networks_of
 
 SHORTEST = 0.25
-"""Seconds that are looked at: the system counts in hundredths."""
+"""Least seconds of a measurement: the system counts in hundredths."""
 MARGIN = 0.5
-"""So much of a core does not count: the system itself needs some of it."""
+"""Share of a core that the system itself may use."""
 
 
 class OtherWork:
-    """How many cores other programs use within a `with` block."""
+    """The number of cores that other programs use within a `with` block."""
 
     cores: float | None = None
-    """Afterwards; None where the system does not tell."""
+    """Set after the block; None where the system does not count."""
 
     def __enter__(self) -> Self:
         self._began, self._own, self._all = time.monotonic(), time.process_time(), _busy_seconds()
@@ -49,14 +49,12 @@ class OtherWork:
 
 
 def describe_busy(others: float | None, threads: int, present: int | None = None) -> str:
-    """Say that a time was measured on a busy machine; nothing if it was not.
-
-    It was if other programs used more than what a training's threads leave of the cores.
+    """Return a notice of a busy machine, where other programs use cores that a training needs.
 
     Args:
-        others: How many cores they used; None where that is not known.
-        threads: Of the training.
-        present: How many cores there are; those of this process unless given.
+        others: Number of cores that other programs used; None where unknown.
+        threads: Threads of the training.
+        present: Number of cores; those of this process unless given.
     """
     present = cores() if present is None else present
     if others is None or others <= max(0, present - threads) + MARGIN:
@@ -68,7 +66,7 @@ def describe_busy(others: float | None, threads: int, present: int | None = None
 
 
 def _busy_seconds() -> float | None:
-    """Return for how long this process's processors have worked since the system began."""
+    """Return the seconds that this process's processors have worked since the system's start."""
     try:
         return busy_seconds_in(Path("/proc/stat").read_text(), os.sched_getaffinity(0))
     except (OSError, AttributeError, ValueError):
@@ -76,7 +74,7 @@ def _busy_seconds() -> float | None:
 
 
 def busy_seconds_in(text: str, numbers: set[int]) -> float:
-    """Add up, of the lines of /proc/stat for some processors, all but idle and waiting time."""
+    """Sum the time of some processors in /proc/stat, without idle and waiting time."""
     names = {f"cpu{number}" for number in numbers}
     lines = (line.split() for line in text.splitlines())
     ticks = 0
@@ -89,24 +87,18 @@ def busy_seconds_in(text: str, numbers: set[int]) -> float:
 CANDIDATES = 20
 STEPS = 3
 LARGEST_BATCH = 128
-"""So many steps are timed, of at most so many images."""
+"""Images of a timed step, at most."""
 TIMED_MACS = 8_000_000_000
-"""A step on a CPU has at most so many multiply-adds forward: seconds even for large networks."""
+"""Forward multiply-adds of a timed step on a CPU, at most: seconds even for large networks."""
 
 
 def estimate_seconds(
     config: StudyConfig, data: TrainingData, trials: int, device: torch.device
 ) -> float:
-    """Estimate the seconds that so many trials take if none is stopped early.
+    """Estimate the seconds of N trials, one after the other, if none is stopped early.
 
-    A network of middling cost for the space and budget is trained for a few steps; validation,
-    forward passes only, counts as a third of training.
-
-    Args:
-        config: What defines the study.
-        data: Its images, wherever they are.
-        trials: How many are to be trained, one after the other.
-        device: On which they will be.
+    A network of median cost is trained for a few steps; validation, forward passes only, counts
+    as a third of training.
     """
     arch, recipe = middling(config)
     assert data.val is not None, "trials are validated"
@@ -121,11 +113,11 @@ def training_seconds(
     """Estimate the seconds of one training from a few steps.
 
     Args:
-        arch: What is trained.
-        recipe: How.
-        data: Images to time steps on, wherever they are.
-        images: How many there are to train and to validate on.
-        device: On which it will be.
+        arch: The network.
+        recipe: Its recipe.
+        data: Images for the timed steps, on any device.
+        images: Numbers of images to train and to validate on.
+        device: The device of the training.
     """
     batch = min(recipe.batch_size, images[0], LARGEST_BATCH)
     if device.type == "cpu":  # where an image takes as long in a small batch

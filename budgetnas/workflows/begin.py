@@ -1,4 +1,4 @@
-"""What a new study is begun with: its images, and checks of its `StudyConfig`."""
+"""Beginning a study: reading its images, and checking its `StudyConfig`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ class StudyImages:
     train_samples: int | None
     """Number of images to train on; None: all but those to validate on."""
     unreadable: Sequence[str]
-    """Files that were left out."""
+    """Files that were left out, each with the reason."""
 
 
 def read_images(
@@ -108,13 +108,16 @@ def require_possible(limits: Sequence[Budget], space: Space, source: DataSource)
 def split_images(
     images: ImageSet, seed: int, train_samples: int | None, at_most: bool = False
 ) -> Split:
-    """Split the training part, or say why it can't be split so.
+    """Split the training part.
 
     Args:
         images: The training part.
         seed: The study's.
-        train_samples: Keep only so many to train on.
-        at_most: Keep all where there are fewer.
+        train_samples: Number of images to train on; None: all.
+        at_most: Whether `train_samples` may be more than there are.
+
+    Raises:
+        InputError: If it can't be split so.
     """
     parts = image_sets.split_images(images, seed, train_samples)
     if not len(parts.val):
@@ -135,7 +138,7 @@ def split_images(
 
 
 def facts_of(images: ImageSet, parts: Split) -> DataFacts:
-    """Take down what the data turned out to be."""
+    """Return the facts of images and their split."""
     described = describe_split(parts)
     repeated = images.copies
     counts = torch.bincount(images.labels[parts.val], minlength=len(images.classes))
@@ -155,7 +158,7 @@ def facts_of(images: ImageSet, parts: Split) -> DataFacts:
 
 
 def require_trainable(config: StudyConfig) -> None:
-    """Raise for a study in which nothing fits its limits, or a schedule can't run."""
+    """Raise for a study whose limits no network fits, or with a schedule that can't run."""
     match config.proposal:
         case Free(space=space) | Fill(space=space):
             check_schedule(config.recipe, config.facts.train)
@@ -166,7 +169,7 @@ def require_trainable(config: StudyConfig) -> None:
 
 
 def _require_any_fit(budget: Budget, grid: Grid, source: DataSource) -> None:
-    """Raise for a grid of which nothing could be trained."""
+    """Raise for a grid whose budget no network fits."""
     smallest = min((cell.arch for cell in grid.cells), key=count_params)
     if all(budget.excess(cell.arch, source.image_size) > 0 for cell in grid.cells):
         raise InputError(
@@ -176,7 +179,7 @@ def _require_any_fit(budget: Budget, grid: Grid, source: DataSource) -> None:
 
 
 def _check_cells(grid: Grid, images: int) -> None:
-    """Raise for a grid in which a schedule can't run, and say which."""
+    """Raise for a grid with a schedule that can't run."""
     for cell in grid.cells:
         try:
             check_schedule(cell.recipe, images)
@@ -191,14 +194,14 @@ def fitted(
     channels: int,
     train: int | None = None,
 ) -> tuple[Recipe, Drawn, list[str]]:
-    """Fit recipes to other images than they were written for.
+    """Fit recipes to images; return what they had to give up, too.
 
     Args:
         recipe: The study's.
-        proposal: Whose configurations, if it has any, have recipes of their own.
+        proposal: A grid's configurations have recipes of their own.
         source: The images.
         channels: Their channels.
-        train: How many are trained on; None where batches stay as they are.
+        train: Number of training images; None where batches stay as they are.
     """
     images = (channels, source.info.mirror, source.image_size, train)
     recipe, notices = recipe.adapted(*images)

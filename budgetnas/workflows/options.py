@@ -166,30 +166,30 @@ class SeedsOptions(RetrainOptions):
 
 
 TOP, SEEDS, EPOCHS = 5, 3, 30
-"""How many finalists there are, with how many seeds, trained for how long, unless asked."""
+"""Defaults: number of finalists, number of seeds, epochs."""
 LEAST_FINALISTS = 2
-"""One alone is compared with nothing."""
+"""Least number of finalists."""
 PUBLISHED_RECIPE = "efficient-resnets"
 
 
 class ComparingOptions(Located, WhichStudy, Resources):
-    """On which study, and with what; none of it changes what is trained."""
+    """The study, the place of its images, and resources: none changes what is trained."""
 
     def command(self, verb: str, study: str, *names: str, **settled: Any) -> str:
-        """Write the command that asks for the same.
+        """Write these options as a command.
 
         Args:
             verb: The command.
-            study: Whose networks are compared.
-            names: The options that are written where they were asked.
-            settled: Options that have a value now that was not asked.
+            study: The study's name.
+            names: The options that are written where they were given.
+            settled: Values of options that were not given.
         """
         asked = self.model_copy(update={"study": study, **settled})
         return shlex.join(["budgetnas", verb, *asked.words("study", *names)])
 
     @classmethod
     def of_command(cls, command: str) -> Self:
-        """Read what `command` wrote."""
+        """Read the options of a command that `command` wrote."""
         words = shlex.split(command)[2:]
         names = {cls.flag(name): name for name in cls.model_fields}
         return cls.of(**{names[w]: v for w, v in zip(words[::2], words[1::2], strict=True)})

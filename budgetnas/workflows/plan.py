@@ -46,42 +46,42 @@ from budgetnas.workflows._estimate import (
 
 @dataclass(frozen=True)
 class Outlook:
-    """What a search would be."""
+    """The outlook of a search: its networks, its time."""
 
     limits: tuple[Budget, ...]
-    """What must not be exceeded, the budget first."""
+    """Limits of costs, the budget first."""
     smaller: tuple[Budget, ...]
-    """Smaller budgets that are searched for, too."""
+    """Smaller budgets of the same search."""
     data: str
-    """Which images."""
+    """Title of the images."""
     architectures: int
-    """How many the space holds."""
+    """Number of architectures in the space."""
     counted: Census | None
-    """What of them fits, where the search draws whatever the space holds; else None."""
+    """The share that fits, where the search draws freely; else None."""
     drawn: tuple[Drawn, ...]
-    """What the search draws for each budget, where each draw fits; empty if it is impossible."""
+    """Draws for each budget, where each draw fits; empty if the search is impossible."""
     least_fill: float
-    """The share of a budget that each draw should fill at least, where all fit; else 0."""
+    """The least share of a budget that a draw should fill, where all fit; else 0."""
     first: tuple[tuple[str, Counted], ...]
-    """The published networks that it trains first, by name."""
+    """The published networks that are trained first, by name."""
     smallest: Counted
     """The network of the space that fills the limits least."""
     largest: Counted | None
-    """What fills the limits most, of all that were counted or drawn; None where nothing fits."""
+    """The counted or drawn network that fills the limits most; None where none fits."""
     needed: dict[str, int]
-    """Of an impossible search, the least that the limits must become; empty if it is possible."""
+    """The least limits that make an impossible search possible; empty if it is possible."""
     trials: int
     epochs: int
-    """Of a trial."""
+    """Epochs of a trial."""
     trial_seconds: float | None
-    """Of a trial of middling cost that is not stopped; None where nothing fits."""
+    """Seconds of a trial of median cost that is not stopped; None where none fits."""
     busy: str
-    """That other programs need the processor, too; empty if they don't."""
+    """A notice that other programs use the processor; empty if they don't."""
     saved: float
-    """The share of epochs that stopping early saves, if an early rank is the final one."""
+    """The share of epochs that the pruner saves, if early ranks are the final ones."""
     device: str
     notices: tuple[str, ...] = ()
-    """What is to be known of the images, a line each."""
+    """Notices about the images, a line each."""
 
     @property
     def possible(self) -> bool:
@@ -90,7 +90,7 @@ class Outlook:
 
     @property
     def seconds(self) -> float | None:
-        """How long the search takes."""
+        """Seconds of the search."""
         if self.trial_seconds is None:
             return None
         return self.trials * self.trial_seconds * (1 - self.saved)
@@ -121,13 +121,12 @@ class Outlook:
 
 @verb(PlanOptions, SearchProgress)
 def plan(options: PlanOptions, watch: Watcher) -> Outlook:
-    """Return what a search would be; no image is read, and nothing is trained.
+    """Return the outlook of a search; no image is read, and nothing is trained.
 
-    A few steps are timed on images of noise. What is drawn to see what the search will draw
-    depends on `seed`, and is the same each time.
+    A few steps are timed on images of noise. The sample of draws depends on `seed`.
 
     Raises:
-        InputError: If what is asked can't be; that nothing fits is an answer.
+        InputError: If the options are not possible; that no network fits is an answer.
     """
     proposed, source = options.proposed(), options.source()
     judge = PRUNERS[options.pruner]
@@ -180,7 +179,7 @@ def plan(options: PlanOptions, watch: Watcher) -> Outlook:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What is known of images that were not read."""
+    """Facts of images that were not read."""
 
     channels: int
     classes: int
@@ -190,7 +189,7 @@ class _Facts:
 
 
 def _facts(source: DataSource, train_samples: int | None) -> _Facts:
-    """Say how many images there are; of a folder by names alone, which are taken as colour."""
+    """Count images without reading them; those of a folder are assumed to be in colour."""
     info = source.info
     channels, classes, images = info.channels, info.num_classes, info.images
     if source.dataset == "arrays":
@@ -252,7 +251,7 @@ def _seconds(
     device: torch.device,
     numerics: Numerics,
 ) -> float:
-    """Time a few steps of a training on noise."""
+    """Estimate a training's seconds from a few steps on noise."""
     n = STEPS * LARGEST_BATCH
     shape = (n, source.image_size, source.image_size, facts.channels)
     generator = torch.Generator().manual_seed(0)
@@ -264,20 +263,13 @@ def _seconds(
 
 
 SIMULATIONS = 20
-"""Searches that are played through."""
+"""Number of simulated searches."""
 
 
 def saved_epochs(pruner: BasePruner, epochs: int, trials: int, seed: int = 0) -> float:
     """Return the share of all epochs that a pruner saves, where early ranks are the final ones.
 
-    Trials of random values are judged one after the other. Where ranks change from epoch to
-    epoch, a trial that had been stopped makes room for no other, so that it saves as much.
-
-    Args:
-        pruner: What judges after each epoch.
-        epochs: Of a trial.
-        trials: Of a search; of more than 100, the first 100 tell.
-        seed: Of the values.
+    Trials of random values are simulated one after the other, at most 100 of a search.
     """
     values = random.Random(seed)
     many = min(trials, 100)
@@ -287,13 +279,13 @@ def saved_epochs(pruner: BasePruner, epochs: int, trials: int, seed: int = 0) ->
 
 
 def _epochs_of(pruner: BasePruner, epochs: int, trials: int, values: random.Random) -> int:
-    """Play one search; count the epochs it trains."""
+    """Simulate a search; return its number of epochs."""
     study = optuna.create_study(direction="maximize", storage=InMemoryStorage())
     return sum(_play(study, pruner, epochs, values.random()) for _ in range(trials))
 
 
 def _play(study: optuna.Study, pruner: BasePruner, epochs: int, value: float) -> int:
-    """Train nothing, and report the same value after each epoch; return the epochs it had."""
+    """Report one value after each epoch of a trial; return its number of epochs."""
     study.pruner = pruner
     trial = study.ask()
     for epoch in range(1, epochs + 1):

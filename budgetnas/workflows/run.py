@@ -16,36 +16,36 @@ from budgetnas.workflows.begin import (
     read_images,
     require_possible,
 )
-from budgetnas.workflows.work import SearchResult, numerics_of, work
+from budgetnas.workflows.work import SearchResult, work
 
 
 @verb(RunOptions, SearchProgress)
 def run_study(options: RunOptions, watch: Watcher) -> SearchResult:
-    """Run a study file, or go on with it where it stopped.
+    """Run a study file, or continue where it stopped.
 
-    What comes out is a study of its own in the folder of that name in ./studies:
+    The result is a study of its own in the folder of that name in ./studies:
     ``studies/NAME/quick-digits``, say.
 
     Raises:
-        InputError: If the file is not what it should be, or what is asked can't be.
+        InputError: If the file is not valid, or the options are not possible.
         SearchFailed: After five failed trials in a row of a search.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
     asked = asked_run(options)
     if not asked.file.train:
         raise InputError(f"{asked.path}: train = false: its networks are counted, never trained")
-    deadline, device = options.deadline(), choose_device(options.device)
+    choose_device(options.device)  # its errors come before images
+    deadline = options.deadline()
     if asked.file.search:
         require_possible((asked.budget(),), asked.file.search.space, asked.data)
     folder = study_folder(asked.name)
     began = StudyConfig.begun(folder)
     require_writable(folder)
-    images, notices = _images(asked, began, watch), list[str]()
-    config, adapted = _defined(asked, images, numerics_of(began, device, notices.append))
+    images = _images(asked, began, watch)
+    config, adapted = _defined(asked, images)
     return work(
         config, images, options, watch,
         began=began, url=None, trials=asked.trials, deadline=deadline, adapted=adapted,
-        notices=notices,
     )  # fmt: skip
 
 
@@ -61,9 +61,7 @@ def _samples(asked: AskedRun) -> int | None:
     return min(given or quick.train_samples, quick.train_samples) if quick else given
 
 
-def _defined(
-    asked: AskedRun, images: StudyImages, numerics: Numerics
-) -> tuple[StudyConfig, list[str]]:
+def _defined(asked: AskedRun, images: StudyImages) -> tuple[StudyConfig, list[str]]:
     """Define the study that a study file makes; return what recipes had to give up, too."""
     file, facts = asked.file, images.facts
     proposal = (
@@ -78,6 +76,6 @@ def _defined(
         name=asked.name, version=__version__, train_samples=images.train_samples,
         about=asked.about(_samples(asked)), plugins=(*file.plugins, *asked.asked.plugins),
         budget=asked.budget(), data=images.source,
-        facts=facts, numerics=numerics, recipe=recipe, proposal=proposal,
+        facts=facts, numerics=Numerics(), recipe=recipe, proposal=proposal,
     )  # fmt: skip
     return config, adapted

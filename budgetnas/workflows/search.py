@@ -1,4 +1,4 @@
-"""`search`: from what a user asks to a study with N trained trials."""
+"""`search`: a study until it has N trained trials."""
 
 from pathlib import Path
 
@@ -21,18 +21,18 @@ from budgetnas.study.options import SearchOptions
 from budgetnas.study.storage import check_storage, default_url, redacted, require_file
 from budgetnas.train import choose_device
 from budgetnas.workflows.begin import StudyImages, read_again, read_images, require_possible
-from budgetnas.workflows.work import SearchResult, numerics_of, work
+from budgetnas.workflows.work import SearchResult, work
 
 
 @verb(SearchOptions, SearchProgress)
 def search(options: SearchOptions, watch: Watcher) -> SearchResult:
-    """Run or resume a study until it has so many trained trials.
+    """Run or resume a study until it has N trained trials.
 
-    The study is begun on the first call; later calls continue it, and may leave out everything
+    The study begins with the first call; later calls continue it, and may leave out everything
     but its name. No architecture over the budget is trained, and no test image is seen.
 
     Raises:
-        InputError: If what is asked can't be.
+        InputError: If the options are not possible.
         SearchFailed: After five failed trials in a row.
         KeyboardInterrupt: As it came; everything finished is kept.
     """
@@ -47,21 +47,20 @@ def search(options: SearchOptions, watch: Watcher) -> SearchResult:
     else:
         _require_new(options, name)
     require_writable(folder)
-    deadline, device = options.deadline(), choose_device(options.device)
+    choose_device(options.device)  # its errors, and those of the storage, come before images
+    deadline = options.deadline()
     if storage is not None:
-        check_storage(storage)  # what is wrong with it should be said before images are read
-    adapted, notices = list[str](), list[str]()
+        check_storage(storage)
+    adapted = list[str]()
     if began:
         images = read_again(began, options.data_dir, watch)
         config = began.changed(data=images.source)
     else:
         images = read_images(options.source(), options.seed or 0, options.train_samples, watch)
-        numerics = numerics_of(began, device, notices.append)
-        config, adapted = _begin(options, name, images, numerics)
+        config, adapted = _begin(options, name, images)
     return work(
         config, images, options, watch,
         began=began, url=storage, trials=options.trials, deadline=deadline, adapted=adapted,
-        notices=notices,
     )  # fmt: skip
 
 
@@ -76,7 +75,7 @@ def _require_new(options: SearchOptions, name: str) -> None:
 
 
 def _begin(
-    options: SearchOptions, name: str, images: StudyImages, numerics: Numerics
+    options: SearchOptions, name: str, images: StudyImages
 ) -> tuple[StudyConfig, list[str]]:
     """Define a new study; return what its recipe had to give up, too."""
     facts = images.facts
@@ -85,7 +84,7 @@ def _begin(
         options, name=name, version=__version__, seed=options.seed or 0,
         storage=redacted(options.storage) if options.storage else None,
         smaller=options.smaller, limits=options.limits, data=images.source, facts=facts,
-        numerics=numerics, recipe=recipe, proposal=options.proposed(),
+        numerics=Numerics(), recipe=recipe, proposal=options.proposed(),
     )  # fmt: skip
     return config, adapted
 

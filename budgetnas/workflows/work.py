@@ -1,6 +1,6 @@
-"""`work`: from a study's definition and its images to trials; what searches and runs share."""
+"""`work`: a study's trials, from its definition and its images."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,7 +26,6 @@ from budgetnas.executors import (
 from budgetnas.files import system_guard
 from budgetnas.metric import WEIGHTED, Metric, largest_notices
 from budgetnas.plugins import needed
-from budgetnas.recipe import Numerics
 from budgetnas.space import Grid
 from budgetnas.study import StudyConfig, require_same, study_folder, write_files
 from budgetnas.study.begun import add_hardware, owned_study, write_data
@@ -50,7 +49,7 @@ from budgetnas.workflows._estimate import OtherWork, describe_busy, estimate_sec
 from budgetnas.workflows.begin import StudyImages, require_trainable
 
 SLOW = 3600
-"""Seconds beyond which work on a CPU names what would shorten it."""
+"""Seconds above which the estimate for a CPU names what would shorten it."""
 
 
 @dataclass(frozen=True)
@@ -64,31 +63,31 @@ class SearchResult:
     trained: int
     """Trained trials."""
     pruned: int
-    """Those of the trained that were stopped early."""
+    """Trained trials that were stopped early."""
     over_budget: int
     """Draws over the budget, never trained."""
     duplicates: int
-    """Draws of what had been drawn before."""
+    """Draws of networks that had been drawn before."""
     failed: int
     """Trials that failed for a known reason."""
     epochs: int
-    """Epochs that the trained trials were trained, of `epochs_in_full`."""
+    """Epochs of the trained trials, of `epochs_in_full`."""
     epochs_in_full: int
-    """Epochs that they would have been trained, had none been stopped early."""
+    """Epochs of the same trials, had none been stopped early."""
     metric: Metric
-    """What trials are compared by: the best one's value."""
+    """The metric of trials' values."""
     largest_class: float | None
-    """The share of the validation images that the largest class has; null of equal classes."""
+    """The largest class's share of the validation images; null of equal classes."""
     stopped: Stopped
     """Why the search ended."""
     best: Best | None
     """The best completed trial."""
     guessing: float
-    """What the luckiest of so many trials that guess exceeds in 1 of 40 cases only."""
+    """The value that the luckiest of as many guessing trials exceeds in 1 of 40 cases."""
 
     @property
     def only_guesses(self) -> bool:
-        """Whether trials were completed, and not even the best is better than guessing."""
+        """Whether trials were completed, and the best is no better than guessing."""
         return self.best is not None and self.best.value <= self.guessing
 
     def as_json(self) -> dict[str, Any]:
@@ -111,12 +110,11 @@ def work(
     trials: int,
     deadline: float,
     adapted: Sequence[str] = (),
-    notices: Sequence[str] = (),
 ) -> SearchResult:
     """Begin a study, or go on with it, until it has N trained trials.
 
     Args:
-        config: What defines it.
+        config: What defines it, but for its numerics: those that are fastest here, or as begun.
         images: Its images.
         options: With what it is trained.
         watch: Receives events.
@@ -125,12 +123,14 @@ def work(
         trials: N; a grid has its own number.
         deadline: On the monotonic clock: when to stop, at the next epoch.
         adapted: What its recipes had to give up for the images.
-        notices: What else to tell, once the study has begun.
 
     Raises:
         InputError: If it can't be trained, or began otherwise, with both values.
     """
     folder, device = study_folder(config.name), choose_device(options.device)
+    notices = list[str]()
+    numerics = began.numerics if began else choose_numerics(device, notices.append)
+    config = config.changed(numerics=numerics)
     if adapted:
         config = config.changed(about=config.about.changed(adapted="; ".join(adapted)))
     plugins, alone = needed(config.plugins, config.registered())
@@ -138,7 +138,7 @@ def work(
     require_trainable(config)
     workers, local = None, _only_here(alone, options)
     if began is None:
-        notices = [*notices, *_recipe_notices(config, adapted)]
+        notices += _recipe_notices(config, adapted)
         # now only: how many workers there are decides how many threads
         workers = _choose_workers(config, images.train, options, device, watch, begins=True)
         config = config.changed(numerics=workers.numerics)
@@ -184,7 +184,7 @@ def work(
 
 
 def _only_here(alone: Sequence[str], options: Resources) -> list[str]:
-    """Return notices of what is registered, but by no plugin, and raise if workers need it."""
+    """Return notices of what no plugin registers; raise if workers need it."""
     if alone and options.workers != 1:
         raise InputError(
             f"--workers: {', '.join(alone)}: registered in this process only; name the module or "
@@ -200,7 +200,7 @@ def _recipe_notices(config: StudyConfig, adapted: Sequence[str]) -> list[str]:
 
 
 def _unequal(config: StudyConfig) -> list[str]:
-    """Say that classes are unequal, and what of a study does not count them alike."""
+    """Return a notice of unequal classes, with options that weigh them alike."""
     advice = [
         *(["--metric balanced"] if config.metric == "accuracy" else []),
         *([] if config.recipe.class_weights else [WEIGHTED]),
@@ -228,13 +228,6 @@ def _executor(
     with memory_guard("the images"):
         here = data.to(device)
     return nullcontext(InProcessExecutor(settings, folder, here))
-
-
-def numerics_of(
-    began: StudyConfig | None, device: torch.device, notify: Callable[[str], object]
-) -> Numerics:
-    """Return a study's arithmetic; one that begins has what is fastest here."""
-    return began.numerics if began else choose_numerics(device, notify)
 
 
 def _tell_estimate(

@@ -309,7 +309,7 @@ def test_a_study_file_says_it() -> None:
     )
     images = read_images(DataSource.choose("digits"), 0, None, lambda event: None)
     asked = asked_run(RunOptions.of(study="rates", dataset="digits"))
-    assert _defined(asked, images, Numerics())[0].metric == "balanced"
+    assert _defined(asked, images)[0].metric == "balanced"
 
 
 @pytest.mark.parametrize(
