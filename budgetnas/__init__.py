@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from budgetnas.errors import Diverged as Diverged
     from budgetnas.errors import InputError as InputError
     from budgetnas.errors import OutOfMemory as OutOfMemory
+    from budgetnas.errors import RunStopped as RunStopped
     from budgetnas.errors import SearchFailed as SearchFailed
     from budgetnas.errors import TrialFailed as TrialFailed
     from budgetnas.events import EpochEnded as EpochEnded
@@ -75,7 +76,9 @@ _HELD_BY = {
         "register_block"
     ),
     "budgetnas.data.load": "ImageData",
-    "budgetnas.errors": "BudgetnasError Diverged InputError OutOfMemory SearchFailed TrialFailed",
+    "budgetnas.errors": (
+        "BudgetnasError Diverged InputError OutOfMemory RunStopped SearchFailed TrialFailed"
+    ),
     "budgetnas.events": (
         "EpochEnded Estimated Event Loading Notice "
         "RunEpochEnded RunStarted SearchStarted TestOpened TrialEnded"

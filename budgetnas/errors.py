@@ -7,6 +7,7 @@
     ├── TrialFailed           one training failed for a known reason; the study continues
     │   ├── Diverged          the loss is NaN or infinite
     │   └── OutOfMemory       the device or the host has no memory for this batch
+    ├── RunStopped            a callback ended a retraining, which can be resumed
     └── SearchFailed          the search itself cannot continue: exit status 1
 
 A message states the rule and shows the value, on one line.
@@ -35,6 +36,10 @@ class Diverged(TrialFailed):
 
 class OutOfMemory(TrialFailed):
     """The device or the host has no memory for this network at this batch size."""
+
+
+class RunStopped(BudgetnasError):
+    """A callback ended a retraining; every finished epoch is kept, and it can be resumed."""
 
 
 class SearchFailed(BudgetnasError):

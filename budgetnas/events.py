@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from budgetnas.analysis import Best
+from budgetnas.errors import InputError
 from budgetnas.metric import DEFAULT_METRIC, Metric
 from budgetnas.study.trial_record import Kind, Tally
 
@@ -136,7 +137,33 @@ Event: TypeAlias = (
     | RunEpochEnded
     | TestOpened
 )
-Watcher: TypeAlias = Callable[[Event], None]
+Watcher: TypeAlias = Callable[[Event], object]
+"""Receives events; a search or a retraining ends soon after it returns "stop"."""
+
+STOP = "stop"
+"""What a callback returns to end a search or a retraining, which can be continued."""
+
+
+class Callbacks:
+    """Passes events on to what shows them, then to callbacks; once one stops, returns "stop"."""
+
+    def __init__(self, watch: Watcher, callbacks: Iterable[Watcher]) -> None:
+        self._watch, self._callbacks = watch, tuple(callbacks)
+        self._answer: str | None = None
+
+    def __call__(self, event: Event) -> str | None:
+        """Pass an event on.
+
+        Raises:
+            InputError: If a callback returns anything but None and "stop".
+        """
+        self._watch(event)
+        for callback in self._callbacks:
+            answer = callback(event)
+            if answer not in (None, STOP):
+                raise InputError(f"a callback returns None or {STOP!r}, got {answer!r}")
+            self._answer = answer or self._answer
+        return self._answer
 
 
 class Once:

@@ -7,7 +7,7 @@ It is rich's bar, not tqdm's: lines above it stay whole, and rich is needed for 
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import wraps
@@ -29,6 +29,7 @@ from rich.progress import (
 from rich.text import Text
 
 from budgetnas.events import (
+    Callbacks,
     EpochEnded,
     Estimated,
     Event,
@@ -431,18 +432,19 @@ def verb(
 
         @wraps(function)
         def called(
-            *given: Any, watch: Watcher | None = None, show_progress: bool = True, **named: Any
-        ) -> R:
+            *given: Any, watch: Watcher | None = None, show_progress: bool = True,
+            callbacks: Sequence[Watcher] = (), **named: Any,
+        ) -> R:  # fmt: skip
             if given and isinstance(given[0], kind):
                 options = given[0]
             else:
                 options = kind.of(**asked.bind(*given, **named).arguments)
             if watch is not None or not show_progress:
-                return function(options, watch or nobody)
+                return function(options, Callbacks(watch or nobody, callbacks))
             with progress() as shown:
-                return function(options, shown)
+                return function(options, Callbacks(shown, callbacks))
 
-        more = {"watch": None, "show_progress": True}
+        more = {"watch": None, "show_progress": True, "callbacks": ()}
         shown_by = [Parameter(n, Parameter.KEYWORD_ONLY, default=d) for n, d in more.items()]
         called.__signature__ = Signature([*kind.parameters(), *shown_by])  # type: ignore[attr-defined]
         called.__doc__ = _with_arguments(function.__doc__ or "", kind)
@@ -456,5 +458,6 @@ def _with_arguments(doc: str, kind: type[Options]) -> str:
     lines = [f"    {name}: {kind.help(name)}" for name in kind.panels()]
     lines += ["    watch: Told what happens, instead of showing it."]
     lines += ["    show_progress: Show on stderr how far it is; False to be silent."]
+    lines += ["    callbacks: Functions of an event; one ends the work by returning 'stop'."]
     before, raises, after = cleandoc(doc).partition("Raises:")
     return "\n".join([before.rstrip(), "", "Args:", *lines, "", raises + after]).rstrip()

@@ -17,11 +17,11 @@ PUBLIC = [
     "Arch", "BLOCKS", "Best", "Budget", "BudgetnasError", "COSTS", "Comparison", "Diverged",
     "EpochEnded", "Estimated", "Event", "Fidelity", "Finalists", "FrontStep", "ImageData",
     "InputError", "Loading", "Notice", "OutOfMemory", "Outlook", "PRESETS", "RECIPES",
-    "Recipe", "RunEpochEnded", "RunResult", "RunStarted", "SE", "SearchFailed", "SearchResult",
-    "SearchStarted", "SeedsResult", "Space", "Stage", "Study", "TestOpened", "TrialEnded",
-    "TrialFailed", "build_model", "compare", "count_macs", "count_params", "fidelity",
-    "finalists", "layer_table", "load_run", "plan", "register_block", "register_objective",
-    "retrain", "retrain_seeds", "run_study", "search", "write_report",
+    "Recipe", "RunEpochEnded", "RunResult", "RunStarted", "RunStopped", "SE", "SearchFailed",
+    "SearchResult", "SearchStarted", "SeedsResult", "Space", "Stage", "Study", "TestOpened",
+    "TrialEnded", "TrialFailed", "build_model", "compare", "count_macs", "count_params",
+    "fidelity", "finalists", "layer_table", "load_run", "plan", "register_block",
+    "register_objective", "retrain", "retrain_seeds", "run_study", "search", "write_report",
 ]  # fmt: skip
 
 

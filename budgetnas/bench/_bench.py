@@ -128,7 +128,7 @@ def measure(
     loops: Mapping[Name, Iterator[object]],
     runs: int,
     device: torch.device,
-    tell: Callable[[str, int, int], None],
+    tell: Callable[[str, int, int], object],
 ) -> Seconds[Name]:
     """Measure the seconds of each loop's epochs, in turns; the first warms up and does not count.
 

@@ -52,6 +52,7 @@ def _print_search(result: "SearchResult", trials: int) -> None:
         "trials": "",
         "timeout": f"; stopped at the timeout, {trials} were asked for",
         "exhausted": EXHAUSTED,
+        "callback": "; stopped by a callback",
     }[result.stopped]
     typer.echo(
         f"Study {result.study}: {result.trained} trials trained ({result.pruned} stopped early), "
@@ -130,6 +131,7 @@ def _print_run(result: "SearchResult") -> None:
         "trials": "",
         "timeout": "; stopped at the timeout",
         "exhausted": EXHAUSTED,
+        "callback": "; stopped by a callback",
     }[result.stopped]
     typer.echo(
         f"Study {result.study}: {result.trained} trials trained ({result.pruned} stopped early), "

@@ -159,7 +159,7 @@ def decide_depth(facts: Iterable[tuple[str, Kind | None, float]]) -> Depth | Non
 
 
 Part: TypeAlias = Literal["train", "test"]
-Progress: TypeAlias = Callable[[str, int, int], None]
+Progress: TypeAlias = Callable[[str, int, int], object]
 """Told what is being done, how much of it is done, and of how much in all."""
 
 VALIDATION_SHARE = 10

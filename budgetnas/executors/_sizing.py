@@ -59,7 +59,7 @@ def choose_workers(
     typical: Callable[[], tuple[Arch, Recipe]],
     *,
     begins: bool,
-    notify: Callable[[str], None],
+    notify: Callable[[str], object],
 ) -> Workers:
     """Choose the number of workers and, while a study begins, the threads of each.
 
@@ -94,7 +94,7 @@ def _measured(
     device: torch.device,
     typical: Callable[[], tuple[Arch, Recipe]],
     begins: bool,
-    notify: Callable[[str], None],
+    notify: Callable[[str], object],
 ) -> Workers:
     notify("measuring how many workers are fastest together")
     arch, recipe = typical()

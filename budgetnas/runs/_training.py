@@ -15,8 +15,17 @@ from budgetnas.data import count_openings
 from budgetnas.data.heldout import open_test
 from budgetnas.data.images import ImageSet, count_common
 from budgetnas.data.load import write_unreadable
-from budgetnas.errors import InputError
-from budgetnas.events import Loading, Notice, Once, RunEpochEnded, RunStarted, TestOpened, Watcher
+from budgetnas.errors import InputError, RunStopped
+from budgetnas.events import (
+    STOP,
+    Loading,
+    Notice,
+    Once,
+    RunEpochEnded,
+    RunStarted,
+    TestOpened,
+    Watcher,
+)
 from budgetnas.files import sweep, write_atomic
 from budgetnas.metric import BUILT_IN, SELECTIONS, attribute_of, measure, unequal_share
 from budgetnas.model import model_to_load
@@ -114,7 +123,7 @@ class Retraining:
             tell_once(epoch.notices)
             self._keep(epoch, fit)
             row = fit.history.rows[-1]
-            self.watch(
+            answer = self.watch(
                 RunEpochEnded(
                     epoch.number, config.recipe.epochs, epoch.lr,
                     epoch.train_loss, epoch.train_accuracy, epoch.seconds,
@@ -122,6 +131,11 @@ class Retraining:
                     epoch.val_balanced_accuracy,
                 )
             )  # fmt: skip
+            if answer == STOP and epoch.number < config.recipe.epochs:
+                raise RunStopped(
+                    f"stopped by a callback after epoch {epoch.number} of {config.recipe.epochs}; "
+                    f"to continue: budgetnas retrain {config.target} --resume --out {self.folder}"
+                )
 
     def _check(self, state: State, path: Path, history: History) -> None:
         """Check that a checkpoint has its best epoch's weights; the last one, the run's."""

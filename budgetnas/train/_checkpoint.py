@@ -82,7 +82,7 @@ class Checkpoints:
         self._newest_is_good = True
 
     def read(
-        self, check: Callable[[State, Path], None], say: Callable[[str], None]
+        self, check: Callable[[State, Path], None], say: Callable[[str], object]
     ) -> State | None:
         """Read the newest good one; None where nothing was ever kept.
 
@@ -146,7 +146,7 @@ class BackgroundCheckpoint:
             self._writing = None
 
     def read(
-        self, check: Callable[[State, Path], None], say: Callable[[str], None]
+        self, check: Callable[[State, Path], None], say: Callable[[str], object]
     ) -> State | None:
         """Read it, as `Checkpoints.read` does; there is none before it to go on from."""
         if not self.path.is_file():

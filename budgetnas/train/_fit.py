@@ -157,7 +157,7 @@ class Fit:
 
     def resume(
         self,
-        say: Callable[[str], None] = lambda text: None,
+        say: Callable[[str], object] = lambda text: None,
         check: Callable[[State, Path], None] = lambda state, path: None,
     ) -> None:
         """Read the newest good checkpoint, if there is one.

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from budgetnas.analysis import round_size
 from budgetnas.errors import BudgetnasError, SearchFailed
-from budgetnas.events import EpochEnded, Notice, Once, TrialEnded, Watcher
+from budgetnas.events import STOP, EpochEnded, Event, Notice, Once, TrialEnded, Watcher
 from budgetnas.executors import (
     Broke,
     CheckpointDamaged,
@@ -37,8 +37,9 @@ from budgetnas.trials._proposers import EnqueuedWrongly, Proposed, proposer
 from budgetnas.trials._pruners import pruner_of
 from budgetnas.trials._record import Record
 
-Stopped: TypeAlias = Literal["trials", "timeout", "exhausted"]
-"""Why a search ended: N trials are trained, time is up, nothing new can be drawn."""
+Stopped: TypeAlias = Literal["trials", "timeout", "exhausted", "callback"]
+"""Why a search ended: N trials are trained, time is up, nothing new can be drawn, or a callback
+returned "stop"."""
 
 FAILURES_IN_A_ROW = 5
 REJECTED_IN_A_ROW = 1_000
@@ -82,8 +83,12 @@ class Loop:
         self._crash = crash
         self._crashed: int | None = None
         """The trial that the process before died of."""
-        self._tell_once = Once(watch)
+        self._tell_once = Once(self._tell)
         self._rejected = self._failures = 0
+        self._stopped = False
+        """Whether a callback stops the search."""
+        self._raised: Exception | None = None
+        """What a callback raised: no trial's fault."""
 
     def run(self, trials: int, deadline: float) -> Stopped:
         """Draw and train until the study has so many trained trials, or all that there are.
@@ -107,19 +112,31 @@ class Loop:
             if self._crash is not None and len(left) == 1:
                 self._crashed = left[0]
             else:
-                self.watch(Notice(f"taking up again what was interrupted: {trials_of}"))
+                self._tell(Notice(f"taking up again what was interrupted: {trials_of}"))
         try:
             return self._run(trials, deadline)
-        except (KeyboardInterrupt, BudgetnasError):
-            self.record.queue_running()
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | BudgetnasError) or error is self._raised:
+                self.record.queue_running()
             raise
+
+    def _tell(self, event: Event) -> None:
+        """Pass an event on; note that a callback stops the search, or raises."""
+        try:
+            self._stopped |= self.watch(event) == STOP
+        except Exception as error:
+            self._raised = error
+            raise
+
+    def _may_go_on(self, deadline: float) -> bool:
+        return not self._stopped and time.monotonic() < deadline
 
     def _tell_foreign(self) -> None:
         """Name the trials that other programs have added to the study."""
         numbers = [t.number for t in self.record.trials() if TrialRecord(t).is_foreign]
         if numbers:
             listed = ", ".join(map(str, numbers))
-            self.watch(
+            self._tell(
                 Notice(
                     f"trial{'s' * (len(numbers) > 1)} {listed}: added by another program, "
                     "without what this one measures; left out"
@@ -129,9 +146,11 @@ class Loop:
     def _run(self, trials: int, deadline: float) -> Stopped:
         while missing := self.record.missing(trials):
             ended = self._next(missing, deadline)
+            if ended is None and self._stopped:
+                return "callback"
             if ended is None:
                 return "timeout" if time.monotonic() >= deadline else "exhausted"
-            self.watch(ended)
+            self._tell(ended)
             self._count(ended)
         return "trials"
 
@@ -139,7 +158,7 @@ class Loop:
         """Go on until a trial ends; None if none is left, and no other may begin."""
         ended = None
         while ended is None:
-            may_begin = time.monotonic() < deadline and self._rejected < REJECTED_IN_A_ROW
+            may_begin = self._may_go_on(deadline) and self._rejected < REJECTED_IN_A_ROW
             may_begin = may_begin and self.executor.slots > 0 and len(self._running) < missing
             may_begin = may_begin and self._is_in_turn()
             if self._running and (self.executor.has_event or not may_begin):
@@ -190,7 +209,7 @@ class Loop:
                     proposed = self.proposer.propose(trial, turn)
                     rejected = self.record.reject(trial, proposed)
             except EnqueuedWrongly as error:
-                self.watch(self.record.fail(trial, str(error)))
+                self._tell(self.record.fail(trial, str(error)))
                 return None  # no failure of the search's own: it goes on
             if rejected is not None:
                 return self.record.ended(trial, rejected, proposed)
@@ -221,7 +240,7 @@ class Loop:
                 case EpochResult():
                     return self._judge(running, event, deadline)
                 case CheckpointDamaged(text=text):
-                    self.watch(Notice(text))
+                    self._tell(Notice(text))
                 case Suspended():
                     del self._running[number]
                     self.record.queue(running.trial)
@@ -245,15 +264,14 @@ class Loop:
         self._tell_once(trained.notices)
         if trained.epoch not in running.reported:
             trial.report(trained.measured, trained.epoch)
-        self.watch(EpochEnded(trial.number, trained.epoch, epochs, trained.measured))
+        self._tell(EpochEnded(trial.number, trained.epoch, epochs, trained.measured))
         last = trained.epoch == epochs
         pruned = not last and running.resumed_at <= trained.epoch and trial.should_prune()
         if pruned or last:
             del self._running[trial.number]
             self.executor.reply(trial.number, Decision.STOP)
             return self.record.finish(trial, running.proposed, trained, pruned)
-        in_time = time.monotonic() < deadline
-        decision = Decision.CONTINUE if in_time else Decision.SUSPEND
+        decision = Decision.CONTINUE if self._may_go_on(deadline) else Decision.SUSPEND
         self.executor.reply(trial.number, decision)
         return None
 
@@ -292,7 +310,7 @@ class Loop:
             return self.record.fail(trial, failure, proposed)
         TrialWriter(trial).died(deaths)
         died = f"the process of trial {trial.number} died of {reason} ({what})"
-        self.watch(Notice(f"{died}: the trial is taken up again"))
+        self._tell(Notice(f"{died}: the trial is taken up again"))
         self.record.queue(trial)
         self._rejected = 0  # there is something left to train
         return None
@@ -305,8 +323,8 @@ class Loop:
         except (OSError, MemoryError, StorageInternalError, SQLAlchemyError):
             raise  # not the trial's fault: it stays open, and is taken up again
         except Exception as error:
-            if self.proposer.size is not None:
-                raise  # it would never be asked for again, so it stays open
+            if self.proposer.size is not None or error is self._raised:
+                raise  # it stays open: it would never be asked for again, or a callback broke
             with suppress(UpdateFinishedTrialError):
                 self.record.fail(trial, f"{type(error).__name__}: {error}")
             raise

@@ -98,7 +98,7 @@ def train_random(
         note = f"no {BEST_RANDOM}: none of them could be trained to its end"
     elif result.trained < count:
         note = f"{BEST_RANDOM} is that of {result.trained:,}: there are no more in the space"
-    return RandomNetworks(best, result.stopped != "timeout", note)
+    return RandomNetworks(best, result.stopped not in ("timeout", "callback"), note)
 
 
 def entrants(

@@ -83,13 +83,13 @@ class Scripted:
         slots: int = 1,
         deadline: float = math.inf,
         crash: str | None = None,
-        watch: Callable[[Event], None] = lambda event: None,
+        watch: Callable[[Event], object] = lambda event: None,
     ) -> Stopped:
         self.executor = ScriptedExecutor(script, slots)
 
-        def both(event: Event) -> None:
+        def both(event: Event) -> object:
             self.events.append(event)
-            watch(event)
+            return watch(event)
 
         record = Record(self.study, self.config, self.folder)
         with quiet_optuna():

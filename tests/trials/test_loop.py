@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 
 from budgetnas.arch import Arch, count_params
 from budgetnas.errors import SearchFailed
-from budgetnas.events import EpochEnded, Event
+from budgetnas.events import EpochEnded, Event, TrialEnded
 from budgetnas.executors import (
     Broke,
     CheckpointDamaged,
@@ -310,6 +310,52 @@ def test_after_the_deadline_nothing_begins() -> None:
     study = Scripted()
     assert study.run(LEARNS, deadline=-1.0) == "timeout"
     assert not study.trials
+
+
+@pytest.mark.parametrize("slots", [1, 2])
+def test_a_callback_stops_as_a_timeout_does(slots: int) -> None:
+    study, whole = Scripted(), Scripted()
+    whole.run(fuller_is_better, trials=8)
+    seen = set[int]()
+
+    def stop(event: Event) -> str | None:
+        if not (isinstance(event, EpochEnded) and event.epoch == 2 and event.trial not in seen):
+            return None
+        seen.add(event.trial)
+        return "stop"
+
+    for _ in range(8):
+        if study.run(fuller_is_better, trials=8, slots=slots, watch=stop) == "trials":
+            break
+        suspended = {
+            trial for trial, _, how in study.executor.decisions if how is Decision.SUSPEND
+        }
+        assert suspended >= seen - {event.number for event in study.ended}
+        assert study.kinds.count(Kind.OPEN) <= slots
+    assert study.run(fuller_is_better, trials=8) == "trials"
+    assert study.kinds.count(Kind.TRAINED) == 8
+    if slots == 1:
+        assert study.drawn == whole.drawn
+
+
+@pytest.mark.parametrize("error", [ValueError("mine"), OSError("mine"), SystemExit(3)])
+@pytest.mark.parametrize("kind", [EpochEnded, TrialEnded])
+def test_what_a_callback_raises_is_no_trials_fault(
+    kind: type[Event], error: BaseException
+) -> None:
+    study, whole = Scripted(), Scripted()
+    whole.run(fuller_is_better)
+
+    def broken(event: Event) -> None:
+        if isinstance(event, kind) and len(study.ended) == (1 if kind is EpochEnded else 2):
+            raise error
+
+    with pytest.raises(type(error), match=r"mine|3"):
+        study.run(fuller_is_better, watch=broken)
+    assert Kind.FAILED not in study.kinds
+    assert study.kinds[0] is Kind.TRAINED
+    assert study.run(fuller_is_better) == "trials"
+    assert study.drawn == whole.drawn
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
