@@ -36,7 +36,7 @@ from budgetnas.arch import Arch
 from budgetnas.data import DataSource, Depth, ImageFormat, View
 from budgetnas.data.images import Statistics
 from budgetnas.data.load import Pixels, decoded_file, preprocessed, to_channels
-from budgetnas.errors import InputError
+from budgetnas.errors import InputError, first_line
 from budgetnas.files import write_atomic
 from budgetnas.metric import DEFAULT_METRIC, Metric, Part, evaluated_part, selection_problem
 from budgetnas.model import model_to_load
@@ -297,7 +297,7 @@ def load_run(path: str | Path) -> tuple[nn.Module, Preprocess]:
     try:
         model.load_state_dict(read_tensors(folder / "weights.safetensors"))
     except RuntimeError as error:
-        reason = str(error).splitlines()[0]
+        reason = first_line(error)
         raise InputError(f"{folder}: the weights are not the arch's: {reason}") from None
     model.eval()
     model.classes = config.classes  # type: ignore[assignment]  # a module may carry anything

@@ -36,20 +36,14 @@ def read_tensors(path: Path) -> State:
         raise InputError(f"{path}: can't be read: {error.strerror}") from None
     try:
         tensors = load(content)
-        said = _metadata(content).get(_CHECKSUM)
+        length = int.from_bytes(content[:8], "little")  # of the header, in JSON
+        said = json.loads(content[8 : 8 + length])["__metadata__"].get(_CHECKSUM)
     except Exception as error:  # safetensors raises nearly anything on damaged bytes
         raise InputError(f"{path}: damaged: {first_line(error)}") from None
     found = _checksum(tensors)
     if said != found:
         raise InputError(f"{path}: damaged: its checksum must be {found[:12]}, it says {said!r}")
     return tensors
-
-
-def _metadata(content: bytes) -> dict[str, object]:
-    """Read what a safetensors file says of itself, in its header of JSON."""
-    length = int.from_bytes(content[:8], "little")
-    metadata: dict[str, object] = json.loads(content[8 : 8 + length])["__metadata__"]
-    return metadata
 
 
 def _checksum(tensors: State) -> str:

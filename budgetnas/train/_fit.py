@@ -92,11 +92,6 @@ def named(state: State, prefix: str) -> State:
     }
 
 
-def without_history(state: State) -> State:
-    """Leave out of a checkpoint what the engine does not know."""
-    return {name: value for name, value in state.items() if not name.startswith(_BEST)}
-
-
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """What trainings share: images, the device that they are on, and the arithmetic."""
@@ -176,7 +171,8 @@ class Fit:
 
         state = self.checkpoints.read(check_all, say)
         if state is not None:
-            self._state = without_history(state)
+            # what the engine knows
+            self._state = {n: value for n, value in state.items() if not n.startswith(_BEST)}
             self._started -= float(state.get("seconds", 0.0))
 
     def _check(self, state: State, path: Path) -> None:
