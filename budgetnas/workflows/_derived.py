@@ -9,9 +9,11 @@ from budgetnas._version import __version__
 from budgetnas.errors import InputError
 from budgetnas.events import Watcher
 from budgetnas.files import require_writable
+from budgetnas.recipe import Recipe
 from budgetnas.space import Grid
 from budgetnas.study import StudyConfig, study_folder
 from budgetnas.study.begun import BegunStudy, find_begun, storage_url
+from budgetnas.study.options import Drawn, Training
 from budgetnas.study.storage import redacted
 from budgetnas.train import choose_device
 from budgetnas.workflows.begin import read_again
@@ -28,6 +30,14 @@ def derived_name(base: BegunStudy, variant: str) -> str:
     return f"{base.name}/{variant}"
 
 
+def recipe_for(
+    options: Training, config: StudyConfig, drawn: Drawn | None = None
+) -> tuple[Recipe, list[str]]:
+    """Fit a recipe to a study's images, with what one of its trials drew; with notices."""
+    facts = config.facts
+    return options.fitted_recipe(config.data, facts.channels, facts.train, drawn)
+
+
 def train_derived(
     base: BegunStudy,
     variant: str,
@@ -35,6 +45,7 @@ def train_derived(
     watch: Watcher,
     *,
     trials: int = 0,
+    deadline: float | None = None,
     adapted: Sequence[str] = (),
     **fields: Any,
 ) -> SearchResult:
@@ -48,6 +59,7 @@ def train_derived(
         options: Where the images are, on which device, with how many workers, and how long.
         watch: Receives events.
         trials: Number of trained trials; a grid has its own.
+        deadline: On the monotonic clock; that of the options by default.
         adapted: What recipes had to give up for the images.
         fields: What of its `StudyConfig` differs from the other's.
 
@@ -65,7 +77,7 @@ def train_derived(
     stored = base.config.storage
     url = storage_url(base.config, base.folder, options.storage) if stored else None
     choose_device(options.device)  # its errors come before images
-    deadline = options.deadline()
+    deadline = options.deadline() if deadline is None else deadline
     images = read_again(began or base.config, options.data_dir, watch)
     config = base.config.changed(
         name=name, version=__version__, smaller=(), confusion=False, data=images.source,

@@ -1,7 +1,5 @@
 """`compare`: what gave the accuracy, the recipe, the architecture, the search, or luck."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,15 +27,14 @@ from budgetnas.study import (
     About,
     Comparison,
     StudyConfig,
-    config_path,
     require_same,
     study_folder,
 )
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.study.options import Drawn, Training
+from budgetnas.study.options import Training
 from budgetnas.study.trial_record import TrialRecord, tally
 from budgetnas.workflows._baselines import baselines
-from budgetnas.workflows._derived import derived_name, derived_trials, train_derived
+from budgetnas.workflows._derived import derived_name, derived_trials, recipe_for, train_derived
 from budgetnas.workflows.options import PUBLISHED_RECIPE, SEEDS, CompareOptions
 
 RANDOM = "random"
@@ -70,7 +67,12 @@ class RandomNetworks:
 
 
 def train_random(
-    base: BegunStudy, count: int, command: str, options: CompareOptions, watch: Watcher
+    base: BegunStudy,
+    count: int,
+    command: str,
+    options: CompareOptions,
+    deadline: float,
+    watch: Watcher,
 ) -> RandomNetworks:
     """Draw networks at random and train them as a search's trials, or go on with that.
 
@@ -91,7 +93,9 @@ def train_random(
         question=f"How good is the best of {count:,} random networks of {base.name}?",
         command=command,
     )
-    result = train_derived(base, RANDOM, options, watch, trials=count, proposal=again, about=about)
+    result = train_derived(
+        base, RANDOM, options, watch, deadline=deadline, trials=count, proposal=again, about=about
+    )
     _, trials = derived_trials(base, RANDOM, options.storage)
     best, note = best_trial(trials), None
     if best is None:
@@ -107,7 +111,10 @@ def entrants(
     """List the networks of a comparison with the recipe of each."""
     config = base.config
     recipe, adapted = recipe_for(asked, config)
-    published, more = published_for(asked, config)
+    # the published recipe, for as many epochs
+    epochs = asked.written_recipe().epochs
+    own = Training.of(recipe=PUBLISHED_RECIPE, epochs=epochs)
+    published, more = recipe_for(own, config)
     adapted += [notice for notice in more if notice not in adapted]
     known, notes = baselines(config)
     name = str(asked.recipe)
@@ -122,21 +129,12 @@ def entrants(
         notes.append(random.note)
     if FILLED in known:
         cells.append(_cell(FILLED, known[FILLED], PUBLISHED, published))
-    return Entrants(_grid(cells, asked.seeds or SEEDS), recipe, adapted, tuple(notes))
-
-
-def recipe_for(
-    asked: Training, config: StudyConfig, drawn: Drawn | None = None
-) -> tuple[Recipe, list[str]]:
-    """Fit a recipe to a study's images, and lay over it what a trial had drawn; with notices."""
-    facts = config.facts
-    return asked.fitted_recipe(config.data, facts.channels, facts.train, drawn)
-
-
-def published_for(asked: Training, config: StudyConfig) -> tuple[Recipe, list[str]]:
-    """Fit the published recipe to a study's images, for as many epochs; with notices."""
-    epochs = asked.written_recipe().epochs
-    return recipe_for(Training.of(recipe=PUBLISHED_RECIPE, epochs=epochs), config)
+    axes = tuple(
+        Axis(name=axis, values=tuple(dict.fromkeys(cell.values[axis] for cell in cells)))
+        for axis in (NETWORK, RECIPE)
+    )
+    grid = Grid(axes=axes, cells=tuple(cells), seeds=asked.seeds or SEEDS)
+    return Entrants(grid, recipe, adapted, tuple(notes))
 
 
 def _of_trial(
@@ -156,18 +154,8 @@ def _cell(name: str, arch: Arch, recipe_name: str, recipe: Recipe) -> Cell:
     return Cell(values={NETWORK: name, RECIPE: recipe_name}, arch=arch, recipe=recipe)
 
 
-def _grid(cells: list[Cell], seeds: int) -> Grid:
-    axes = tuple(
-        Axis(name=name, values=tuple(dict.fromkeys(cell.values[name] for cell in cells)))
-        for name in (NETWORK, RECIPE)
-    )
-    return Grid(axes=axes, cells=tuple(cells), seeds=seeds)
-
-
 VARIANT = "comparison"
 """The folder of its trainings, in the study's."""
-SOON = 1e-9
-"""Seconds: a timeout that has passed."""
 
 
 @verb(CompareOptions, SearchProgress)
@@ -191,48 +179,26 @@ def compare(options: CompareOptions, watch: Watcher) -> Comparison:
         watch(Notice(f"study {base.name}"))
     storage = options.storage
     winner = chosen(base, base.trials(storage), storage, "to compare").trial
-    watch, left = each_once(watch), _ending_together(options)
-    began = _began(base)
-    if began is not None:
-        return _again(base, left(), *began, winner, watch)
-    return _anew(base, left, winner, watch)
-
-
-def _ending_together(options: CompareOptions) -> Callable[[], CompareOptions]:
-    """Return a function that returns the options with the seconds that are left."""
-    if options.timeout is None:
-        return lambda: options
-    deadline = options.deadline()
-
-    def left() -> CompareOptions:
-        seconds = max(SOON, deadline - time.monotonic())
-        return options.model_copy(update={"timeout": seconds})
-
-    return left
-
-
-def _began(base: BegunStudy) -> tuple[StudyConfig, Comparison] | None:
-    """Find the comparison of a study; None before its networks are chosen."""
-    folder = study_folder(derived_name(base, VARIANT))
-    kept = Comparison.read(base.folder)
-    if kept is None or not config_path(folder).is_file():
-        return None
-    return StudyConfig.read(folder), kept
+    watch, deadline = each_once(watch), options.deadline()
+    began = StudyConfig.begun(study_folder(derived_name(base, VARIANT)))
+    before = Comparison.read(base.folder)
+    if began is None or before is None:
+        return _anew(base, options, deadline, winner, watch)
+    return _again(base, options, deadline, began, before, winner, watch)
 
 
 def _anew(
-    base: BegunStudy, left: Callable[[], CompareOptions], winner: TrialRecord, watch: Watcher
+    base: BegunStudy, asked: CompareOptions, deadline: float, winner: TrialRecord, watch: Watcher
 ) -> Comparison:
     """Train random networks, choose the networks of the comparison, and compare."""
-    asked = left()
     trials = base.trials(asked.storage)
     count = tally(trials).trained if asked.random is None else asked.random
     recipe, seeds = asked.written_recipe(), asked.seeds or SEEDS
     settled_options = {"random": count, "epochs": recipe.epochs, "seeds": seeds}
     command = _command(asked, base.name, recipe=asked.recipe, **settled_options)
-    found = train_random(base, count, command, asked, watch)
+    found = train_random(base, count, command, asked, deadline, watch)
     settled = entrants(base, asked, winner, found)
-    kept = Comparison(
+    new = Comparison(
         study=base.name,
         version=__version__,
         command=command,
@@ -247,15 +213,16 @@ def _anew(
         largest_class=base.config.facts.largest_share,
         notes=settled.notes if found.finished else (),
     )
-    kept.write(base.folder)  # before its trainings begin: continuing them needs it
-    return _compared(base, settled, kept, left(), watch) if found.finished else kept
+    new.write(base.folder)  # before its trainings begin: continuing them needs it
+    return _compared(base, settled, new, asked, deadline, watch) if found.finished else new
 
 
 def _again(
     base: BegunStudy,
     asked: CompareOptions,
+    deadline: float,
     began: StudyConfig,
-    kept: Comparison,
+    before: Comparison,
     winner: TrialRecord,
     watch: Watcher,
 ) -> Comparison:
@@ -263,20 +230,23 @@ def _again(
     grid = began.proposal
     assert isinstance(grid, Grid), "a comparison is a grid"
     way_out = f"remove {study_folder(began.name)}"
-    _require_same(base, asked, began, kept, f"to begin another, {way_out}")
-    if winner.number != kept.winner:
+    _require_same(base, asked, began, before, f"to begin another, {way_out}")
+    if winner.number != before.winner:
         best = f"trial {winner.number}, now the best of {base.name}"
-        text = f"{best}, is not the {WINNER} here, trial {kept.winner}; to compare anew, {way_out}"
+        text = (
+            f"{best}, is not the {WINNER} here, trial {before.winner}; to compare anew, {way_out}"
+        )
         watch(Notice(text))
     seeds = asked.seeds or grid.seeds
-    command = _command(CompareOptions.of_command(kept.command), base.name, seeds=seeds)
+    command = _command(CompareOptions.of_command(before.command), base.name, seeds=seeds)
     adapted = [began.about.adapted] if began.about.adapted else []
-    settled = Entrants(grid.changed(seeds=seeds), began.recipe, adapted, kept.notes)
-    return _compared(base, settled, kept.changed(command=command, seeds=seeds), asked, watch)
+    settled = Entrants(grid.changed(seeds=seeds), began.recipe, adapted, before.notes)
+    before = before.changed(command=command, seeds=seeds)
+    return _compared(base, settled, before, asked, deadline, watch)
 
 
 def _require_same(
-    base: BegunStudy, asked: CompareOptions, began: StudyConfig, kept: Comparison, way_out: str
+    base: BegunStudy, asked: CompareOptions, began: StudyConfig, before: Comparison, way_out: str
 ) -> None:
     """Raise for another comparison than has begun, with the options that differ."""
     given_recipe = "recipe" in asked.model_fields_set
@@ -284,7 +254,7 @@ def _require_same(
     options: dict[str, tuple[object, object]] = {
         "--epochs": (began.recipe.epochs, asked.epochs),
         "--recipe": (began.recipe, recipe),
-        "--random": (kept.random, asked.random),
+        "--random": (before.random, asked.random),
     }
     given = {name: both for name, both in options.items() if both[1] is not None}
     require_same(f"the comparison {began.name!r}", given, way_out)
@@ -296,21 +266,26 @@ def _command(options: CompareOptions, study: str, **settled: Any) -> str:
 
 
 def _compared(
-    base: BegunStudy, settled: Entrants, kept: Comparison, options: CompareOptions, watch: Watcher
+    base: BegunStudy,
+    settled: Entrants,
+    before: Comparison,
+    options: CompareOptions,
+    deadline: float,
+    watch: Watcher,
 ) -> Comparison:
     """Train all networks, or go on with that, and sum up."""
     about = About(
-        question=f"What gave the accuracy of {base.name}'s winner?", command=kept.command
+        question=f"What gave the accuracy of {base.name}'s winner?", command=before.command
     )
     for note in settled.notes:
         watch(Notice(note))
     result = train_derived(
-        base, VARIANT, options, watch, adapted=settled.adapted, proposal=settled.grid,
-        recipe=settled.recipe, about=about,
+        base, VARIANT, options, watch, deadline=deadline, adapted=settled.adapted,
+        proposal=settled.grid, recipe=settled.recipe, about=about,
     )  # fmt: skip
     config, trials = derived_trials(base, VARIANT, options.storage)
-    judged = decompose(config, trial_table(config, trials), kept.trials)
-    found = kept.changed(
+    judged = decompose(config, trial_table(config, trials), before.trials)
+    found = before.changed(
         finished=result.stopped == "trials",
         rows=judged.rows,
         parts=judged.parts,

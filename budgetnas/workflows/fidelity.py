@@ -21,9 +21,9 @@ from budgetnas.progress import SearchProgress, verb
 from budgetnas.recipe import Average, Recipe
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Axis, Cell, Grid, RandomSuggester, Space
-from budgetnas.study import About, Fidelity, StudyConfig, config_path, require_same, study_folder
+from budgetnas.study import About, Fidelity, StudyConfig, require_same, study_folder
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.workflows._derived import derived_name, train_derived
+from budgetnas.workflows._derived import derived_name, recipe_for, train_derived
 from budgetnas.workflows.options import FidelityOptions
 
 VARIANT = "fidelity"
@@ -69,8 +69,7 @@ def fidelity(options: FidelityOptions, watch: Watcher) -> Fidelity:
 def _settled(name: str, base: BegunStudy, asked: FidelityOptions) -> tuple[Grid, Sequence[str]]:
     """Return the trainings, and what the full recipe had to give up for the images."""
     space = base.space()
-    facts = base.config.facts
-    full, adapted = asked.fitted_recipe(base.config.data, facts.channels, facts.train)
+    full, adapted = recipe_for(asked, base.config)
     archs = spread_archs(base.config, space, asked.archs)
     grid = _grid(archs, base.config.recipe, full, asked)
     _require_as_it_began(name, grid)
@@ -98,16 +97,13 @@ def _grid(archs: Sequence[Arch], short: Recipe, full: Recipe, asked: FidelityOpt
 def _require_as_it_began(name: str, grid: Grid) -> None:
     """Raise if the measurement has begun with other options; `train_derived` compares recipes."""
     folder = study_folder(name)
-    if not config_path(folder).is_file():
-        return
-    began = StudyConfig.read(folder).proposal
-    if not isinstance(began, Grid):
-        return
-    now = _options(grid)
-    options: dict[str, tuple[object, object]] = {
-        option: (value, now[option]) for option, value in _options(began).items()
-    }
-    require_same(f"the measurement {name!r}", options, f"to begin another, remove {folder}")
+    began = StudyConfig.begun(folder)
+    if began is not None and isinstance(began.proposal, Grid):
+        now = _options(grid)
+        options: dict[str, tuple[object, object]] = {
+            option: (value, now[option]) for option, value in _options(began.proposal).items()
+        }
+        require_same(f"the measurement {name!r}", options, f"to begin another, remove {folder}")
 
 
 def _options(grid: Grid) -> dict[str, object]:

@@ -25,10 +25,9 @@ from budgetnas.recipe import Recipe
 from budgetnas.space import MARGIN, Axis, Cell, Grid, Race
 from budgetnas.study import About, StudyConfig, require_same
 from budgetnas.study.begun import BegunStudy, find_begun
-from budgetnas.study.options import Drawn
 from budgetnas.study.trial_record import TrialRecord, training_key
 from budgetnas.trials import Stopped
-from budgetnas.workflows._derived import derived_name, train_derived
+from budgetnas.workflows._derived import derived_name, recipe_for, train_derived
 from budgetnas.workflows.options import LEAST_FINALISTS, SEEDS, TOP, FinalistsOptions
 
 Number = TypeVar("Number", int, float)
@@ -219,7 +218,7 @@ def _require_same(
     assert grid.race is not None, "finalists race"
     then = FinalistsOptions.of_command(began.about.command or "")
     there = len(grid.cells)
-    recipe = _fitted(asked, base.config)[0] if "recipe" in asked.model_fields_set else None
+    recipe = recipe_for(asked, base.config)[0] if "recipe" in asked.model_fields_set else None
     fewer = asked.top == then.top
     margin = None if asked.margin is None else points_of(asked.margin / 100)
     options: dict[str, tuple[object, object]] = {
@@ -245,18 +244,18 @@ def _anew(
 ) -> _Chosen:
     """Take the best trials whose trainings differ, up to the number asked for."""
     config, most = base.config, asked.top or TOP
-    recipe, adapted = _fitted(asked, config)
-    cells, told = dict[str, Cell](), list[str]()
+    recipe, adapted = recipe_for(asked, config)
+    cells, more = dict[str, Cell](), list[str]()
     for record in ranked:
         if asked.budget is not None and record.params > asked.budget.limit:
             continue
-        own, notices = _fitted(asked, config, record.drawn)
+        own, notices = recipe_for(asked, config, record.drawn)
         key = training_key(record.arch, own, config.facts.train)
         if key not in cells and len(cells) < most:
             values = {NETWORK: finalist_name(record.number)}
             cells[key] = Cell(values=values, arch=record.arch, recipe=own)
-            told += [f"recipe: {text}" for text in notices if text not in adapted]
-    told += _fewer(asked, base, len(cells))
+            more += [f"recipe: {text}" for text in notices if text not in adapted]
+    more += _fewer(asked, base, len(cells))
     seeds, margin = asked.seeds or SEEDS, MARGIN if asked.margin is None else asked.margin / 100
     names = tuple(cell.values[NETWORK] for cell in cells.values())
     grid = Grid(
@@ -270,7 +269,7 @@ def _anew(
         # the number that is asked for, also where there are fewer: the same command continues
         command=_command(asked.model_copy(update={"top": most, "seeds": seeds}), base.name),
     )
-    return _Chosen(grid, recipe, about, adapted, metric, told)
+    return _Chosen(grid, recipe, about, adapted, metric, more)
 
 
 def _fewer(asked: FinalistsOptions, base: BegunStudy, found: int) -> list[str]:
@@ -285,13 +284,6 @@ def _fewer(asked: FinalistsOptions, base: BegunStudy, found: int) -> list[str]:
         return []
     has = f"study {base.name!r} has {found} completed trials{of} whose trainings differ"
     return [f"--top {asked.top}: {has}; these are the finalists"]
-
-
-def _fitted(
-    asked: FinalistsOptions, config: StudyConfig, drawn: Drawn | None = None
-) -> tuple[Recipe, list[str]]:
-    facts = config.facts
-    return asked.fitted_recipe(config.data, facts.channels, facts.train, drawn)
 
 
 def _command(options: FinalistsOptions, study: str) -> str:
