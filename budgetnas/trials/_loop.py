@@ -1,7 +1,6 @@
 """The loop: draw, count, prune or train, until N trials are trained.
 
-Asks Optuna for trials, enforces the budget, prunes and stores results. Training is delegated to
-an `Executor`.
+It asks Optuna for trials, enforces the budget, prunes, and stores results; an `Executor` trains.
 """
 
 import faulthandler
@@ -44,7 +43,7 @@ returned "stop"."""
 FAILURES_IN_A_ROW = 5
 REJECTED_IN_A_ROW = 1_000
 DEATHS = 3
-"""A trial whose process has died so often has failed: it may be what kills them."""
+"""A trial fails with the third death of its process: it may be the cause."""
 
 
 @dataclass(frozen=True)
@@ -54,16 +53,16 @@ class _Running:
     trial: optuna.Trial
     proposed: Proposed
     reported: Mapping[int, float]
-    """What its epochs had reported before it was taken up."""
+    """Values of its epochs in earlier processes."""
 
     @property
     def resumed_at(self) -> int:
-        """The pruner judges the last epoch that was reported, and what comes after it."""
+        """The first epoch that the pruner judges: the last one of earlier processes."""
         return max(self.reported, default=0)
 
 
 class Loop:
-    """Runs one Optuna study: its proposal chooses what trials train, the executor trains it."""
+    """Runs one Optuna study: its proposal chooses networks, the executor trains them."""
 
     def __init__(
         self, record: Record, executor: Executor, watch: Watcher, crash: str | None = None
@@ -73,8 +72,8 @@ class Loop:
         Args:
             record: The study.
             executor: Trains the trials.
-            watch: Told what happens.
-            crash: The fault of which the process before this one died, if it did.
+            watch: Receives events.
+            crash: The fault of which the process before this one died, if any.
         """
         self.record, self.executor, self.watch = record, executor, watch
         self.study, self.config = record.study, record.config
@@ -91,13 +90,13 @@ class Loop:
         """What a callback raised: no trial's fault."""
 
     def run(self, trials: int, deadline: float) -> Stopped:
-        """Draw and train until the study has so many trained trials, or all that there are.
+        """Draw and train until the study has N trained trials, or all of a grid.
 
-        A trial that is interrupted goes back to the queue under its number, so that the search,
-        continued, draws what it would have drawn.
+        An interrupted trial returns to the queue under its number, so that a continued search
+        draws the same networks.
 
         Args:
-            trials: How many.
+            trials: N.
             deadline: On the monotonic clock: when to stop, at the next epoch.
 
         Raises:
@@ -132,7 +131,7 @@ class Loop:
         return not self._stopped and time.monotonic() < deadline
 
     def _tell_foreign(self) -> None:
-        """Name the trials that other programs have added to the study."""
+        """Announce the trials that other programs have added to the study."""
         numbers = [t.number for t in self.record.trials() if TrialRecord(t).is_foreign]
         if numbers:
             listed = ", ".join(map(str, numbers))
@@ -155,14 +154,14 @@ class Loop:
         return "trials"
 
     def _next(self, missing: int, deadline: float) -> TrialEnded | None:
-        """Go on until a trial ends; None if none is left, and no other may begin."""
+        """Work until a trial ends; return None if none is left and no other may begin."""
         ended = None
         while ended is None:
             may_begin = self._may_go_on(deadline) and self._rejected < REJECTED_IN_A_ROW
             may_begin = may_begin and self.executor.slots > 0 and len(self._running) < missing
             may_begin = may_begin and self._is_in_turn()
             if self._running and (self.executor.has_event or not may_begin):
-                ended = self._handle_event(deadline)  # first: a worker with a reply goes on
+                ended = self._handle_event(deadline)  # first: a worker with a reply continues
             elif may_begin:
                 ended = self._take_up()
             else:
@@ -170,7 +169,7 @@ class Loop:
         return ended
 
     def _count(self, ended: TrialEnded) -> None:
-        """Count what comes in a row; where each is asked for once, that it failed is an answer."""
+        """Count rejections and failures in a row; a grid's failures are results."""
         if self.proposer.size is not None:
             return
         match ended.kind:
@@ -186,7 +185,7 @@ class Loop:
             )
 
     def _is_in_turn(self) -> bool:
-        """Return whether the next trial may begin: in a race, after all of earlier rounds."""
+        """Return whether the next trial may begin: in a race, after the earlier rounds."""
         size = round_size(self.config.proposal)
         if size is None or not self._running:
             return True
@@ -200,7 +199,7 @@ class Loop:
         return self.study.ask()
 
     def _take_up(self) -> TrialEnded | None:
-        """Draw and count the next trial; what is new and fits begins its training."""
+        """Draw and count the next trial; if it is new and fits, begin its training."""
         turn = self.record.next_turn()
         trial = self._ask(turn)
         with self._blamed(trial):
@@ -210,10 +209,10 @@ class Loop:
                     rejected = self.record.reject(trial, proposed)
             except EnqueuedWrongly as error:
                 self._tell(self.record.fail(trial, str(error)))
-                return None  # no failure of the search's own: it goes on
+                return None  # no failure of the search: it continues
             if rejected is not None:
                 return self.record.ended(trial, rejected, proposed)
-            if TrialRecord.of(trial).is_halved:  # again: it stays the training that it was
+            if TrialRecord.of(trial).is_halved:  # its recipe has changed in an earlier process
                 proposed = self._halved(trial, proposed)
             if trial.number == self._crashed:
                 assert self._crash is not None
@@ -229,7 +228,7 @@ class Loop:
         self.executor.submit(TrialJob(number, proposed.arch, proposed.recipe, proposed.seed))
 
     def _handle_event(self, deadline: float) -> TrialEnded | None:
-        """Wait for the next event of any trial, and act on it."""
+        """Wait for the next event of any trial, and handle it."""
         received = self.executor.next_event()
         if received is None:
             return None
@@ -259,7 +258,7 @@ class Loop:
     def _judge(
         self, running: _Running, trained: EpochResult, deadline: float
     ) -> TrialEnded | None:
-        """Report an epoch; its trial ends where it is the last or the pruner says so."""
+        """Report an epoch; end its trial after the last one, or where the pruner stops it."""
         trial, epochs = running.trial, running.proposed.recipe.epochs
         self._tell_once(trained.notices)
         if trained.epoch not in running.reported:
@@ -276,12 +275,12 @@ class Loop:
         return None
 
     def _failed(self, running: _Running, failed: Failed) -> TrialEnded | None:
-        """Fail a trial; one that there was no memory for is tried once more."""
+        """Fail a trial; one that ran out of memory is tried again with half its batch."""
         trial, proposed = running.trial, running.proposed
         if (
             not failed.memory
             or TrialRecord.of(trial).is_halved
-            # another training must not add to its epochs, nor stand for what was asked
+            # another training must not add to its epochs, nor replace a grid's
             or proposed.overrides is None
             or self.record.reported(trial.number)
         ):
@@ -290,18 +289,18 @@ class Loop:
         return None
 
     def _halved(self, trial: optuna.Trial, proposed: Proposed) -> Proposed:
-        """Halve the batch, and write down that it was half."""
-        assert proposed.overrides is not None, "what is the question stays whole"
+        """Halve the batch, and write that into the trial."""
+        assert proposed.overrides is not None, "a grid's recipes don't change"
         batch = min(proposed.recipe.batch_size, self.config.facts.train)
         halved = proposed.overrides.changed(batch_size=max(2, batch // 2))
-        with one_transaction(self.study):  # a half recipe is never taken for a whole one
+        with one_transaction(self.study):  # a crash must not leave one without the other
             TrialWriter(trial).halved(halved)
         return replace(proposed, recipe=halved.apply(self.config.recipe))
 
     def _process_exited(
         self, trial: optuna.Trial, proposed: Proposed, reason: str
     ) -> TrialEnded | None:
-        """Queue a trial again whose process has exited; fail it the third time."""
+        """Return a trial to the queue whose process has exited; fail it the third time."""
         facts, numerics = self.config.facts, self.config.numerics
         what = describe_training(proposed.arch, proposed.recipe, facts.train, numerics)
         deaths = TrialRecord.of(trial).deaths + 1
@@ -317,11 +316,11 @@ class Loop:
 
     @contextmanager
     def _blamed(self, trial: optuna.Trial) -> Iterator[None]:
-        """Write down what nobody expected as the trial's failure, and stop."""
+        """Write an unexpected error as the trial's failure, and stop."""
         try:
             yield
         except (OSError, MemoryError, StorageInternalError, SQLAlchemyError):
-            raise  # not the trial's fault: it stays open, and is taken up again
+            raise  # not caused by the trial: it stays open, and continues later
         except Exception as error:
             if self.proposer.size is not None or error is self._raised:
                 raise  # it stays open: it would never be asked for again, or a callback broke
@@ -335,13 +334,13 @@ NOTE = "crash.txt"
 
 @contextmanager
 def crash_noted(folder: Path) -> Iterator[str | None]:
-    """Have Python write down of what fault this process dies, if it does.
+    """Have Python write a note of the fault of which this process dies, if it does.
 
-    So a trial whose network crashes torch can be told from one that was interrupted by `kill -9`
-    or a lack of memory, which leave nothing but an empty note.
+    It distinguishes a trial whose network crashes torch from one that was interrupted by
+    `kill -9` or a lack of memory, which leave an empty note.
 
     Args:
-        folder: The study's, where no other process is at work.
+        folder: The study's, where no other process works.
 
     Yields:
         The fault of which the process before this one died, such as `Segmentation fault`;
@@ -349,7 +348,7 @@ def crash_noted(folder: Path) -> Iterator[str | None]:
     """
     path = folder / NOTE
     before = _read(path)
-    if faulthandler.is_enabled():  # the caller's own, which could not be given back
+    if faulthandler.is_enabled():  # by the caller, and could not be restored
         path.unlink(missing_ok=True)
         yield before
         return
@@ -363,7 +362,7 @@ def crash_noted(folder: Path) -> Iterator[str | None]:
 
 
 def _read(path: Path) -> str | None:
-    """Return the fault that a note tells of in its first line."""
+    """Return the fault in the first line of a note."""
     if not path.exists():
         return None
     first = path.read_text(errors="replace").partition("\n")[0]

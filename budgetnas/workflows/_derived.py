@@ -49,7 +49,7 @@ def train_derived(
     adapted: Sequence[str] = (),
     **fields: Any,
 ) -> SearchResult:
-    """Begin a study on the images, split, seed and limits of another, or go on with it.
+    """Begin a study on the images, split, seed and limits of another, or continue it.
 
     A grid's trainings are never stopped early, and count by their last epoch.
 

@@ -74,7 +74,7 @@ def train_random(
     deadline: float,
     watch: Watcher,
 ) -> RandomNetworks:
-    """Draw networks at random and train them as a search's trials, or go on with that.
+    """Draw networks at random and train them as a search's trials, or continue that.
 
     Their space, limits, recipe, pruner, images and split are the search's; no published network
     is among them.
@@ -273,7 +273,7 @@ def _compared(
     deadline: float,
     watch: Watcher,
 ) -> Comparison:
-    """Train all networks, or go on with that, and sum up."""
+    """Train all networks, or continue that, and sum up."""
     about = About(
         question=f"What gave the accuracy of {base.name}'s winner?", command=before.command
     )

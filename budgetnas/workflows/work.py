@@ -111,7 +111,7 @@ def work(
     deadline: float,
     adapted: Sequence[str] = (),
 ) -> SearchResult:
-    """Begin a study, or go on with it, until it has N trained trials.
+    """Begin or continue a study until it has N trained trials.
 
     Args:
         config: What defines it, but for its numerics: those that are fastest here, or as begun.
