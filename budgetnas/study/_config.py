@@ -19,7 +19,7 @@ from budgetnas.recipe import RECIPES, Numerics, Recipe
 from budgetnas.space import Fill, Free, Grid, Proposal, values
 from budgetnas.spec import Maybe, Spec, read_toml
 from budgetnas.study._place import config_path, study_folder, study_name
-from budgetnas.study.options import SearchOptions, Training
+from budgetnas.study.options import SearchOptions, Training, require_named
 
 Count = Annotated[int, Field(ge=0)]
 
@@ -302,6 +302,8 @@ def require_same_search(config: StudyConfig, asked: SearchOptions) -> None:
     now = dict(asked) | {"also": asked.smaller, "recipe": _again(config, asked)}
     now["plugins"], _ = needed(asked.plugins, config.registered())
     for name, then in begun_with(config).items():
+        if name in ("sampler", "pruner") and name not in asked.model_fields_set:
+            require_named(name, then)
         if name in asked.model_fields_set - {"data_dir"}:
             given[asked.flag(name)] = _limit_of(then), _limit_of(now[name])
     require_same(f"study {config.name!r}", given)

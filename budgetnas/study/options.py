@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from inspect import Parameter, get_annotations
+from inspect import Parameter, get_annotations, signature
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
@@ -286,6 +286,61 @@ class Extended(Options):
     the study."""
 
 
+INSTANCES: dict[str, Any] = {}
+"""Optuna's samplers and pruners that Python functions were given, by what a study records."""
+
+
+def _or_instance(kind: str, names: tuple[str, ...], method: str) -> BeforeValidator:
+    """Restrict a field to some names, or an object with a method, of which the words are kept."""
+
+    def check(given: Any) -> Any:
+        if hasattr(given, method) and not isinstance(given, type):
+            words = _described(given)
+            INSTANCES[words] = given
+            return words
+        if given not in (*names, *INSTANCES):
+            known = ", ".join(names)
+            raise ValueError(f"unknown {kind} {shorten(given)}, known: {known}")
+        return given
+
+    return BeforeValidator(check)
+
+
+def _described(instance: Any) -> str:
+    """Write an object of Optuna's as its class and those parameters that can be written.
+
+    Without the seed: it is not used.
+    """
+    words = []
+    for name in signature(type(instance)).parameters:
+        value = vars(instance).get(f"_{name}", instance)
+        if hasattr(value, "prune") or hasattr(value, "sample_relative"):
+            words += [f"{name}={_described(value)}"] if value is not instance else []
+        elif name != "seed" and isinstance(value, bool | int | float | str | None):
+            words.append(f"{name}={value!r}")
+    return f"{type(instance).__name__}({', '.join(words)})"
+
+
+def require_named(kind: str, words: str) -> None:
+    """Raise where a study has a sampler or pruner that only Python functions can be given."""
+    if words not in (*SAMPLER_NAMES, *PRUNER_NAMES):
+        raise InputError(
+            f"the study's {kind}, {words}, was given from Python: to continue, "
+            f"budgetnas.search(..., {kind}={words.partition('(')[0]}(...))"
+        )
+
+
+def instance_of(kind: str, words: str) -> Any:
+    """Return the sampler or pruner that this process was given.
+
+    Raises:
+        InputError: If it was given none like it.
+    """
+    if words not in INSTANCES:
+        require_named(kind, words)
+    return INSTANCES[words]
+
+
 class Costs(Options):
     """What networks may cost."""
 
@@ -333,7 +388,9 @@ class Drawing(Options):
     space, and rejects those over the budget."""
     presets: Annotated[bool, Shown(flags=("--presets/--no-presets",))] = True
     """Try the published networks that fit first (default), or not."""
-    pruner: Annotated[str, one_of("pruner", PRUNER_NAMES), Shown("NAME")] = "halving"
+    pruner: Annotated[str, _or_instance("pruner", PRUNER_NAMES, "prune"), Shown("NAME")] = (
+        "halving"
+    )
     """Pruner: halving (asynchronous successive halving, ASHA), median or none."""
 
     def proposed(self) -> Free | Fill:
@@ -347,7 +404,9 @@ class Sampling(Options):
 
     panel = "What to search"
 
-    sampler: Annotated[str, one_of("sampler", SAMPLER_NAMES), Shown("NAME")] = DEFAULT_SAMPLER
+    sampler: Annotated[
+        str, _or_instance("sampler", SAMPLER_NAMES, "sample_relative"), Shown("NAME")
+    ] = DEFAULT_SAMPLER
     """Optuna's sampler: random, tpe, gp or nsga2."""
 
 

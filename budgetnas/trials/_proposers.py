@@ -1,6 +1,6 @@
 """Where trials' networks come from: enqueued values, published networks, a study's proposal."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,7 +17,7 @@ from budgetnas.space import Fill, Free, Grid, Overrides, Space, Suggester
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Turn
 from budgetnas.trials._drawing import Limits, draw_from
-from budgetnas.trials._samplers import SAMPLERS, Listed, PerBudgetSampler, Wanted
+from budgetnas.trials._samplers import Listed, PerBudgetSampler, Wanted, sampler_of
 
 
 class EnqueuedWrongly(BudgetnasError):
@@ -181,7 +181,7 @@ class _Drawn:
 
     def __init__(self, config: StudyConfig, proposal: Free | Fill) -> None:
         self._config, self._proposal = config, proposal
-        self._make: Callable[[int], BaseSampler] = SAMPLERS[proposal.sampler]
+        self._make = sampler_of(proposal.sampler, config.seed)
         self._first = first_networks(config, proposal) if proposal.presets else []
 
     def sampler(self, turn: Turn) -> BaseSampler:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import optuna
 from optuna.pruners import BasePruner, MedianPruner, NopPruner
@@ -9,6 +10,7 @@ from optuna.trial import FrozenTrial
 
 from budgetnas.analysis import lucky_guessing
 from budgetnas.study import StudyConfig
+from budgetnas.study.options import instance_of
 from budgetnas.study.trial_record import TrialRecord
 from budgetnas.trials._samplers import of_budget
 
@@ -92,10 +94,17 @@ class PerBudgetPruner(BasePruner):
         return self._pruner.prune(of_budget(study, config, limit), trial)
 
 
+def make_pruner(name: str, epochs: int, epoch_steps: int) -> BasePruner:
+    """Make a study's pruner for trials of so many epochs, or return it as it was given."""
+    if name not in PRUNERS:
+        return cast(BasePruner, instance_of("pruner", name))
+    return PRUNERS[name](epochs, epoch_steps)
+
+
 def pruner_of(config: StudyConfig) -> BasePruner:
     """Return the pruner of a study, which compares trials of one budget."""
     facts, recipe = config.facts, config.recipe
-    pruner = PRUNERS[config.pruner](recipe.epochs, recipe.epoch_steps(facts.train))
+    pruner = make_pruner(config.pruner, recipe.epochs, recipe.epoch_steps(facts.train))
     if isinstance(pruner, Halving):
         pruner.guessing = lucky_guessing(facts.val_counts, config.metric)
     return PerBudgetPruner(pruner, config)

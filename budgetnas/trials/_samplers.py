@@ -7,6 +7,7 @@ whatever their shapes: compared with those, a good small network would look like
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import (
     BaseDistribution,
@@ -17,8 +18,10 @@ from optuna.distributions import (
 from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
+from budgetnas.seeds import derive_seed
 from budgetnas.space import SEED, Grid
 from budgetnas.study import StudyConfig
+from budgetnas.study.options import instance_of
 from budgetnas.study.trial_record import TrialRecord
 
 
@@ -194,6 +197,34 @@ class NSGAII(optuna.samplers.NSGAIISampler):
         """List the parents of a generation by number."""
         parents = super().get_parent_population(study, generation)
         return sorted(parents, key=lambda trial: trial.number)
+
+
+def _reseed(sampler: BaseSampler, seed: int) -> BaseSampler:
+    """Seed all random generators of a sampler, and of those within it."""
+    for name, value in vars(sampler).items():
+        match getattr(value, "rng", value):  # which Optuna makes when it is first needed
+            case np.random.RandomState() as state:
+                state.seed(seed)
+            case np.random.Generator():
+                setattr(sampler, name, np.random.default_rng(seed))
+            case BaseSampler() as inner:
+                _reseed(inner, seed)
+    return sampler
+
+
+def sampler_of(name: str, seed: int) -> Callable[[int], BaseSampler]:
+    """Return what makes a study's sampler from a trial's seed: by its name, or as it was given.
+
+    Args:
+        name: As the study records it.
+        seed: The study's.
+    """
+    if name in SAMPLERS:
+        return SAMPLERS[name]
+    sampler = instance_of("sampler", name)
+    if hasattr(sampler, "_seed"):  # of a sequence, which all trials have in common
+        sampler._seed = derive_seed(seed, "sampler")
+    return lambda each: _reseed(sampler, each)
 
 
 # add yours here: a sampler from a seed

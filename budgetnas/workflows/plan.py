@@ -29,7 +29,7 @@ from budgetnas.train import (
     unchanged_process,
     use_threads,
 )
-from budgetnas.trials import PRUNERS, Limits, published
+from budgetnas.trials import Limits, make_pruner, published
 from budgetnas.workflows._census import Census as Census
 from budgetnas.workflows._census import Counted as Counted
 from budgetnas.workflows._census import Drawn as Drawn
@@ -129,7 +129,6 @@ def plan(options: PlanOptions, watch: Watcher) -> Outlook:
         InputError: If the options are not possible; that no network fits is an answer.
     """
     proposed, source = options.proposed(), options.source()
-    judge = PRUNERS[options.pruner]
     facts = _facts(source, options.train_samples)
     trained, _ = options.fitted_recipe(source, facts.channels, facts.train)
     smaller, seed = options.smaller, options.seed or 0
@@ -170,7 +169,9 @@ def plan(options: PlanOptions, watch: Watcher) -> Outlook:
         trial_seconds=seconds,
         busy=busy,
         saved=saved_epochs(
-            judge(trained.epochs, trained.epoch_steps(facts.train)), trained.epochs, options.trials
+            make_pruner(options.pruner, trained.epochs, trained.epoch_steps(facts.train)),
+            trained.epochs,
+            options.trials,
         ),
         device=title,
         notices=facts.notices,

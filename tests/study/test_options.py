@@ -41,7 +41,7 @@ def test_what_is_needed_is_asked_for() -> None:
 def test_a_function_shows_its_options() -> None:
     parameters = inspect.signature(search).parameters
     assert list(parameters)[:2] == ["budget", "also"]
-    assert list(parameters)[-2:] == ["watch", "show_progress"]
+    assert list(parameters)[-3:] == ["watch", "show_progress", "callbacks"]
     assert parameters["pruner"].default == "halving"
     assert f"    pruner: {SearchOptions.help('pruner')}" in (search.__doc__ or "")
     with pytest.raises(TypeError, match="unexpected keyword argument 'prunner'"):
