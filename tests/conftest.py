@@ -92,7 +92,7 @@ def _clean_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _measured: Pa
 def _no_estimate(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No search times a training to say how long it takes, but where that is asked for."""
     if request.node.get_closest_marker("estimate") is None:
-        monkeypatch.setattr("budgetnas.workflows.work._tell_estimate", lambda *_: None)
+        monkeypatch.setattr("budgetnas.workflows.work._announce_estimate", lambda *_: None)
 
 
 @pytest.fixture

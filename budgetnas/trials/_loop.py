@@ -82,7 +82,7 @@ class Loop:
         self._crash = crash
         self._crashed: int | None = None
         """The trial that the process before died of."""
-        self._tell_once = Once(self._tell)
+        self._notify_once = Once(self._tell)
         self._rejected = self._failures = 0
         self._stopped = False
         """Whether a callback stops the search."""
@@ -104,7 +104,7 @@ class Loop:
         """
         left = self.record.queue_running()
         self.record.forget_ended()
-        self._tell_foreign()
+        self._announce_foreign()
         if left:
             numbers = ", ".join(map(str, left))
             trials_of = f"trial{'s' * (len(left) > 1)} {numbers}"
@@ -130,7 +130,7 @@ class Loop:
     def _may_go_on(self, deadline: float) -> bool:
         return not self._stopped and time.monotonic() < deadline
 
-    def _tell_foreign(self) -> None:
+    def _announce_foreign(self) -> None:
         """Announce the trials that other programs have added to the study."""
         numbers = [t.number for t in self.record.trials() if TrialRecord(t).is_foreign]
         if numbers:
@@ -260,7 +260,7 @@ class Loop:
     ) -> TrialEnded | None:
         """Report an epoch; end its trial after the last one, or where the pruner stops it."""
         trial, epochs = running.trial, running.proposed.recipe.epochs
-        self._tell_once(trained.notices)
+        self._notify_once(trained.notices)
         if trained.epoch not in running.reported:
             trial.report(trained.measured, trained.epoch)
         self._tell(EpochEnded(trial.number, trained.epoch, epochs, trained.measured))

@@ -24,19 +24,15 @@ def scaled(arch: Arch, limits: Limits) -> Arch | None:
     Returns:
         The network; None where not even one channel in the narrowest stage fits.
     """
-    for step, narrowest in _steps(arch):
+    finest = 4 if arch.block == "bottleneck" else 1
+    # coarse multiples, with the narrowest width that is rounded to them, then fine ones
+    for step, narrowest in ((8, 32), (finest, finest)):
         widths = _family(arch, step, narrowest, limits)
         shares = limits.loads(arch, widths, stem_follows=_follows(arch))
         fitting = np.flatnonzero(shares <= 1)
         if len(fitting):
             return _with(arch, widths[fitting[shares[fitting].argmax()]])
     return None
-
-
-def _steps(arch: Arch) -> tuple[tuple[int, int], ...]:
-    """Return steps of widths, coarse ones first, each with the narrowest width that it is for."""
-    finest = 4 if arch.block == "bottleneck" else 1
-    return (8, 32), (finest, finest)
 
 
 def _family(arch: Arch, step: int, narrowest: int, limits: Limits) -> Counts:

@@ -212,12 +212,6 @@ class Drawn:
         """The network that fills most."""
         return self.networks[self.filled.index(max(self.filled))]
 
-    @property
-    def middling(self) -> Counted:
-        """The network of median multiply-adds."""
-        middle = median_low(each.macs for each in self.networks)
-        return next(each for each in self.networks if each.macs == middle)
-
     def below(self, share: float) -> int:
         """Count those that fill less than a share: the space is too narrow for them."""
         return sum(each < share for each in self.filled)

@@ -164,27 +164,22 @@ def require_trainable(config: StudyConfig) -> None:
             check_schedule(config.recipe, config.facts.train)
             _require_fit(Limits.of(config).of_budget(config.budgets[-1]), space)
         case Grid() as grid:
-            _require_any_fit(config.budget, grid, config.data)
-            _check_cells(grid, config.facts.train)
+            _require_any_fit(config, grid)
+            for cell in grid.cells:
+                try:
+                    check_schedule(cell.recipe, config.facts.train)
+                except InputError as error:
+                    raise InputError(f"{cell}: {error}") from None
 
 
-def _require_any_fit(budget: Budget, grid: Grid, source: DataSource) -> None:
-    """Raise for a grid whose budget no network fits."""
-    smallest = min((cell.arch for cell in grid.cells), key=count_params)
-    if all(budget.excess(cell.arch, source.image_size) > 0 for cell in grid.cells):
+def _require_any_fit(config: StudyConfig, grid: Grid) -> None:
+    archs = [cell.arch for cell in grid.cells]
+    if not any(config.budget.excess(arch, config.data.image_size) <= 0 for arch in archs):
+        smallest = min(archs, key=count_params)
         raise InputError(
-            f"no network of the grid fits a budget of {budget}: the smallest, {smallest}, "
+            f"no network of the grid fits a budget of {config.budget}: the smallest, {smallest}, "
             f"has {count_params(smallest):,} parameters"
         )
-
-
-def _check_cells(grid: Grid, images: int) -> None:
-    """Raise for a grid with a schedule that can't run."""
-    for cell in grid.cells:
-        try:
-            check_schedule(cell.recipe, images)
-        except InputError as error:
-            raise InputError(f"{cell}: {error}") from None
 
 
 def fitted(

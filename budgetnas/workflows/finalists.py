@@ -110,7 +110,12 @@ def finalists(options: FinalistsOptions, watch: Watcher) -> Finalists:
         KeyboardInterrupt: As it came; everything finished is kept.
     """
     base = find_begun(options.study)
-    _require_search(base)
+    if isinstance(base.config.proposal, Grid):
+        raise InputError(
+            f"finalists are the best trials of a search, study {base.name!r} is a grid, "
+            "whose configurations are compared already"
+        )
+    derived_name(base, VARIANT)
     if base.guessed:
         watch(Notice(f"study {base.name}"))
     found = _choose(options, base)
@@ -123,15 +128,6 @@ def finalists(options: FinalistsOptions, watch: Watcher) -> Finalists:
     trained = read_finalists(base.config, options.storage)
     assert trained is not None, "they have just been trained"
     return _summed_up(base.name, trained, result.stopped)
-
-
-def _require_search(base: BegunStudy) -> None:
-    if isinstance(base.config.proposal, Grid):
-        raise InputError(
-            f"finalists are the best trials of a search, study {base.name!r} is a grid, "
-            "whose configurations are compared already"
-        )
-    derived_name(base, VARIANT)
 
 
 def _summed_up(search: str, found: FinalistStudy, stopped: Stopped) -> Finalists:

@@ -138,12 +138,15 @@ def plan(options: PlanOptions, watch: Watcher) -> Outlook:
     tightest = limits.of_budget(smaller[-1]) if smaller else limits
     smallest = tightest.smallest(proposed.space)
     needed = least_limits(smallest, tightest)
-    counted, drawn = None, tuple[Drawn, ...]()
+    counted, drawn, largest = None, tuple[Drawn, ...](), None
     if isinstance(proposed, Free):
         counted = census(proposed.space, limits, seed)
+        if counted.largest:
+            largest = Counted.of(counted.largest, source.image_size)
     elif not needed:
         budgets = (options.budget, *smaller)
         drawn = tuple(draw_some(proposed, limits.of_budget(each), seed) for each in budgets)
+        largest = drawn[0].largest
     where = choose_device(options.device)
     with unchanged_process(), OtherWork() as others:
         numerics = choose_numerics(where)
@@ -162,7 +165,7 @@ def plan(options: PlanOptions, watch: Watcher) -> Outlook:
         least_fill=proposed.fill.low if isinstance(proposed, Fill) else 0.0,
         first=() if needed or not proposed.presets else _first(proposed.space, limits),
         smallest=Counted.of(smallest, source.image_size),
-        largest=_largest(counted, drawn, source.image_size),
+        largest=largest,
         needed=needed,
         trials=options.trials,
         epochs=trained.epochs,
@@ -222,13 +225,6 @@ def _facts_of_folder(found: Inventory, train_samples: int | None) -> _Facts:
     return _Facts(3, len(found.train.classes), train, val, (found.describe(),))
 
 
-def _largest(counted: Census | None, drawn: Sequence[Drawn], image_size: int) -> Counted | None:
-    if drawn:
-        return drawn[0].largest
-    found = counted.largest if counted else None
-    return Counted.of(found, image_size) if found else None
-
-
 def _first(space: Space, limits: Limits) -> tuple[tuple[str, Counted], ...]:
     """Name and count the published networks that are trained first."""
     found = published(space, limits)
@@ -273,16 +269,12 @@ def saved_epochs(pruner: BasePruner, epochs: int, trials: int, seed: int = 0) ->
     Trials of random values are simulated one after the other, at most 100 of a search.
     """
     values = random.Random(seed)
-    many = min(trials, 100)
+    many, trained = min(trials, 100), 0
     with quiet_optuna():
-        trained = sum(_epochs_of(pruner, epochs, many, values) for _ in range(SIMULATIONS))
+        for _ in range(SIMULATIONS):
+            study = optuna.create_study(direction="maximize", storage=InMemoryStorage())
+            trained += sum(_play(study, pruner, epochs, values.random()) for _ in range(many))
     return 1 - trained / (SIMULATIONS * many * epochs)
-
-
-def _epochs_of(pruner: BasePruner, epochs: int, trials: int, values: random.Random) -> int:
-    """Simulate a search; return its number of epochs."""
-    study = optuna.create_study(direction="maximize", storage=InMemoryStorage())
-    return sum(_play(study, pruner, epochs, values.random()) for _ in range(trials))
 
 
 def _play(study: optuna.Study, pruner: BasePruner, epochs: int, value: float) -> int:

@@ -138,7 +138,9 @@ def work(
     require_trainable(config)
     workers, local = None, _only_here(alone, options)
     if began is None:
-        notices += _recipe_notices(config, adapted)
+        grid = isinstance(config.proposal, Grid)
+        few = None if grid else config.recipe.few_steps(config.facts.train)
+        notices += [f"recipe: {notice}" for notice in (*adapted, few) if notice]
         # now only: how many workers there are decides how many threads
         workers = _choose_workers(config, images.train, options, device, watch, begins=True)
         config = config.changed(numerics=workers.numerics)
@@ -174,7 +176,7 @@ def work(
         with system_guard(), crash_noted(folder) as crash:
             if missing:
                 if crash is None or record.running():
-                    _tell_estimate(config, data, missing, workers, device, watch)
+                    _announce_estimate(config, data, missing, workers, device, watch)
                 else:
                     watch(Notice(f"{UNKNOWN_TIME}: the process before died of {crash} at it"))
             count = min(workers.count, missing)
@@ -191,12 +193,6 @@ def _only_here(alone: Sequence[str], options: Resources) -> list[str]:
             "the file that registers it with --plugins"
         )
     return [f"{what}: registered in this process only, no --plugins name it" for what in alone]
-
-
-def _recipe_notices(config: StudyConfig, adapted: Sequence[str]) -> list[str]:
-    grid = isinstance(config.proposal, Grid)
-    few = None if grid else config.recipe.few_steps(config.facts.train)
-    return [f"recipe: {notice}" for notice in (*adapted, few) if notice]
 
 
 def _unequal(config: StudyConfig) -> list[str]:
@@ -230,7 +226,7 @@ def _executor(
     return nullcontext(InProcessExecutor(settings, folder, here))
 
 
-def _tell_estimate(
+def _announce_estimate(
     config: StudyConfig,
     data: TrainingData,
     missing: int,
