@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from budgetnas.arch import Arch, Budget, Stage, count_macs, count_params
-from budgetnas.trials import AT_ONCE, loads, some
+from budgetnas.trials import AT_ONCE, archs_at, loads
 
 N, ROUNDS, SCALAR = 2_000_000, 5, 2_000
 
@@ -52,7 +52,7 @@ def _stage(random: np.random.Generator) -> Stage:
 
 def _all(archs: Arch, count: Callable[[Any], Any]) -> None:
     for start in range(0, N, AT_ONCE):
-        count(some(archs, slice(start, start + AT_ONCE)))
+        count(archs_at(archs, slice(start, start + AT_ONCE)))
 
 
 def _seconds(work: Callable[[], object]) -> float:

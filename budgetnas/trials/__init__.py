@@ -5,9 +5,9 @@ from budgetnas.trials._drawing import (
     Counts,
     Limits,
     Shares,
+    archs_at,
     loads,
     networks_of,
-    some,
     with_widths,
 )
 from budgetnas.trials._loop import Loop, Stopped, crash_noted

@@ -35,7 +35,7 @@ def loads(archs: Arch, stem: Counts | int | None, limits: Sequence[Budget], size
     result, same = np.empty(len(first)), stems == first
     for chosen, own in ((same, None), (~same, stems[~same])):
         if chosen.any():
-            result[chosen] = _chunks(some(archs, chosen), own, limits, size)
+            result[chosen] = _chunks(archs_at(archs, chosen), own, limits, size)
     return result
 
 
@@ -93,7 +93,7 @@ def with_widths(arch: Arch, widths: Counts, *, stem_follows: bool) -> Arch:
     )
 
 
-def some(archs: Arch, chosen: Any, stem: Counts | None = None) -> Arch:
+def archs_at(archs: Arch, chosen: Any, stem: Counts | None = None) -> Arch:
     """Return some of many architectures, by a slice or a mask."""
     stages = [
         stage.model_copy(
@@ -113,7 +113,7 @@ def _chunks(archs: Arch, stem: Counts | None, limits: Sequence[Budget], size: in
     for start in range(0, len(first), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         own = None if stem is None else stem[part]
-        result[part] = _load(some(archs, part, own), limits, size)
+        result[part] = _load(archs_at(archs, part, own), limits, size)
     return result
 
 

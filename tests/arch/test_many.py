@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from budgetnas.arch import COSTS, SE, Arch, Stage, count_params
-from budgetnas.trials._drawing import some
+from budgetnas.trials._drawing import archs_at
 from tests.archs import random_arch
 
 
@@ -82,7 +82,9 @@ def test_numbers_beside_arrays() -> None:
         for w, v in ((8, 16), (16, 8))
     ]  # fmt: skip
     assert list(np.asarray(count_params(archs))) == [count_params(arch) for arch in each]
-    assert list(np.asarray(count_params(some(archs, slice(1, None))))) == [count_params(each[1])]
+    assert list(np.asarray(count_params(archs_at(archs, slice(1, None))))) == [
+        count_params(each[1])
+    ]
 
 
 def test_stems_of_both_kinds_are_refused() -> None:
