@@ -8,12 +8,9 @@ from functools import cache
 from typing import (
     TYPE_CHECKING,
     Annotated,
-    Any,
     Literal,
     TypeAlias,
     TypedDict,
-    TypeVar,
-    overload,
 )
 
 from pydantic import AfterValidator
@@ -71,6 +68,8 @@ def _add(name: str, function: Objective) -> None:
 
     examples = ([[0, 4], [4, 0]], [[4, 0], [4, 0]], [[4, 0], [0, 4]])  # wrong, of one class, right
     wrong, _, right = (_valid(name, function, np.array(example)) for example in examples)
+    if f"val_{name}" in CURVES:
+        raise InputError(f"metric {name!r} is measured already: another name is needed")
     if wrong >= right:
         raise InputError(f"metric {name!r}: that all is right must be more, got {right}")
     METRICS[name] = Meaning(f"val_{name}", f"validation {name}", function)
@@ -87,34 +86,11 @@ def _valid(name: str, function: Objective, confusion: "Confusion") -> float:
 
 
 _REGISTERED = Registry("metric", METRICS, _add)
+register_objective = _REGISTERED.register
 known_metric, metrics_from = _REGISTERED.require, _REGISTERED.modules
 Metric: TypeAlias = Annotated[str, AfterValidator(known_metric)]
 
 DEFAULT_METRIC = "accuracy"
-
-O = TypeVar("O", bound="Callable[..., Any]")  # noqa: E741
-
-
-@overload
-def register_objective(name: str, function: O) -> O: ...
-@overload
-def register_objective(name: str) -> Callable[[O], O]: ...
-def register_objective(name: str, function: Any = None) -> Any:
-    """Add what networks can be compared by: `--metric NAME`.
-
-    Name the module that does so as a plugin, so that workers and the command line know it, too.
-
-    Args:
-        name: What it is called.
-        function: From counts, int64 [true class, predicted class], of the validation images to a
-            number in [0, 1], larger for better predictions.
-
-    Raises:
-        InputError: If the name is taken, or the function returns something else.
-    """
-    if function is None:
-        return lambda function: _REGISTERED.register(name, function)
-    return _REGISTERED.register(name, function)
 
 
 def measure(metric: Metric, confusion: "Confusion") -> float:

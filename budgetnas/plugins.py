@@ -15,51 +15,63 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, overload
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from budgetnas.errors import InputError
 from budgetnas.spec import Spec
 
-F = TypeVar("F", bound=Callable[..., Any])
+F = TypeVar("F")
+G = TypeVar("G")
 
 NO_ENTRY_POINTS = "BUDGETNAS_NO_ENTRY_POINTS"
 """The environment variable that switches entry points off."""
 
 
 class Plugin(Spec):
-    """A module that registers something when it is imported."""
+    """A module that registers something when it is imported; its name alone describes it."""
 
     name: str
     """An importable module, or the path of a .py file, from the working directory."""
     digest: str
     """Digest of the source of the module, or of the whole package."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_imported(cls, given: Any) -> Any:
+        name = given.get("name") if isinstance(given, dict) else given
+        if not isinstance(name, str):
+            return given
+        try:
+            digest = load(name)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return {"name": name, "digest": digest} if given is name else given
+
     def __str__(self) -> str:
         return self.name
 
 
-_loaded: dict[str, Plugin] = {}
-"""By the module's name, which of a file is its absolute path: what worker processes import."""
+_loaded: dict[str, str] = {}
+"""Digests by the module's name, which of a file is its absolute path."""
 
 
-def load(name: str) -> Plugin:
-    """Import a plugin, once in a process.
+def load(name: str) -> str:
+    """Import a plugin, once in a process; return the digest of its source.
 
     Raises:
         InputError: If there is none of this name, or it can't be imported.
     """
     if (module := _module_name(name)) not in _loaded:
         try:
-            imported = _import(module)
+            _loaded[module] = _digest(_import(module))
         except InputError:
             raise
         except Exception as error:
             reason = f"{type(error).__name__}: {error}"
             raise InputError(f"plugin {name!r} can't be imported: {reason}") from error
-        _loaded[module] = Plugin(name=module, digest=_digest(imported))
-    return _loaded[module].changed(name=name)
+    return _loaded[module]
 
 
 def loaded() -> list[str]:
@@ -103,35 +115,23 @@ def _digest(module: ModuleType) -> str:
     return digest.hexdigest()[:16]
 
 
-def _imported(plugins: tuple[Plugin, ...]) -> tuple[Plugin, ...]:
-    """Import what a description names, so that its other fields may use what is registered."""
-    try:
-        for each in plugins:
-            load(each.name)
-    except InputError as error:
-        raise ValueError(str(error)) from None
-    return plugins
+def _listed(names: Any) -> Any:
+    return names.split(",") if isinstance(names, str) else names
 
 
-def _asked(names: Any) -> Any:
-    """Read plugins by their names, in a list or separated by commas."""
-    try:
-        listed = names.split(",") if isinstance(names, str) else names
-        return tuple(load(each) if isinstance(each, str) else each for each in listed)
-    except InputError as error:
-        raise ValueError(str(error)) from None
-
-
-_LeftOutEmpty = Field(exclude_if=lambda plugins: not plugins)
-Plugins = Annotated[tuple[Plugin, ...], _LeftOutEmpty, AfterValidator(_imported)]
-"""Recorded plugins; a description has them first, since fields are validated in their order."""
-AskedPlugins = Annotated[tuple[Plugin, ...], BeforeValidator(_asked)]
-"""Plugins by their names; also before what may use them."""
+# a description has them first, since fields are validated in their order: others use what
+# plugins register
+Plugins = Annotated[
+    tuple[Plugin, ...],
+    BeforeValidator(_listed),
+    Field(exclude_if=lambda plugins: not plugins),
+]
+"""Plugins, or their names, in a list or separated by commas."""
 
 
 def changes(plugins: Iterable[Plugin]) -> Mapping[str, tuple[object, object]]:
     """Return the digest of each plugin's source as it was recorded, and as it is."""
-    return {f"the code of plugin {p}": (p.digest, load(p.name).digest) for p in plugins}
+    return {f"the code of plugin {p}": (p.digest, load(p.name)) for p in plugins}
 
 
 class Registry(Generic[F]):
@@ -149,12 +149,28 @@ class Registry(Generic[F]):
         self._functions: dict[str, F] = {}
         self._modules: dict[str, str] = {}
 
-    def register(self, name: str, function: F) -> F:
-        """Add a function; the same one again changes nothing.
+    @overload
+    def register(self, name: str, function: G) -> G: ...
+    @overload
+    def register(self, name: str) -> Callable[[G], G]: ...
+    def register(self, name: str, function: Any = None) -> Any:
+        """Add a function under a name, by a call or as a decorator: `@register_block("mine")`.
+
+        Name the module that does so as a plugin, so that workers and the command line know it,
+        too. The same function again changes nothing.
+
+        Args:
+            name: What archs, spaces and options call it.
+            function: A block: from w_in, w_out, stride and `budgetnas.arch.Style` to a
+                `budgetnas.arch.Residual`. An objective: from counts of the validation images,
+                int64 [true class, predicted class], to a number in [0, 1], larger for better
+                predictions.
 
         Raises:
-            InputError: If the name is taken, or can't be one.
+            InputError: If the name is taken, or the function is none of that kind.
         """
+        if function is None:
+            return lambda function: self.register(name, function)
         what = f"{self._kind} {name!r}"
         if re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name) is None:
             raise InputError(
@@ -220,9 +236,9 @@ def needed(
     """
     found, alone = {_module_name(plugin.name): plugin for plugin in asked}, []
     for what, module in used:
-        for name, plugin in _loaded.items():
+        for name, digest in _loaded.items():
             if module == name or module.startswith(f"{name}."):
-                found.setdefault(name, plugin)
+                found.setdefault(name, Plugin(name=name, digest=digest))
                 break
         else:
             alone.append(what)

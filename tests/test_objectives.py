@@ -69,6 +69,7 @@ def test_the_engine_measures_what_the_table_says() -> None:
     ("name", "function", "complaint"),
     [
         ("accuracy", worst_class, "metric 'accuracy' is budgetnas's own and can't be replaced"),
+        ("loss", worst_class, "metric 'loss' is measured already: another name is needed"),
         ("mine", lambda confusion: 2.0, r"must return a number in \[0, 1\], got 2.0 for the "),
         ("mine", lambda confusion: math.nan, r"must return a number in \[0, 1\], got nan"),
         ("mine", lambda confusion: 0.5, "metric 'mine': that all is right must be more, got 0.5"),

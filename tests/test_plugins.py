@@ -117,6 +117,12 @@ def test_plugins_that_cant_be(content: str, name: str, complaint: str) -> None:
         run(plugins=[name])
 
 
+def test_plugins_are_names() -> None:
+    for wrong in (3, [3]):
+        with pytest.raises(InputError, match=r"^--plugins: must be a (list|table of keys), got 3"):
+            run(plugins=wrong)
+
+
 def test_a_study_goes_on_with_the_code_that_it_began_with(file: str, budgetnas: Program) -> None:
     begun = searched(trials=1, plugins=[file])
     config = StudyConfig.read(Path("studies", begun.study))

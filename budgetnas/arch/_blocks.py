@@ -5,9 +5,9 @@ tests/arch/test_counts.py; from outside, `register_block`. A field of `Stage` ne
 reads it, and a domain in `budgetnas.space.ArchSpace`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, Protocol, TypeVar, overload
+from typing import Annotated, Any, Protocol
 
 from pydantic import AfterValidator, Field
 
@@ -187,27 +187,5 @@ def _add(name: str, block: Block) -> None:
 
 
 _REGISTERED = Registry("block", BLOCKS, _add)
+register_block = _REGISTERED.register
 known_block, blocks_from = _REGISTERED.require, _REGISTERED.modules
-
-B = TypeVar("B", bound=Block)
-
-
-@overload
-def register_block(name: str, function: B) -> B: ...
-@overload
-def register_block(name: str) -> Callable[[B], B]: ...
-def register_block(name: str, function: Any = None) -> Any:
-    """Add a block, by a call or as a decorator: `@register_block("my-block")`.
-
-    Name the module that does so as a plugin, so that workers and the command line know it, too.
-
-    Args:
-        name: What archs and spaces call it.
-        function: From w_in, w_out, stride and `Style` to the block's layers.
-
-    Raises:
-        InputError: If the name is taken, or the block is none.
-    """
-    if function is None:
-        return lambda function: _REGISTERED.register(name, function)
-    return _REGISTERED.register(name, function)

@@ -20,7 +20,7 @@ from budgetnas.cli._command import Output, command
 from budgetnas.cli._console import print_table
 from budgetnas.data import DATASETS, Side
 from budgetnas.errors import InputError
-from budgetnas.plugins import AskedPlugins
+from budgetnas.plugins import Plugins
 from budgetnas.recipe import RECIPES
 from budgetnas.spec import decoded
 from budgetnas.study.options import Limit, Options, Shown, WhichDataset
@@ -41,7 +41,7 @@ class CountOptions(Options):
     """Count it for this data set's channels and classes."""
     image_size: Annotated[Side | None, Shown("PIXELS")] = None
     """Side of an image. The data set's own unless given; 32 for folder."""
-    plugins: Annotated[AskedPlugins, Shown("NAMES")] = ()
+    plugins: Annotated[Plugins, Shown("NAMES")] = ()
     """Modules or .py files, separated by commas, that register its block."""
 
 

@@ -30,7 +30,7 @@ from budgetnas.arch import Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import InputError
 from budgetnas.metric import DEFAULT_METRIC, Metric
-from budgetnas.plugins import AskedPlugins
+from budgetnas.plugins import Plugins
 from budgetnas.recipe import Recipe, recipe_from
 from budgetnas.space import Axis, Cell, Grid, Seeds
 from budgetnas.spec import Maybe, Spec, all_of, overlay, printable, read_toml, shorten
@@ -70,7 +70,7 @@ class SearchTable(Drawing, Sampling):
 class StudyFile(Spec):
     """A question, and the trainings that answer it."""
 
-    plugins: AskedPlugins = ()
+    plugins: Plugins = ()
     """Modules and .py files that register what the study uses; before what is registered."""
     question: Annotated[str, Field(min_length=1)]
     """What the study shall answer."""

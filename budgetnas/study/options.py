@@ -23,7 +23,7 @@ from budgetnas.arch import Arch, Budget, other_limits, smaller_budgets
 from budgetnas.data import DATASETS, DataSource, Side, check_background, check_fit
 from budgetnas.errors import InputError
 from budgetnas.metric import DEFAULT_METRIC, Metric
-from budgetnas.plugins import AskedPlugins
+from budgetnas.plugins import Plugins
 from budgetnas.recipe import RECIPES, Epochs, Recipe, as_recipe
 from budgetnas.space import (
     DEFAULT_PROPOSAL,
@@ -281,7 +281,7 @@ class Extended(Options):
 
     panel = "Where"
 
-    plugins: Annotated[AskedPlugins, Shown("NAMES")] = ()
+    plugins: Annotated[Plugins, Shown("NAMES")] = ()
     """Modules or .py files, separated by commas, that register blocks or metrics; recorded with
     the study."""
 
