@@ -1,7 +1,9 @@
 """What users register: who knows it, and that a study goes on with the code it began with."""
 
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +184,28 @@ def test_worker_processes_import_plugins(file: str) -> None:
     together = searched(trials=3, plugins=[file], study="together", workers=2)
     assert together.failed == 0
     assert [trial[2:] for trial in replay(together)] == [trial[2:] for trial in alone]
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_goes_on_with_its_plugins(
+    file: str, started: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    Path("space.toml").write_text('[arch]\nblock = "single"\nstages = 2\nwidth = 8\n')
+    asked: dict[str, Any] = {"dataset": "digits", "epochs": 30, "trials": 2, "pruner": "none"}
+    words = [word for name, value in asked.items() for word in (f"--{name}", value)]
+    process = started(
+        "search", "--budget", "12k", "--space", "space.toml", "--plugins", file, *words,
+        "--workers", 2, "--study", "pieces",
+    )  # fmt: skip
+    while len(list(Path("studies/pieces").glob("trial-*.safetensors"))) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    pieces = budgetnas.search(study="pieces", trials=2)
+    assert (pieces.trained, pieces.failed) == (2, 0)
+    asked |= {"plugins": [file], "space": "space.toml"}
+    assert replay(pieces) == replay(budgetnas.search("12k", study="whole", **asked))
 
 
 @pytest.fixture
