@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from budgetnas.model import build_model as build_model
     from budgetnas.recipe import RECIPES as RECIPES
     from budgetnas.recipe import Recipe as Recipe
-    from budgetnas.report.page import write_report as write_report
+    from budgetnas.report import write_report as write_report
     from budgetnas.runs import RunResult as RunResult
     from budgetnas.runs import load_run as load_run
     from budgetnas.space import Space as Space
@@ -86,7 +86,7 @@ _HELD_BY = {
     "budgetnas.metric": "register_objective",
     "budgetnas.model": "build_model",
     "budgetnas.recipe": "RECIPES Recipe",
-    "budgetnas.report.page": "write_report",
+    "budgetnas.report": "write_report",
     "budgetnas.runs": "RunResult load_run",
     "budgetnas.space": "Space",
     "budgetnas.study": "Comparison Fidelity",

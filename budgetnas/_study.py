@@ -41,7 +41,7 @@ class Study:
 
     @property
     def metric(self) -> Metric:
-        """What its networks are compared by."""
+        """The metric of its networks."""
         return self._begun.config.metric
 
     def trials(self) -> "pd.DataFrame":
@@ -85,6 +85,6 @@ class Study:
         Raises:
             InputError: If no training has ended yet.
         """
-        from budgetnas.report.page import write_report
+        from budgetnas.report import write_report
 
         return write_report(self.name, out, self._storage)

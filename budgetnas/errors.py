@@ -10,8 +10,15 @@
     ├── RunStopped            a callback ended a retraining, which can be resumed
     └── SearchFailed          the search itself cannot continue: exit status 1
 
-A message states the rule and shows the value, on one line.
+A message states the rule and shows the value, on one line, and no password of a storage's URL.
 """
+
+import re
+
+HIDDEN = "***"
+"""The placeholder of a password that is not shown."""
+
+_NAMES = "pass|pwd|secret|token|key|credential|odbc_connect"
 
 
 class BudgetnasError(Exception):
@@ -49,3 +56,15 @@ class SearchFailed(BudgetnasError):
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its kind where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def is_secret(name: str) -> bool:
+    """Return whether an option in a URL's query holds a password, by its name."""
+    return re.search(_NAMES, name, re.IGNORECASE) is not None
+
+
+def without_passwords(text: str) -> str:
+    """Hide the passwords of all URLs in a text, whether they are valid or not."""
+    text = re.sub(r"(://[^/:@\s]*):\S*@", rf"\1:{HIDDEN}@", text)
+    option = rf"([?&][^=&\s]*(?:{_NAMES})[^=&\s]*)=[^&\s]*"
+    return re.sub(option, rf"\1={HIDDEN}", text, flags=re.IGNORECASE)

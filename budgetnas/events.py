@@ -36,7 +36,7 @@ class SearchStarted:
     trials: int
     """Trained trials after which the search ends."""
     metric: Metric = DEFAULT_METRIC
-    """What they are compared by."""
+    """The metric of comparisons."""
     largest_class: float | None = None
     """Its share of the validation images, where classes are unequal."""
 
@@ -78,7 +78,7 @@ class TrialEnded:
     value: float | None = None
     params: int | None = None
     title: str = ""
-    """What it trained."""
+    """The architecture."""
     seconds: float = 0.0
     pruned: bool = False
     failure: str = ""

@@ -34,7 +34,7 @@ UNEQUAL = 0.05
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a metric is called."""
+    """Names of a metric."""
 
     attribute: str
     """The attribute of a trial that has it, and a column of its curves."""
@@ -212,7 +212,7 @@ def unequal_share(counts: Sequence[int]) -> float | None:
 
 
 def beside_accuracy(share: float | None, metric: Metric = "accuracy") -> str:
-    """Say beside an accuracy what guessing the largest class reaches, where classes are unequal.
+    """Return what guessing the largest class reaches, to stand beside an accuracy.
 
     Args:
         share: From `unequal_share`.
@@ -222,7 +222,7 @@ def beside_accuracy(share: float | None, metric: Metric = "accuracy") -> str:
 
 
 def largest_notices(part: str, share: float | None, advice: Sequence[str]) -> list[str]:
-    """Say when work begins that classes are unequal; nothing of equal ones.
+    """Return a notice that classes are unequal; nothing of equal ones.
 
     Args:
         part: Of which images: validation.
@@ -239,19 +239,19 @@ def largest_notices(part: str, share: float | None, advice: Sequence[str]) -> li
 
 
 WEIGHTED = 'class_weights = "balanced" in the recipe'
-"""What weights the loss by class."""
+"""The recipe's field that weights the loss by class."""
 
 
 CURVES = (
     "lr", "train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_balanced_accuracy",
 )  # fmt: skip
-"""What is kept of every epoch, in the attribute `curves`."""
+"""Measurements of every epoch, in the attribute `curves`."""
 CORRECT = "right"
 """The attribute with the validation images that were classified correctly."""
 
 
 class Measurements(TypedDict, total=False):
-    """What a training measured, as it is stored: fractions are in [0, 1]."""
+    """Measurements of a training, as they are stored: fractions are in [0, 1]."""
 
     val_accuracy: float
     val_balanced_accuracy: float
@@ -293,7 +293,7 @@ def unpack(text: object, images: int) -> "NDArray[np.bool_] | None":
 
 
 Part: TypeAlias = Literal["val", "test"]
-"""What is evaluated after every epoch."""
+"""The part that is evaluated after every epoch."""
 
 # add yours here
 SELECTIONS: dict[str, Part | None] = {"last": None, "best-val": "val", "best-test": "test"}

@@ -237,9 +237,9 @@ class SearchProgress(ShownProgress):
         self._trials = 1
         self._trained: int | None = None
         self._seconds: list[float] = []
-        """What each trial took that has ended here."""
+        """Seconds of each trial that has ended here."""
         self._expected: float | None = None
-        """What a trial takes by the estimate."""
+        """Seconds of a trial by the estimate."""
         self._workers = 1
         self._free_since = clock()
         """When a worker had last something else to do."""

@@ -1,4 +1,4 @@
-"""What every description shares: frozen, valid from birth, and clear about what is wrong."""
+"""`Spec`, the base of descriptions: frozen, valid from birth, with errors that name the key."""
 
 import json
 import os

@@ -24,7 +24,7 @@ from budgetnas.arch import PRESETS, Arch, Budget
 from budgetnas.data import DataSource
 from budgetnas.errors import BudgetnasError
 from budgetnas.recipe import load_recipe
-from budgetnas.report.read import Report, read_report
+from budgetnas.report import Report, read_report
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.begun import find_begun
 from budgetnas.train import choose_device, hardware

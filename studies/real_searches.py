@@ -25,7 +25,7 @@ from budgetnas.analysis import axis_column, best_trial
 from budgetnas.arch import Arch, count_params
 from budgetnas.data import DataSource
 from budgetnas.recipe import load_recipe
-from budgetnas.report.read import read_report
+from budgetnas.report import read_report
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.study.options import as_budget
 

@@ -32,7 +32,7 @@ from budgetnas.recipe import (
     Recipe,
     TrivialAugment,
 )
-from budgetnas.report.read import Report, read_report
+from budgetnas.report import Report, read_report
 from budgetnas.space import Axis, Cell, Grid
 from budgetnas.train import choose_device, hardware
 from budgetnas.workflows.begin import fitted

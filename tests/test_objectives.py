@@ -13,7 +13,7 @@ import budgetnas
 from budgetnas.analysis import Measurement, Noise, Repeats, lucky_guessing
 from budgetnas.errors import InputError
 from budgetnas.metric import METRICS, measure, spread_of
-from budgetnas.report.page import write_report
+from budgetnas.report import write_report
 from budgetnas.study import StudyConfig
 from tests.conftest import Program
 from tests.trials.small import replay, run, trials_of

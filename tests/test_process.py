@@ -15,7 +15,7 @@ import plotly.io
 import pytest
 import torch
 
-from budgetnas.report.page import write_report
+from budgetnas.report import write_report
 from budgetnas.runs import load_run
 from budgetnas.train import unchanged_process
 from budgetnas.workflows.plan import plan

@@ -9,7 +9,7 @@ import pytest
 from budgetnas.analysis import count_study
 from budgetnas.arch import PRESETS, count_params
 from budgetnas.recipe import CyclicLR
-from budgetnas.report.page import write_report
+from budgetnas.report import write_report
 from budgetnas.study import Quick, StudyFile
 from budgetnas.workflows.run import run_study
 

@@ -27,7 +27,7 @@ class Counted:
     feasible: bool
     """Whether it fits."""
     arch: str
-    """What it is, in a few words."""
+    """The architecture, in a few words."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class CountResult:
     study: str
     """The study file's name."""
     budget: int
-    """What they are held against."""
+    """The budget."""
     networks: tuple[Counted, ...]
     """In the file's order."""
 

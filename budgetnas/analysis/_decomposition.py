@@ -9,8 +9,13 @@ import pandas as pd
 from scipy.special import ndtr
 
 from budgetnas.analysis._noise import Noise, Repeats
-from budgetnas.analysis._summary import measure_noise, measured_repeats, summary_table
-from budgetnas.analysis._trials import NETWORK, axis_column
+from budgetnas.analysis._tables import (
+    NETWORK,
+    axis_column,
+    measure_noise,
+    measured_repeats,
+    summary_table,
+)
 from budgetnas.space import Grid
 from budgetnas.study import PUBLISHED, Compared, Luck, Part, StudyConfig
 from budgetnas.study.trial_record import training_key
@@ -24,7 +29,7 @@ FILLED = "efficient-resnet at the budget"
 
 @dataclass(frozen=True)
 class Decomposition:
-    """What was measured in a comparison, and what follows from it."""
+    """Measurements of a comparison, and what follows from them."""
 
     rows: tuple[Compared, ...]
     parts: tuple[Part, ...]
@@ -75,7 +80,7 @@ class _Found:
     rows: tuple[Compared, ...]
     noise: Noise
     repeats: Mapping[int, Repeats]
-    """What was measured of each, by its index."""
+    """Measurements of each, by its index."""
 
     def parts(self) -> tuple[Part, ...]:
         """Subtract what is to be subtracted; what is not part of the comparison gave nothing."""

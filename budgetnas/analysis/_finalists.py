@@ -12,14 +12,16 @@ from optuna.trial import FrozenTrial
 
 from budgetnas.analysis._best import best_trial, best_within
 from budgetnas.analysis._noise import Noise, Repeats
-from budgetnas.analysis._summary import (
+from budgetnas.analysis._tables import (
+    NETWORK,
+    axis_column,
     judge_all,
     margin_of,
     measure_noise,
     measured_repeats,
     summary_table,
+    trial_table,
 )
-from budgetnas.analysis._trials import NETWORK, axis_column, trial_table
 from budgetnas.analysis._winner import (
     MOST_SEEDS,
     Judged,
@@ -37,7 +39,7 @@ from budgetnas.study.begun import BegunStudy
 from budgetnas.study.trial_record import TrialRecord, trainings_left
 
 VARIANT = "finalists"
-"""What the comparison of a study's best trials is called, and its folder in the study's."""
+"""Name of the comparison of a study's best trials, and of its folder in the study's."""
 
 
 def finalist_name(trial: int) -> str:
@@ -69,7 +71,7 @@ class Winner:
     rule: str
     """Why it wins."""
     advice: str
-    """Who is not distinguished from the best mean, and what would tell; "" if nobody."""
+    """Finalists not distinguished from the best mean, and seeds that would tell; "" if none."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class FinalistStudy:
     """The comparison of a study's finalists, finished or not."""
 
     config: StudyConfig
-    """What defines it."""
+    """Its definition."""
     trials: Sequence[FrozenTrial]
     """Its trials, by number."""
 
@@ -186,7 +188,7 @@ class _Ended:
         return f"the best mean, no smaller one is shown to be less than {margin} below it, {sure}"
 
     def _advice(self) -> str:
-        """Say who is not distinguished from the best, and how many seeds would tell."""
+        """Name those not distinguished from the best, and the number of seeds that would tell."""
         verdicts = {cell: found.verdict for cell, found in self.judged.items()}
         open_ = [cell for cell in self.rows.index if verdicts[cell] is Verdict.NOT_DISTINGUISHED]
         if not open_:
@@ -237,7 +239,7 @@ def read_finalists(config: StudyConfig, storage: str | None) -> FinalistStudy | 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What is the best of a study, and by which rule."""
+    """The best of a study, and the rule."""
 
     trial: TrialRecord
     """The trial."""

@@ -52,7 +52,7 @@ NOISE_FORMULA = f"√(a² + b²): from the seeds, {SEEDS_PART}; from the images,
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one training measured."""
+    """Measurements of one training."""
 
     accuracy: float
     """In [0, 1]."""
@@ -64,7 +64,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Repeats:
-    """What the trainings of one configuration measured, one a seed."""
+    """Measurements of one configuration, one a seed."""
 
     accuracies: tuple[float, ...]
     """Of each, in [0, 1]."""

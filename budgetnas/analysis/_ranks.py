@@ -58,7 +58,7 @@ def kendall_taus(a: Floats, b: Floats, counts: Floats) -> Floats:
 
 
 def _signs(scores: Floats) -> Floats:
-    """Say of each pair which is higher: 1, 0 or -1, [n, n]."""
+    """Return which of each pair is higher: 1, 0 or -1, [n, n]."""
     pairs = scores[:, None], scores[None, :]
     return np.asarray(np.greater(*pairs).astype(np.float64) - np.less(*pairs))
 
@@ -121,7 +121,7 @@ def regret_of(runs: Floats, full: Floats, counts: Floats, top: int) -> Estimate:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one training has measured."""
+    """Measurements of one training."""
 
     value: float
     """The study's metric on the validation images, in [0, 1]."""
@@ -195,14 +195,14 @@ class ShortRankings:
     short: tuple[int, ...]
     """The candidates for a trial's epochs."""
     epochs: int
-    """Of a full training."""
+    """Epochs of a full training."""
     seeds: int
-    """How often each was trained."""
+    """Trainings of each."""
     top: int
     """The k of the regret."""
     resampling_seed: int
     metric: Metric
-    """What the study's trials are compared by."""
+    """The study's metric."""
 
     def rows(self) -> tuple[Row, ...]:
         """Rate each candidate by each criterion, all on the same resamples."""

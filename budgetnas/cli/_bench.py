@@ -118,7 +118,6 @@ def _row(result: "BenchResult", way: "Way") -> list[str]:
 
 
 def _lines(result: "BenchResult") -> list[str]:
-    """Return lines of what else was measured."""
     lines = []
     if result.rate and result.floor:
         lines.append(

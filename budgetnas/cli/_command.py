@@ -22,7 +22,7 @@ class Output(Options):
 
 
 class LongOutput(Output):
-    """What is printed of what takes long."""
+    """What is printed by a command that takes long."""
 
     quiet: Annotated[bool, Shown(flags=("--quiet",))] = False
     """Show no progress."""

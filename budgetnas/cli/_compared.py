@@ -29,7 +29,7 @@ def finalists(options: FinalistsOptions, output: LongOutput) -> None:
     """  # fmt: skip
     from budgetnas.study.begun import find_begun
 
-    find_begun(options.study)  # what is not there needs no torch to be refused
+    find_begun(options.study)  # an error needs no torch
     from budgetnas.workflows.finalists import finalists as run
 
     with search_shown(output) as watch:
@@ -71,7 +71,7 @@ def _finalist_row(row: "Finalist") -> list[str]:
 def _measured(row: "Finalist | Compared") -> list[str]:
     """Return what is known of a network that was compared with others, and its verdict."""
     from budgetnas.analysis import VERDICTS, Verdict
-    from budgetnas.report.page import hundredths, percent, whole
+    from budgetnas.report import hundredths, percent, whole
 
     best = row.verdict == Verdict.BEST
     below = hundredths(None if best else row.difference) + spread(None if best else row.noise)
@@ -94,7 +94,7 @@ def compare(options: CompareOptions, output: LongOutput) -> None:
     """
     from budgetnas.study.begun import find_begun
 
-    find_begun(options.study).space()  # what is not there needs no torch to be refused
+    find_begun(options.study).space()  # an error needs no torch
     from budgetnas.workflows.compare import compare as run
 
     with search_shown(output) as watch:
@@ -106,8 +106,7 @@ def compare(options: CompareOptions, output: LongOutput) -> None:
 
 
 def _print_comparison(found: "Comparison") -> None:
-    """Print a row a network, then what gave the accuracy."""
-    from budgetnas.report.page import whole
+    from budgetnas.report import whole
 
     if found.rows:
         measured = heading_of(found.metric, found.largest_class)
@@ -133,7 +132,7 @@ def fidelity(options: FidelityOptions, output: LongOutput) -> None:
     """
     from budgetnas.study.begun import find_begun
 
-    find_begun(options.study).space()  # what is not there needs no torch to be refused
+    find_begun(options.study).space()  # an error needs no torch
     from budgetnas.workflows.fidelity import fidelity as run
 
     with search_shown(output) as watch:
@@ -145,7 +144,6 @@ def fidelity(options: FidelityOptions, output: LongOutput) -> None:
 
 
 def _print_fidelity(found: "Fidelity") -> None:
-    """Print a row a candidate and criterion, then what follows from them."""
     seeds = f"n = {found.seeds} seed{'s' * (found.seeds > 1)} each"
     typer.echo(
         f"Study {found.study}: {found.counted} measured short and in full "

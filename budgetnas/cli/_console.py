@@ -1,4 +1,4 @@
-"""What commands share when they print: tables on stdout, progress on stderr, interruptions."""
+"""Printing that commands share: tables on stdout, progress on stderr."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

@@ -35,7 +35,6 @@ def plan(options: PlanOptions, output: Output) -> None:
 
 
 def _lines(found: "Outlook") -> list[str]:
-    """Return the lines for people."""
     if not found.possible:
         smallest = f"Smallest of the space: {_described(found.smallest)}"
         return [_held_line(found), smallest, _way_out(found)]
@@ -105,7 +104,6 @@ def _described(network: "Counted") -> str:
 
 
 def _way_out(found: "Outlook") -> str:
-    """Name the nearest change that makes the search possible."""
     raised = [f"{needed:,} {COST_NAMES[cost]}" for cost, needed in found.needed.items()]
     return (
         f"Not possible. The nearest change: allow {' and '.join(raised)}, or give a --space with "

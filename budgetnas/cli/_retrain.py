@@ -61,7 +61,6 @@ def retrain(options: SeedsOptions, output: LongOutput) -> None:
 
 
 def _print_several(several: "SeedsResult") -> None:
-    """Print each run, then what they have in common."""
     for result in several.runs:
         typer.echo(_test_line(result))
         typer.echo(f"Run: {result.run}")

@@ -34,7 +34,7 @@ def search(options: SearchOptions, output: LongOutput) -> None:
 
 
 def _look_up(options: SearchOptions) -> None:
-    """Look for what is wrong with the study before torch is imported, which takes seconds."""
+    """Find mistakes about the study before torch is imported, which takes seconds."""
     from budgetnas.study import budget_needed, config_path, study_folder
 
     folder = None if options.study is None else study_folder(options.study)
@@ -126,7 +126,6 @@ def _count(options: RunOptions, output: LongOutput) -> None:
 
 
 def _print_run(result: "SearchResult") -> None:
-    """Print what the study answers so far."""
     stopped = {
         "trials": "",
         "timeout": "; stopped at the timeout",
@@ -141,8 +140,7 @@ def _print_run(result: "SearchResult") -> None:
     if not result.trained + result.failed:
         typer.echo("Nothing has been trained yet.")
         return
-    from budgetnas.report.answer import answer_lines
-    from budgetnas.report.read import read_report
+    from budgetnas.report import answer_lines, read_report
 
     for line in answer_lines(read_report(result.study, None)):
         typer.echo(line)

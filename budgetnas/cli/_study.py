@@ -121,9 +121,7 @@ def report(options: ReportOptions, output: Output) -> None:
 
 
 def _report(options: ReportOptions, output: Output) -> None:
-    from budgetnas.report.answer import answer_lines
-    from budgetnas.report.page import find_report, write_page
-    from budgetnas.report.read import Report
+    from budgetnas.report import Report, answer_lines, find_report, write_page
 
     asked = options.study if options.name is None else options.name
     name = None if asked is None else _name_of(asked)
@@ -173,7 +171,7 @@ def dashboard(options: DashboardOptions) -> None:
     delete the study through it. Requests from other web pages are rejected.
     """
     find_study(options.study)  # the rest takes a second to import
-    from budgetnas.dashboard import serve
+    from budgetnas.cli._dashboard import serve
 
     signals.end_on_the_spot("Dashboard ended.")
     serve(options.study, options.storage, options.port, lambda text: typer.echo(text, err=True))

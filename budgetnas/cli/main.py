@@ -17,8 +17,7 @@ from budgetnas.cli._plan import plan
 from budgetnas.cli._retrain import retrain
 from budgetnas.cli._search import run, search
 from budgetnas.cli._study import best, dashboard, report
-from budgetnas.errors import BudgetnasError
-from budgetnas.passwords import without_passwords
+from budgetnas.errors import BudgetnasError, without_passwords
 
 app = typer.Typer(
     name="budgetnas",

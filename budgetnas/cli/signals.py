@@ -22,7 +22,7 @@ _interrupted = False
 
 
 def end_on_the_spot(last_words: str) -> None:
-    """From now on, an interruption ends the program with these words on stderr."""
+    """Make an interruption end the program, from now on, with these words on stderr."""
     change_last_words(last_words)
     _handle(_end)
 
@@ -41,7 +41,7 @@ def say(line: str) -> None:
 
 
 def end_is_near() -> None:
-    """From now on, nothing is left to interrupt."""
+    """Ignore interruptions from now on."""
     _handle(signal.SIG_IGN)
 
 
@@ -49,7 +49,7 @@ def repeated(arguments: Sequence[str]) -> str:
     """Write a command that can be given once more, without passwords."""
     import shlex
 
-    from budgetnas.passwords import without_passwords
+    from budgetnas.errors import without_passwords
 
     return shlex.join(["budgetnas", *map(without_passwords, arguments)])
 
@@ -61,7 +61,6 @@ def _handle(handler: "Callable[[int, FrameType | None], None] | signal.Handlers"
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    """Leave no time for anything to go wrong."""
     say(_last_words)
     os._exit(130)
 

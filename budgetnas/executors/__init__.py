@@ -1,4 +1,4 @@
-"""Who trains the trials: this process or a pool of processes, and how many of them."""
+"""Executors that train trials: in this process or in a pool of processes; their number."""
 
 from budgetnas.executors._executor import Executor, InProcessExecutor, process_pool
 from budgetnas.executors._sizing import (

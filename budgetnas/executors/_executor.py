@@ -1,4 +1,4 @@
-"""Who trains the trials: an `Executor`, in this process or in a pool of them."""
+"""`Executor` trains trials, in this process or in a pool of processes."""
 
 import itertools
 from collections import deque
@@ -13,8 +13,7 @@ import torch
 
 from budgetnas.data.images import Statistics
 from budgetnas.errors import BudgetnasError
-from budgetnas.executors._images import SharedImages, shared
-from budgetnas.executors._process import Channel, WorkerProcess, picklable
+from budgetnas.executors._process import Channel, SharedImages, WorkerProcess, picklable, shared
 from budgetnas.executors._trial import (
     Broke,
     Decision,

@@ -2,9 +2,11 @@
 
 It is a program of its own: nothing of the process that starts it is run again, and its imports
 are made once, whatever it receives later. It exits when the other end of its channel closes, for
-whatever reason.
+whatever reason. Images that several processes work on are in memory once, and on no disk once they
+have ended.
 """
 
+import mmap
 import os
 import pickle
 import subprocess
@@ -12,14 +14,19 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from queue import SimpleQueue
 from signal import Signals
 from typing import Any, Protocol
 
+import torch
+
 from budgetnas import plugins
+from budgetnas.data.images import ImageSet, packed_pixels
 
 _PROGRAM = (
     "import sys; sys.path[:] = sys.argv[2:]; from budgetnas.executors._process import main; main()"
@@ -49,7 +56,7 @@ class Channel:
     def receive(self) -> Any:
         """Wait for the next message."""
         # not in the listening thread: unpickling the first one imports for seconds
-        return pickle.loads(self._messages.get())  # noqa: S301, it comes from whoever started this
+        return pickle.loads(self._messages.get())  # noqa: S301, it comes from the parent process
 
     def send(self, message: object) -> None:
         """Send a message; exit if the connection is closed."""
@@ -60,7 +67,7 @@ class Channel:
 
 
 class WorkerTask(Protocol):
-    """What a worker process does from its start to its end; it has to be picklable."""
+    """The task of a worker process, from its start to its end; it has to be picklable."""
 
     def run(self, channel: Channel) -> None:
         """Run until the channel closes."""
@@ -152,3 +159,62 @@ class WorkerProcess:
         how = Signals(-status).name if status and status < 0 else f"exit status {status}"
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return f"{how}: {last}" if last else how
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Where a set is in the file."""
+
+    labels: int
+    pixels: int
+    shape: tuple[int, ...]
+    """Of its images."""
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SharedImages:
+    """Sets of images in an open file without a name, which processes inherit by its number."""
+
+    descriptor: int
+    parts: tuple[_Part, ...]
+
+    def open(self) -> list[ImageSet]:
+        """Map the file into this process's memory, which costs none of its own.
+
+        The sets are packed: batches are gathered from what is mapped.
+        """
+        # what a process changes is its own; torch warns of memory that can't be written
+        mapped = mmap.mmap(self.descriptor, 0, access=mmap.ACCESS_COPY)
+        return [_opened(mapped, part) for part in self.parts]
+
+
+def _opened(mapped: mmap.mmap, part: _Part) -> ImageSet:
+    number, *_, channels = part.shape
+    size = torch.Size(part.shape).numel() + 2 * channels
+    labels = torch.frombuffer(mapped, dtype=torch.int64, count=number, offset=part.labels)
+    pixels = torch.frombuffer(mapped, dtype=torch.uint8, count=size, offset=part.pixels)
+    pixels = pixels.view(-1, channels)
+    return ImageSet(pixels[1:-1].view(part.shape), labels, part.classes, pixels)
+
+
+@contextmanager
+def shared(*sets: ImageSet, folder: Path | None = None) -> Iterator[SharedImages]:
+    """Write sets of images, on the CPU, to a file without a name: it goes with who has it open.
+
+    Args:
+        sets: None of them empty.
+        folder: Where there is room for them; the system's place for such files by default.
+    """
+    parts = []
+    with tempfile.TemporaryFile(dir=folder) as file:
+        for each in sets:
+            # one after the other, the numbers of eight bytes first
+            labels = file.tell()
+            file.write(each.labels.contiguous().numpy().data)
+            pixels = file.tell()
+            file.write(packed_pixels(each.images).numpy().data)
+            file.write(bytes(-file.tell() % 64))
+            parts.append(_Part(labels, pixels, tuple(each.images.shape), each.classes))
+        file.flush()
+        yield SharedImages(file.fileno(), tuple(parts))

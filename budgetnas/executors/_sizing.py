@@ -12,8 +12,7 @@ import torch
 from budgetnas.arch import Arch
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import BudgetnasError
-from budgetnas.executors._images import SharedImages, shared
-from budgetnas.executors._process import Channel, WorkerProcess
+from budgetnas.executors._process import Channel, SharedImages, WorkerProcess, shared
 from budgetnas.recipe import Numerics, Recipe, threads_title
 from budgetnas.train import (
     attempt,
@@ -274,7 +273,7 @@ class TimeTraining:
 
 
 def _rate(epochs: Iterator[float], images: int, seconds: float) -> float:
-    """Train whole epochs for at least so long; return images a second."""
+    """Train whole epochs for at least N seconds; return images a second."""
     trained, started = 0, time.perf_counter()
     while not trained or time.perf_counter() - started < seconds:
         next(epochs)
@@ -309,7 +308,7 @@ def _started(task: TimeTraining, count: int) -> Iterator[list[WorkerProcess]]:
 
 
 def _able(workers: Sequence[WorkerProcess], preparation: _Prepare) -> list[WorkerProcess]:
-    """Let workers prepare, all at once; return those that had enough memory."""
+    """Prepare workers, all at once; return those that had enough memory."""
     for worker in workers:
         worker.send(preparation)
     able, reasons = list[WorkerProcess](), list[BudgetnasError]()

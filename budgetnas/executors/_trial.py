@@ -43,12 +43,12 @@ FEW_CLASSES = 20
 
 @dataclass(frozen=True)
 class TrialSettings:
-    """What is the same for all trainings of a study."""
+    """Settings that all trainings of a study share."""
 
     definition: dict[str, Any]
     """Everything that its trials depend on."""
     metric: "Metric"
-    """What trials are compared by."""
+    """The metric of comparisons."""
     best: bool
     """Whether a trial counts by its best epoch, not by its last."""
     confusion: bool
@@ -92,7 +92,7 @@ class EpochResult:
     seconds: float
     """Wall-clock time of all its epochs, in earlier processes too."""
     notices: tuple[str, ...] = ()
-    """What did not run as fast as it could, and why."""
+    """Parts that did not run as fast as they could, and why."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class ProcessExited:
 TrialEvent: TypeAlias = (
     EpochResult | CheckpointDamaged | Suspended | Failed | Broke | ProcessExited
 )
-"""What an executor reports of a trial."""
+"""An executor's report of a trial."""
 
 
 def is_final(event: TrialEvent) -> bool:

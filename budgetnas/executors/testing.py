@@ -16,7 +16,7 @@ from budgetnas.executors._trial import (
 from budgetnas.metric import Measurements
 
 Script: TypeAlias = Sequence[float | TrialEvent]
-"""What a trial reports: a value in [0, 1] for an epoch, or any other event."""
+"""A trial's report: a value in [0, 1] for an epoch, or any other event."""
 
 
 class ScriptedExecutor:

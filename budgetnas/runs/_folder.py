@@ -82,7 +82,7 @@ def new_folder(out: Path | None, base: Path, target: str, trial: int | None) -> 
 
 
 BEGINNING = {".lock", "run.json", "arch.json", "recipe.toml", "environment.json", UNREADABLE}
-"""What a run that was killed before its first epoch leaves in its folder."""
+"""Files in the folder of a run that was killed before its first epoch."""
 
 
 def _nothing_trained(folder: Path) -> bool:

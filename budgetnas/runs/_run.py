@@ -51,12 +51,12 @@ RESULT = "result.json"
 
 
 class RunConfig(Spec):
-    """What defines a run from its first epoch on: the content of run.json."""
+    """The definition of a run, from its first epoch on: the content of run.json."""
 
     plugins: Plugins = ()
     """Modules that register what the other fields name; before them, since they import it."""
     target: str
-    """What was asked to be retrained: best, a trial's number, a preset, an arch file."""
+    """The target: best, a trial's number, a preset, an arch file."""
     study: str | None = None
     """The study it comes from."""
     trial: int | None = None
@@ -64,15 +64,15 @@ class RunConfig(Spec):
     version: str
     """The version of budgetnas that began it."""
     seed: Annotated[int, Field(ge=0)]
-    """What every random choice is derived from."""
+    """Seed of every random choice."""
     arch: Arch
-    """What is trained."""
+    """The architecture."""
     recipe: Recipe
-    """How."""
+    """The recipe."""
     overrides: Overrides = Overrides()
     """Recipe fields that the trial had drawn; they are in the recipe already."""
     data: DataSource
-    """On which images: all of their training part, less what `select` holds out."""
+    """The images: all of their training part, minus those that `select` holds out."""
     classes: tuple[str, ...]
     """The classes' names, in the order of the labels."""
     fingerprint: str
@@ -80,7 +80,7 @@ class RunConfig(Spec):
     depth: Depth | None = None
     """How pictures of more than 8 bits become 8; None if the training part had none."""
     images: Annotated[int, Field(ge=1)]
-    """How many images it trains on."""
+    """Number of images it trains on."""
     select: str = "last"
     """Whose weights are kept: last, best-val or best-test; see `budgetnas.metric.SELECTIONS`."""
     metric: Metric = DEFAULT_METRIC
@@ -88,11 +88,11 @@ class RunConfig(Spec):
     test_curves: bool = False
     """Evaluate the test part after every epoch, as best-test does in any case."""
     mean: tuple[float, ...]
-    """What is subtracted from each channel of values in [0, 1]."""
+    """Mean of each channel, of values in [0, 1]."""
     std: tuple[float, ...]
-    """What each channel is then divided by."""
+    """Standard deviation of each channel, of values in [0, 1]."""
     numerics: Numerics
-    """In which arithmetic."""
+    """The arithmetic."""
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -109,7 +109,7 @@ class RunConfig(Spec):
 
     @property
     def evaluated(self) -> Part | None:
-        """What is evaluated after every epoch, if anything is."""
+        """The part that is evaluated after every epoch, if any."""
         return evaluated_part(self.select, self.test_curves)
 
     @property
@@ -119,12 +119,12 @@ class RunConfig(Spec):
 
     @property
     def statistics(self) -> Statistics:
-        """What images are normalised by."""
+        """Mean and deviation that images are normalised by."""
         return Statistics(self.mean, self.std)
 
     @property
     def format(self) -> ImageFormat:
-        """What the training part was like."""
+        """Channels and depth of the training part."""
         return ImageFormat(self.arch.in_channels, self.depth)
 
     def digest(self) -> bytes:
@@ -154,7 +154,7 @@ class RunResult:
     run: str
     """The run's folder."""
     target: str
-    """What was asked to be retrained."""
+    """The target that was asked for."""
     study: str | None
     """The study it comes from."""
     trial: int | None
@@ -184,9 +184,9 @@ class RunResult:
     test_images: int
     """Size of the test part."""
     test_in_train: int
-    """How many of its images are training images, too."""
+    """Number of its images that are also training images."""
     test_unreadable: int
-    """How many more images it would have, could they be read."""
+    """Number of unreadable images that were left out of it."""
     test_openings: int
     """How often this study's test part has been opened, this run included."""
     epochs: int
@@ -212,7 +212,7 @@ class RunResult:
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Take down the versions and the hardware that a run's numbers depend on."""
+    """Return the versions and the hardware that a run's numbers depend on."""
     packages = ("budgetnas", "torch", "torchvision", "optuna", "numpy", "pillow")
     versions = {}
     for package in packages:
@@ -245,11 +245,11 @@ class Preprocess:
     """From a picture to what the network sees, as in the run's training."""
 
     format: ImageFormat
-    """What the training images were like."""
+    """Channels and depth of the training images."""
     view: View
     """How pictures are brought to their images."""
     statistics: Statistics
-    """What channels are normalised by."""
+    """Mean and deviation of each channel."""
 
     def __call__(self, pictures: Picture | Sequence[Picture]) -> Tensor:
         """Turn pictures into the network's input.

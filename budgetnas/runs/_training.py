@@ -62,11 +62,11 @@ class Retraining:
     device: torch.device
     watch: Watcher
     known: frozenset[bytes]
-    """Digests of the training part's images, to find those that the test part has, too."""
+    """Digests of the training part's images, to find those that are also in the test part."""
     unreadable: tuple[str, ...] = ()
     """Files of the training part that can't be read and were left out."""
     _evaluated: ImageSet | None = None
-    """What is evaluated after every epoch."""
+    """The part that is evaluated after every epoch."""
 
     def run(self, images: ImageSet, val: ImageSet | None) -> RunResult:
         """Train what is left to train, then test.
@@ -112,7 +112,6 @@ class Retraining:
         return measure(self.config.metric, counts.numpy())
 
     def _train(self, images: ImageSet, evaluated: ImageSet | None, fit: Fit) -> None:
-        """Train epoch by epoch, keep each, and report it."""
         self._evaluated = evaluated
         config = self.config
         known = {config.recipe.normalize: config.statistics}
@@ -146,7 +145,7 @@ class Retraining:
             self._check_weights(state)
 
     def _check_weights(self, state: State) -> None:
-        """Refuse weights that are damaged, or not those that the last checkpoint is of."""
+        """Raise for weights that are damaged, or not those of the last checkpoint."""
         path = self.folder / "weights.safetensors"
         read_tensors(path)
         if not torch.equal(state.get("weights", torch.empty(0)), _digest(path)):
@@ -186,7 +185,7 @@ class Retraining:
         return test
 
     def _known_notice(self, test: ImageSet) -> str | None:
-        """Say how many test images are training images, too; None if none is."""
+        """Count the test images that are also training images, in words; None if there is none."""
         number = count_common(test.digests, self.known)
         if not number:
             return None
@@ -213,7 +212,7 @@ class Retraining:
         return measured
 
     def _test(self, test: ImageSet, history: History) -> RunResult:
-        """Test the weights that were kept, and write down everything that comes of it."""
+        """Test the weights that were kept, and write all results."""
         config, arch = self.config, self.config.arch
         measured = self._measure(test, history.selected)
         self._write_tables(test, measured)

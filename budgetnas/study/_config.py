@@ -25,7 +25,7 @@ Count = Annotated[int, Field(ge=0)]
 
 
 class DataFacts(Spec):
-    """What the data turned out to be when the study began."""
+    """Facts of the data, as the study began."""
 
     channels: Annotated[int, Field(ge=1)]
     """1 for grey, 3 for colour."""
@@ -60,17 +60,17 @@ class About(Spec):
     """Why there is this study: words for its report, which no trial depends on."""
 
     question: Maybe[str] = None
-    """What it shall answer."""
+    """The question that it answers."""
     source: Maybe[str] = None
     """Where the question comes from: a paper's figure."""
     claim: Maybe[str] = None
-    """What is concluded there."""
+    """The conclusion there."""
     command: Maybe[str] = None
     """The command that runs it."""
     scaled: Maybe[str] = None
-    """What was made smaller than the study's file says; none: nothing."""
+    """The scaling down of the study's file; none: in full."""
     adapted: Maybe[str] = None
-    """What recipes had to give up for these images; none: nothing."""
+    """Changes of recipes that these images needed; none: none."""
 
 
 MOST_CONFLICTS = 5
@@ -80,7 +80,7 @@ Selection = Literal["last", "best"]
 
 
 class StudyConfig(Spec):
-    """What defines a study from its first trial on."""
+    """The definition of a study, from its first trial on."""
 
     plugins: Plugins = ()
     """Modules that register what the other fields name; before them, since they import it."""
@@ -89,9 +89,9 @@ class StudyConfig(Spec):
     version: str
     """The version of budgetnas that began it."""
     seed: Annotated[int, Field(ge=0)]
-    """What every random choice is derived from."""
+    """Seed of every random choice."""
     train_samples: Maybe[Annotated[int, Field(ge=1)]] = None
-    """Train on so many images of the training split only."""
+    """Number of images of the training split to train on; if absent, all."""
     pruner: str
     """Which of Optuna's pruners stops hopeless trials."""
     storage: Maybe[str] = None
@@ -106,15 +106,15 @@ class StudyConfig(Spec):
     about: About = About()
     """Why there is this study."""
     budget: Budget
-    """What is never exceeded."""
+    """The budget that no network exceeds."""
     limits: tuple[Budget, ...] = ()
-    """What is not exceeded either: each is a constraint in its own right."""
+    """Limits beside it: each is a constraint in its own right."""
     smaller: tuple[Budget, ...] = ()
-    """Smaller budgets of the same cost, the largest first, that the study searches for, too."""
+    """Smaller budgets of the same cost that the study also searches for, the largest first."""
     data: DataSource
     """Which images."""
     facts: DataFacts
-    """What the images turned out to be."""
+    """Facts of these images."""
     numerics: Numerics
     """In which arithmetic trials are trained."""
     recipe: Recipe
@@ -194,7 +194,7 @@ class StudyConfig(Spec):
 
 @contextlib.contextmanager
 def explain_version(data: object, source: str) -> Iterator[None]:
-    """Say of a file that can't be read which version wrote it, where that was another one."""
+    """Name the version that wrote a file that can't be read, if it was another one."""
     try:
         yield
     except InputError as error:
@@ -212,7 +212,7 @@ def require_same(
     options: Mapping[str, tuple[object, object]],
     way_out: str = "another --study begins another",
 ) -> None:
-    """Refuse to continue something under other conditions than it began with.
+    """Raise if something would be continued under other conditions than it began with.
 
     Args:
         what: What is continued.
@@ -310,7 +310,6 @@ def require_same_search(config: StudyConfig, asked: SearchOptions) -> None:
 
 
 def _limit_of(value: Any) -> Any:
-    """Return a budget, of whatever, or several as numbers."""
     if isinstance(value, tuple):
         return tuple(map(_limit_of, value))
     return value.limit if isinstance(value, Budget) else value
@@ -323,7 +322,7 @@ def _again(config: StudyConfig, training: Training) -> Any:
 
 
 def search_command(config: StudyConfig, trials: int) -> str:
-    """Write the command that begins a search like this one, with so many trained trials.
+    """Write the command of a search like this one, with N trained trials.
 
     Every option is in it that is not the default. The space and the recipe, where they are none
     that has a name, are the files of `write_files`.

@@ -73,7 +73,7 @@ class StudyFile(Spec):
     plugins: Plugins = ()
     """Modules and .py files that register what the study uses; before what is registered."""
     question: Annotated[str, Field(min_length=1)]
-    """What the study shall answer."""
+    """The question that the study answers."""
     command: str
     """The command that runs it in full."""
     time: Time
@@ -81,11 +81,11 @@ class StudyFile(Spec):
     source: Maybe[str] = None
     """Where the question comes from: a paper's figure."""
     claim: Maybe[str] = None
-    """What is concluded there."""
+    """The conclusion there."""
     budget: Limit = Budget(limit=5_000_000)
-    """What no network may exceed: 5M."""
+    """The budget that no network exceeds: 5M."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """What every random choice is derived from."""
+    """Seed of every random choice."""
     seeds: Seeds = 1
     """With how many seeds each configuration is trained."""
     data: Data = Data()
@@ -95,7 +95,7 @@ class StudyFile(Spec):
     arch: str | dict[str, Any] = "efficient-resnet"
     """Which network: a preset, or a table of `Network`."""
     metric: Metric = DEFAULT_METRIC
-    """What trainings are compared by: `accuracy`, or `balanced`, where classes are unequal."""
+    """The metric of comparisons: `accuracy`, or `balanced`, where classes are unequal."""
     select: Selection = "last"
     """A training counts by its last epoch, or by its best on the validation images."""
     confusion: bool = False
@@ -109,7 +109,7 @@ class StudyFile(Spec):
     search: Maybe[SearchTable] = None
     """A search, instead of either."""
     quick: Quick = Quick()
-    """What `--quick` makes smaller."""
+    """The scale of `--quick`."""
 
     @field_validator("grid", mode="after")
     @classmethod

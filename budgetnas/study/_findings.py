@@ -1,4 +1,4 @@
-"""What commands have found out about a study, kept as files beside study.toml."""
+"""Results of comparisons of a study's networks, kept as files beside study.toml."""
 
 from pathlib import Path
 from typing import Annotated, ClassVar, Self
@@ -12,12 +12,12 @@ from budgetnas.spec import Spec, parse_json, read_text
 from budgetnas.study._config import Count
 
 PUBLISHED = "published"
-"""What a comparison calls the recipe that efficient-resnet was published with."""
+"""A comparison's name for the recipe that efficient-resnet was published with."""
 NOT_KNOWN = "not known"
 
 
 class Finding(Spec):
-    """What was found out about a study: the content of a JSON file in the study's folder."""
+    """A result about a study: the content of a JSON file in the study's folder."""
 
     FILE: ClassVar[str]
     """The file's name."""
@@ -43,11 +43,11 @@ class Compared(Spec):
     """One network, trained by one recipe with several seeds; null is what is not known."""
 
     network: str
-    """What it is called here: `winner`, `best random`."""
+    """Its name: `winner`, `best random`."""
     arch: str
     """The network in a few words."""
     recipe: str
-    """What it was trained by."""
+    """The recipe's name."""
     params: int | None
     """Trainable parameters; null before its turn came."""
     macs: int | None
@@ -63,22 +63,22 @@ class Compared(Spec):
     noise: float | None
     """How far it could be by chance."""
     verdict: str
-    """What is shown of it (`budgetnas.analysis`), or why it was not measured: over budget."""
+    """The verdict (`budgetnas.analysis`), or why it was not measured: over budget."""
     seconds: float | None
-    """Of one training."""
+    """Seconds of one training."""
     failures: Count
     """Its trainings that failed."""
 
 
 class Part(Spec):
-    """What one thing gave: a mean on the validation images less another one."""
+    """The gain from one thing: a mean on the validation images minus another one."""
 
     name: str
-    """What gave it: the recipe, the architecture, the search."""
+    """The recipe, the architecture or the search."""
     this: str
-    """What was trained with it."""
+    """The network with it."""
     other: str
-    """What was trained without it."""
+    """The network without it."""
     gain: float | None
     """The difference of the means, a fraction; null is not known."""
     noise: float | None
@@ -88,7 +88,7 @@ class Part(Spec):
 
     @property
     def words(self) -> str:
-        """Say it in a line: `search: +0.56 points, noise 3.27, ...`."""
+        """The gain on a line: `search: +0.56 points, noise 3.27, ...`."""
         what = f"{self.this} less {self.other}"
         if self.same:
             return f"{self.name}: nothing: {self.this} and {self.other} are the same training"
@@ -102,7 +102,7 @@ class Part(Spec):
 
 
 class Luck(Spec):
-    """What chance alone gives."""
+    """The gain from chance alone."""
 
     sd: float | None
     """Standard deviation of one training's accuracy over seeds, pooled; null is not known."""
@@ -111,12 +111,12 @@ class Luck(Spec):
     trials: Annotated[int, Field(ge=1)]
     """Completed trials that the search chose its best from."""
     gain: float | None
-    """sd times the expected maximum of so many standard normal numbers: by how much the luckiest
-    of so many trainings of one network is expected to be above their mean."""
+    """sd times the expected maximum of N standard normal numbers: by how much the luckiest of N
+    trainings of one network is expected to be above their mean."""
 
     @property
     def words(self) -> str:
-        """Say it in a line."""
+        """The luck on a line."""
         if self.sd is None or self.gain is None:
             return f"luck: {NOT_KNOWN}: nothing was trained with two seeds"
         return (
@@ -145,23 +145,23 @@ class Comparison(Finding):
     random: Count
     """Random networks that were to be drawn, of which the best is compared; 0: none."""
     seeds: Annotated[int, Field(ge=1)]
-    """With how many each is trained."""
+    """Seeds of each."""
     epochs: Epochs
-    """Of each training."""
+    """Epochs of each training."""
     recipe: str
-    """Of each training but that by the published recipe."""
+    """The recipe of each training but that by the published recipe."""
     metric: Metric = DEFAULT_METRIC
-    """What networks are compared by."""
+    """The metric of the comparison."""
     largest_class: float | None = None
     """Its share of the validation images, where classes are unequal; null of equal ones."""
     notes: tuple[str, ...] = ()
-    """What is missing, and what was trained with something that its trial had drawn."""
+    """Networks that are missing, and those trained with something that their trial had drawn."""
     rows: tuple[Compared, ...] = ()
     """The networks; none before the random ones are drawn."""
     parts: tuple[Part, ...] = ()
-    """What the recipe, the architecture and the search gave."""
+    """The gains from the recipe, the architecture and the search."""
     luck: Luck | None = None
-    """What luck gives."""
+    """The gain from luck."""
 
     @property
     def lines(self) -> list[str]:
@@ -214,14 +214,14 @@ class Estimate(Spec):
 
 
 class Row(Spec):
-    """How one criterion ranks after so many epochs."""
+    """How one criterion ranks after a number of epochs."""
 
     epochs: Epochs
-    """Of a short training."""
+    """Epochs of a short training."""
     cost: float
     """These epochs as a share of a full training's."""
     criterion: str
-    """What the architectures were ranked by."""
+    """The criterion of the ranking."""
     tau: Estimate
     """Kendall's tau-b between that ranking and the one by the full training's metric, in
     [-1, 1]."""
@@ -231,7 +231,7 @@ class Row(Spec):
 
 
 class Fidelity(Finding):
-    """What short trainings of a study have told of full ones."""
+    """How well short trainings of a study predict full ones."""
 
     FILE = "fidelity.json"
 
@@ -240,7 +240,7 @@ class Fidelity(Finding):
     version: str
     """The version of budgetnas that wrote it."""
     metric: Metric = DEFAULT_METRIC
-    """What the search ranks by, on the validation images."""
+    """The search's metric, on the validation images."""
     command: str
     """The command that made it, or goes on with it."""
     finished: bool
@@ -252,13 +252,13 @@ class Fidelity(Finding):
     params: tuple[int, int]
     """The fewest and the most parameters among the chosen."""
     seeds: Annotated[int, Field(ge=1)]
-    """How often each was trained."""
+    """Trainings of each."""
     short: tuple[Epochs, ...]
     """The candidates for a trial's epochs."""
     epochs: Epochs
-    """Of a full training."""
+    """Epochs of a full training."""
     recipe: str
-    """Of a full training, by name."""
+    """The recipe of a full training, by name."""
     top: Annotated[int, Field(ge=1)]
     """The k of the regret."""
     rows: tuple[Row, ...]
@@ -270,12 +270,12 @@ class Fidelity(Finding):
 
     @property
     def counted(self) -> str:
-        """Say of how many architectures it is."""
+        """The number of architectures that were measured, in words."""
         return f"{self.n} of {self.archs} architectures"
 
     @property
     def advice(self) -> str:
-        """Say in a sentence what is recommended, and why."""
+        """The recommendation and its reason, in a sentence."""
         if not self.finished:
             return f"Fidelity is measured for {self.counted} so far. {self.command}"
         best = self._best()

@@ -18,7 +18,7 @@ from budgetnas.spec import read_toml
 
 STUDIES = Path("studies")
 OTHERS = ("runs", "results")
-"""What else is in a study's folder."""
+"""Other folders in a study's."""
 MOST_CHARACTERS = 100
 MOST_BYTES = 200
 """Of a name, in UTF-8; file systems allow 255, and something may be added to it."""
@@ -43,12 +43,10 @@ def data_name(source: DataSource) -> str:
 
 
 def _may_be_in_a_name(letter: str) -> bool:
-    """Return whether it is a letter, the mark of one, a digit, or one of `.`, `_` and `-`."""
     return letter in "._-" or unicodedata.category(letter)[0] in "LM" or letter.isdecimal()
 
 
 def _cut(text: str, characters: int, size: int) -> str:
-    """Cut a text to so many characters and bytes of UTF-8."""
     return text[:characters].encode()[:size].decode(errors="ignore")
 
 
@@ -91,7 +89,7 @@ def config_path(folder: Path) -> Path:
 
 
 def budget_needed(name: str | None) -> InputError:
-    """Say that a study can't begin without a budget, and what would continue one."""
+    """Return the error of a study without a budget, and how to continue one."""
     otherwise = f"there is no ./{study_folder(name)} yet" if name else "--study to continue one"
     return InputError(f"--budget is needed to begin a study, {otherwise}")
 
@@ -125,7 +123,7 @@ def asks(path: Path) -> bool:
     try:
         return "question" in read_toml(path)
     except InputError:
-        return False  # a begun one that is damaged: whoever reads it says so
+        return False  # a damaged one of a study that has begun: an error where it is read
 
 
 def find_study(name: str | None) -> tuple[str, bool]:

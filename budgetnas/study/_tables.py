@@ -17,7 +17,7 @@ LONGEST = 100
 """Characters of a name in tables and figures."""
 
 Changes = dict[str, Any]
-"""What a configuration changes: tables `arch` and `recipe`."""
+"""A configuration's changes: tables `arch` and `recipe`."""
 
 
 class Data(Spec):
@@ -32,15 +32,15 @@ class Data(Spec):
     fit: Fit = "crop"
     """How pictures that are not square become so: `crop`, `pad` or `squash`."""
     background: Background = "white"
-    """What is behind transparent pixels and around padded pictures: a name, or #rrggbb."""
+    """Colour behind transparent pixels and around padded pictures: a name, or #rrggbb."""
     skip_unreadable: bool = False
-    """Whether files of `folder` that can't be read are left out, instead of refused."""
+    """Whether unreadable files of `folder` are left out, instead of an error."""
     train_samples: Maybe[Samples] = None
-    """Train on so many images only."""
+    """Number of images to train on; if absent, all."""
 
 
 class Quick(Spec):
-    """What `--quick` makes smaller, so that a CPU needs a minute or two."""
+    """The scale of `--quick`, with which a CPU needs a minute or two."""
 
     epochs: Epochs = 6
     """Epochs of the study's recipe; configurations with others keep the proportion."""
@@ -55,7 +55,7 @@ class Quick(Spec):
     image_size: Side = 16
     """Side of an image in pixels, at most."""
     width: Annotated[float, Field(gt=0, le=1)] = 0.25
-    """What widths of a grid's networks are multiplied by, and a search's budget by its square."""
+    """Factor of the widths of a grid's networks; a search's budget has its square."""
     recipe: dict[str, Any] = {}
     """Fields of the recipe that must differ in a short training."""
 
@@ -69,7 +69,7 @@ class Quick(Spec):
 
 
 class Time(Spec):
-    """How long it takes, for who is about to run it."""
+    """How long a run takes."""
 
     cpu: str
     """Scaled down by `--quick`, on a CPU."""
@@ -81,7 +81,7 @@ class AxisFile(Spec):
     """One thing that configurations differ in."""
 
     name: str
-    """What it is called."""
+    """Its name."""
     field: Maybe[str] = None
     """Which field the values are of: `recipe.optimizer.lr`, `arch.dropout`, `arch`; if absent,
     each value is a table with `arch`, `recipe` or both."""
@@ -160,7 +160,7 @@ def quick_recipe(
         quick: What to make smaller.
         full_epochs: What `quick.epochs` stands for; other numbers of epochs keep the proportion.
         source: Names the file in errors.
-        batch: Whether its batches may be made smaller, too.
+        batch: Whether its batches are made smaller as well.
 
     Raises:
         InputError: If the fields that `quick` changes can't be.

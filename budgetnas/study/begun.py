@@ -36,7 +36,7 @@ class BegunStudy:
     folder: Path
     """Its folder."""
     config: StudyConfig
-    """What defines it."""
+    """Its definition."""
     guessed: bool
     """Whether the user did not name it."""
 
@@ -105,7 +105,7 @@ def storage_url(config: StudyConfig, folder: Path, given: str | None) -> str:
 DEFINITION = "budgetnas:definition"
 """The storage's own attribute that says what defines a study, as its study.toml does.
 
-A system attribute, which dashboards leave out: it is long, and nobody's to change.
+A system attribute, which dashboards leave out: it is long, and not to be changed.
 """
 
 BUDGET, DATA, HARDWARE = "budget", "data", "hardware"
@@ -173,7 +173,7 @@ def _new_study(name: str, url: str) -> Iterator[optuna.Study]:
 
 
 def _refuse_taken(name: str, storage: RDBStorage, url: str) -> None:
-    """Refuse to begin what has begun; a study that was killed before its first trial has not."""
+    """Raise if the name is taken; a study killed before its first trial does not count."""
     if name not in optuna.get_all_study_names(storage):
         return
     study = optuna.load_study(study_name=name, storage=storage)

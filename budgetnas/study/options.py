@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
-from pydantic.fields import FieldInfo
 
 from budgetnas.arch import Arch, Budget, other_limits, smaller_budgets
 from budgetnas.data import DATASETS, DataSource, Side, check_background, check_fit
@@ -44,11 +43,11 @@ class Shown:
     """How the command line shows a field."""
 
     metavar: str = ""
-    """What stands for its value in help."""
+    """The placeholder of its value in help."""
     flags: tuple[str, ...] = ()
     """Its names, where they are not made from the field's."""
     argument: bool = False
-    """Whether it has a place instead of a name."""
+    """Whether it is positional."""
 
 
 # only here are docstrings read: pydantic looks for their source in all modules, 2 ms a class
@@ -120,9 +119,12 @@ class Options(Spec, validate_default=False, use_attribute_docstrings=True):
         fields = [(name, cls.model_fields[name]) for name in names]
         kinds = [Parameter.POSITIONAL_OR_KEYWORD, *[Parameter.KEYWORD_ONLY] * len(fields)]
         return [
-            Parameter(name, kind, default=_default(field), annotation=field.annotation)
+            Parameter(
+                name, kind, annotation=field.annotation,
+                default=Parameter.empty if field.is_required() else field.default,
+            )
             for (name, field), kind in zip(fields, kinds, strict=False)
-        ]
+        ]  # fmt: skip
 
     def words(self, *names: str) -> list[str]:
         """Write those of some fields that were asked as a command line has them."""
@@ -151,10 +153,6 @@ class Options(Spec, validate_default=False, use_attribute_docstrings=True):
     def help(cls, name: str) -> str:
         """Return a field's docstring."""
         return " ".join((cls.model_fields[name].description or "").split())
-
-
-def _default(field: FieldInfo) -> Any:
-    return Parameter.empty if field.is_required() else field.default
 
 
 def reads(function: Callable[[Any], Any]) -> BeforeValidator:
@@ -252,7 +250,7 @@ class AskedRecipe:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a trial has drawn."""
+    """An architecture and recipe fields that a trial has drawn."""
 
     trial: int
     """Its number."""
@@ -277,7 +275,7 @@ PRUNER_NAMES = ("halving", "median", "none")
 
 
 class Extended(Options):
-    """What is added to the package; the last base of its verb, since it is validated first."""
+    """Additions to the package; the last base of its verb, since it is validated first."""
 
     panel = "Where"
 
@@ -342,7 +340,7 @@ def instance_of(kind: str, words: str) -> Any:
 
 
 class Costs(Options):
-    """What networks may cost."""
+    """The costs of networks."""
 
     panel = "What to search"
 
@@ -364,7 +362,7 @@ class Costs(Options):
 
     @property
     def limits(self) -> tuple[Budget, ...]:
-        """What is limited beside the budget."""
+        """The limits beside the budget."""
         return other_limits(self.max_macs, self.max_bytes, self.bits)
 
     @model_validator(mode="after")
@@ -457,8 +455,6 @@ class Images(Named, Located):
 class Data(Images):
     """Which images, and how they are brought to one size."""
 
-    panel = "Data"
-
     image_size: Annotated[Side | None, Shown("PIXELS")] = None
     """Side of an image. The data set's own unless given; 32 for folder."""
     fit: Annotated[Annotated[str, reads(check_fit)] | None, Shown("NAME")] = None
@@ -476,7 +472,7 @@ class Data(Images):
 
 
 class Unreadable(Options):
-    """What is done with files that are no images."""
+    """Files that are no images."""
 
     panel = "Data"
 
@@ -524,7 +520,7 @@ class Training(Options):
 
 
 class Beginning(Options):
-    """What a study begins with."""
+    """Images and seed that a study begins with."""
 
     panel = "Training"
 
@@ -556,8 +552,6 @@ class Device(Options):
 
 class Resources(Device):
     """With what, and for how long."""
-
-    panel = "Where"
 
     timeout: Annotated[Annotated[float, Field(gt=0)] | None, Shown("SECONDS")] = None
     """Seconds after which to stop, at the end of an epoch."""

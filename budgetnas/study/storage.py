@@ -14,13 +14,12 @@ from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
-from budgetnas.errors import BudgetnasError, InputError
+from budgetnas.errors import HIDDEN, BudgetnasError, InputError, is_secret
 from budgetnas.files import require_writable
-from budgetnas.passwords import HIDDEN, is_secret
 from budgetnas.study.trial_record import check_trials
 
 METRIC = "val_accuracy"
-"""What a trial's value is, for the dashboard and data frames."""
+"""The name of a trial's value, for the dashboard and data frames."""
 
 # add yours here: by the backend of a URL, what to install to reach it
 DRIVERS = {
@@ -80,7 +79,7 @@ def open_storage(url: str) -> RDBStorage:
 def _made_elsewhere(error: SQLAlchemyError) -> bool:
     """Return whether another process makes the tables of a new storage at this moment.
 
-    Whoever comes second finds a table or a row of Optuna's there that wasn't when it looked.
+    The second one finds a table or a row of Optuna's that was not there when it looked.
     """
     return isinstance(error, IntegrityError) or "already exists" in str(error)
 
@@ -119,7 +118,7 @@ def _is_made(engine: Engine) -> bool:
 
 @contextlib.contextmanager
 def _opening(url: str) -> Iterator[None]:
-    """Say on one line, without its password, why a storage can't be opened."""
+    """Raise an error on one line, without a password, if the storage can't be opened."""
     try:
         make_url(url)
     except (ArgumentError, ValueError):
@@ -151,7 +150,6 @@ def _opening(url: str) -> Iterator[None]:
 
 
 def _unknown_kind(url: str) -> str:
-    """Describe a URL whose first word SQLAlchemy has no database for."""
     kind = make_url(url).drivername
     known = ("sqlite", *DRIVERS)
     cure = "write postgresql://" if kind == "postgres" else f"known: {', '.join(known)}"
@@ -171,7 +169,7 @@ def _sqlite_file(url: str) -> str | None:
 
 @contextlib.contextmanager
 def storage_guard(url: str) -> Iterator[None]:
-    """Say on one line what a storage that breaks says on a hundred."""
+    """Raise an error on one line where a storage breaks, instead of its hundred."""
     try:
         yield
     except (StorageInternalError, SQLAlchemyError) as error:
@@ -185,7 +183,7 @@ def storage_guard(url: str) -> Iterator[None]:
 
 
 def _engine_arguments(url: str) -> dict[str, Any]:
-    """Wait for whoever else writes to an SQLite file, the dashboard for one, for a minute."""
+    """Wait a minute for another process that writes to an SQLite file, as the dashboard does."""
     parsed = make_url(url)
     if not parsed.drivername.startswith("sqlite") or "timeout" in parsed.query:
         return {}
@@ -194,7 +192,7 @@ def _engine_arguments(url: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Let Optuna log errors only, and afterwards what it did before."""
+    """Log only Optuna's errors within."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
@@ -220,7 +218,7 @@ def connected(url: str) -> Iterator[RDBStorage]:
 
 @contextlib.contextmanager
 def one_transaction(study: optuna.Study) -> Iterator[None]:
-    """Let all that this thread writes to a study's storage be one transaction: all or nothing.
+    """Join all that this thread writes to a study's storage into one transaction.
 
     Optuna commits each attribute alone, and each commit waits for the disk: 20 ms, or 0.5 s on a
     busy one. A block should not ask the study for its trials after it has ended one: Optuna
@@ -261,7 +259,7 @@ def open_study(name: str, storage: RDBStorage) -> optuna.Study:
 
 
 def require_file(name: str, url: str) -> None:
-    """Refuse to continue a study whose SQLite file is gone: connecting would make an empty one.
+    """Raise if a study's SQLite file is missing: connecting would make an empty one.
 
     Raises:
         InputError: If it is.

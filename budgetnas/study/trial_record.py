@@ -90,7 +90,7 @@ class _Stored(Generic[T]):
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """What is known of a trial: what it drew, costs and measured, and what became of it.
+    """A trial: its draw, costs and measurements, and what became of it.
 
     Each is read when it is asked for: a study has thousands of trials, whose kind alone is counted
     after each.
@@ -103,7 +103,7 @@ class TrialRecord:
     arch_json = _Stored[str | None]("arch", None)
     """The architecture as it is stored; None before it is drawn."""
     digest = _Stored[str | None]("digest", None)
-    """What identifies its training; None before that was compared with others."""
+    """The digest of its training; None before it was compared with others."""
     duplicate_of = _Stored[int | None]("duplicate_of", None)
     """The trial that trained the same."""
     failure = _Stored[str | None]("failure", None)
@@ -111,13 +111,13 @@ class TrialRecord:
     is_halved = _Stored[bool]("halved_batch", False)
     """Whether it is trained with half the batch: the whole did not fit."""
     deaths = _Stored[int]("deaths", 0)
-    """How many processes died while they trained it."""
+    """Processes that died while they trained it."""
     epochs = _Stored[int]("epochs", 0)
-    """How many it was trained."""
+    """Epochs that it was trained."""
     val_loss = _Stored[float | None]("val_loss", None)
     """The loss on the validation images."""
     curves = _Stored[Mapping[str, Sequence[float]] | None]("curves", None)
-    """What each epoch measured, under the names in `CURVES`."""
+    """The measurements of each epoch, under the names in `CURVES`."""
     correct_bits = _Stored[str | None]("right", None)
     """Which validation images were correct, as it is stored."""
     _elimination = _Stored[dict[str, Any] | None]("out_of_race", None)
@@ -227,7 +227,7 @@ class TrialRecord:
 
     @property
     def drawn(self) -> Drawn:
-        """What is trained again, where the trial is."""
+        """Its draw, to be trained again."""
         return Drawn(self.number, self.arch, self.overrides)
 
     def cost(self, name: str) -> int | None:
@@ -252,7 +252,7 @@ class TrialRecord:
 
     @property
     def numbers(self) -> dict[str, float | None]:
-        """What is known of `NUMBERS`."""
+        """Its `NUMBERS`, as far as they are known."""
         return {name: self.trial.user_attrs.get(name) for name in NUMBERS}
 
     def measured(self, metric: Metric | None = None) -> float | None:
@@ -275,11 +275,11 @@ class TrialRecord:
         return float(found)
 
     def correct(self, images: int) -> NDArray[np.bool_] | None:
-        """Return which of so many validation images were correct; None if that is not known."""
+        """Return which of N validation images were correct; None if that is not known."""
         return unpack(self.correct_bits, images)
 
     def check(self) -> None:
-        """See that it has what a trial of its kind has.
+        """Check that it has what a trial of its kind has.
 
         Raises:
             ValueError: If it has not.
@@ -373,7 +373,7 @@ def _excess_of(cost: str | None) -> str:
 
 
 def training_key(arch: Arch, recipe: Recipe, images: int) -> str:
-    """Identify what is trained on so many images, but for the seed."""
+    """Identify a training on N images, but for the seed."""
     return f"{arch.digest()}/{recipe.canonical(images).model_dump_json()}"
 
 
@@ -407,7 +407,7 @@ def own_trials(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def check_trials(trials: Sequence[FrozenTrial]) -> None:
-    """See that the trials of a study are all there, and ours are whole.
+    """Check that the trials of a study are all there, and ours are whole.
 
     Raises:
         ValueError: If one is missing, or does not say what a trial of its kind says.

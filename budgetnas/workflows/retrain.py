@@ -52,7 +52,7 @@ from budgetnas.runs import (
     unfinished,
 )
 from budgetnas.seeds import derive_seed
-from budgetnas.space import Grid, Overrides, Proposal
+from budgetnas.space import Grid, Overrides
 from budgetnas.study import STUDIES, config_path, held, require_same, study_folder
 from budgetnas.study.begun import BegunStudy, find_begun
 from budgetnas.study.trial_record import TrialRecord
@@ -147,22 +147,19 @@ def find_target(options: RetrainOptions, study: BegunStudy | None) -> Target:
     Raises:
         InputError: With what is known where the target is not.
     """
-    if options.is_of_a_study:
-        assert study is not None, "a trial is looked up in a study"
-        record, rule = _find_trial(options.target, study, options.storage)
-        return _from_trial(record, study.config.proposal, rule)
-    return Target(find_arch(options.target, also="best, a trial's number"))
-
-
-def _find_trial(
-    target: str, study: BegunStudy, storage: str | None
-) -> tuple[TrialRecord, str | None]:
-    """Find a trial; of the best, say by which rule it is that."""
-    trials = study.trials(storage)
-    if target != "best":
-        return _numbered(int(target), trials, study), None
-    best = chosen(study, trials, storage, "to retrain")
-    return best.trial, f"best: trial {best.trial.number}, {best.rule}"
+    if not options.is_of_a_study:
+        return Target(find_arch(options.target, also="best, a trial's number"))
+    assert study is not None, "a trial is looked up in a study"
+    trials, proposal, rule = study.trials(options.storage), study.config.proposal, None
+    if options.target == "best":
+        best = chosen(study, trials, options.storage, "to retrain")
+        record, rule = best.trial, f"best: trial {best.trial.number}, {best.rule}"
+    else:
+        record = _numbered(int(options.target), trials, study)
+    cell = proposal.cell_of(record.trial.params) if isinstance(proposal, Grid) else None
+    return Target(
+        record.arch, record.number, record.overrides, cell.recipe if cell else None, rule
+    )
 
 
 def _numbered(number: int, trials: Sequence[FrozenTrial], study: BegunStudy) -> TrialRecord:
@@ -192,18 +189,6 @@ def _exceeded(record: TrialRecord, limits: Sequence[Budget]) -> str:
         if (excess := record.excess(limit.cost if place else None)) > 0
     ]
     return " and ".join(words)
-
-
-def _from_trial(record: TrialRecord, proposal: Proposal, rule: str | None) -> Target:
-    return Target(
-        record.arch,
-        trial=record.number,
-        overrides=record.overrides,
-        recipe=proposal.cell_of(record.trial.params).recipe
-        if isinstance(proposal, Grid)
-        else None,
-        rule=rule,
-    )
 
 
 def begin(
@@ -382,7 +367,7 @@ def retrain_seeds(options: SeedsOptions, watch: Watcher) -> SeedsResult:
 
     The seed is the first run's, all others are derived from it. `out` is the first run's folder,
     the others' are called after it. To resume is to finish what was interrupted, and to go on
-    until there are so many runs; a single run is gone on with, too.
+    until there are N runs; a single run is continued as well.
 
     Raises:
         InputError: If what is asked can't be.
@@ -419,7 +404,7 @@ def seed_of(seed: int, number: int) -> int:
 
 
 def _require_new(out: Path, seeds: int) -> None:
-    """Refuse to begin where later runs would go on with something else."""
+    """Raise if a folder of a later run is there already."""
     for folder in (member(out, number) for number in range(1, seeds)):
         if folder.exists():
             raise InputError(
@@ -429,7 +414,7 @@ def _require_new(out: Path, seeds: int) -> None:
 
 
 def _unfinished(options: SeedsOptions, watch: Watcher) -> Path:
-    """Find the newest run of a target from which there are not yet so many finished ones."""
+    """Find the newest run of a target that has fewer finished seeds than N."""
     target, seeds = options.target, options.seeds
     origin, base = origin_of(options)
     if origin and origin.guessed:

@@ -17,7 +17,7 @@ from typing import Any
 from gpu_search import Size, judge
 from program import write_table
 
-from budgetnas.report.read import read_report
+from budgetnas.report import read_report
 from budgetnas.train import choose_device, hardware
 
 COLUMNS = ("params", "macs", "n", "mean", "margin", "seconds")

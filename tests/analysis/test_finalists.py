@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from budgetnas.analysis import FinalistStudy
-from budgetnas.report.answer import answer_lines
-from budgetnas.report.read import Report
+from budgetnas.report import Report, answer_lines
 from budgetnas.space import Race
 from tests.analysis.made import LARGE, SMALL, config_of, grid_of, of_grid
 

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from budgetnas.errors import InputError
-from budgetnas.report.page import render
-from budgetnas.report.read import Report
+from budgetnas.report import Report, render
 from tests.analysis.made import config_of, trained
 from tests.report.test_page import words
 from tests.study.test_comparison import LUCK, PART, ROW, comparison

@@ -6,11 +6,8 @@ import pytest
 
 from budgetnas.analysis import fidelity_table
 from budgetnas.errors import InputError
-from budgetnas.report.answer import answer_lines
-from budgetnas.report.figures import report_figures
-from budgetnas.report.page import render
-from budgetnas.report.plots import plot_fidelity
-from budgetnas.report.read import Report
+from budgetnas.report import Report, answer_lines, render, report_figures
+from budgetnas.report._plots import plot_fidelity
 from tests.analysis.made import config_of, trained
 from tests.report.test_page import words
 from tests.study.test_fidelity import fidelity, tau

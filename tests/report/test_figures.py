@@ -23,12 +23,18 @@ from budgetnas.analysis import (
     trial_table,
 )
 from budgetnas.arch import PRESETS, count_params, layer_table
-from budgetnas.report.counted import plot_fits
-from budgetnas.report.figures import report_figures
-from budgetnas.report.grids import grid_table, interval_table, plot_grid
-from budgetnas.report.plots import plot_confusion, plot_costs, plot_curves, plot_stages
-from budgetnas.report.read import Report
-from budgetnas.report.style import PALETTE, line_style, plain, row_height, wrapped
+from budgetnas.report import (
+    PALETTE,
+    Report,
+    plot_costs,
+    plot_curves,
+    plot_fits,
+    plot_grid,
+    plot_stages,
+    report_figures,
+)
+from budgetnas.report._plots import grid_table, interval_table, plot_confusion
+from budgetnas.report._style import line_style, plain, row_height, wrapped
 from tests.analysis.made import LARGE, SMALL, config_of, grid_of, of_grid, trained
 
 TWO = {"rate": ("0.1", "0.2"), "clip": ("off", "<i>on</i>")}

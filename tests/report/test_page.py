@@ -12,10 +12,9 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from budgetnas.errors import InputError
-from budgetnas.report.answer import ONE_SEED, answer_lines
-from budgetnas.report.method import method_lines
-from budgetnas.report.page import find_report, render, rounded, write_report
-from budgetnas.report.read import Report, read_report
+from budgetnas.report import Report, answer_lines, find_report, read_report, render, write_report
+from budgetnas.report._page import rounded
+from budgetnas.report._words import ONE_SEED, method_lines
 from budgetnas.space import Grid
 from budgetnas.study import About, Quick
 from budgetnas.workflows.run import run_study

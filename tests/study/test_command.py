@@ -9,7 +9,7 @@ import typer.main
 
 from budgetnas.cli._command import was_given
 from budgetnas.cli.main import app
-from budgetnas.report.read import read_report
+from budgetnas.report import read_report
 from budgetnas.study import StudyConfig
 from budgetnas.study._config import ELSEWHERE, begun_with
 from budgetnas.study.options import SearchOptions

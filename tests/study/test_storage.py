@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from budgetnas.errors import InputError
-from budgetnas.passwords import without_passwords
+from budgetnas.errors import InputError, without_passwords
 from budgetnas.study.storage import (
     check_storage,
     connected,

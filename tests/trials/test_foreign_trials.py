@@ -9,7 +9,7 @@ from optuna.trial import TrialState, create_trial
 
 from budgetnas.errors import InputError
 from budgetnas.events import Notice
-from budgetnas.report.read import read_report
+from budgetnas.report import read_report
 from budgetnas.study.begun import find_begun
 from budgetnas.study.trial_record import Kind, TrialRecord
 from budgetnas.workflows.retrain import retrain

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from budgetnas.data.images import ImageSet
-from budgetnas.executors._images import shared
+from budgetnas.executors._process import shared
 
 CPU = torch.device("cpu")
 

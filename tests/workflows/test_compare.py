@@ -21,8 +21,7 @@ from budgetnas.analysis import (
 from budgetnas.errors import InputError
 from budgetnas.events import Estimated, Event, Notice, SearchStarted, TrialEnded
 from budgetnas.recipe import RECIPES
-from budgetnas.report.page import write_report
-from budgetnas.report.read import read_report
+from budgetnas.report import read_report, write_report
 from budgetnas.space import Axis, Fill, Grid
 from budgetnas.study import Comparison, StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord, tally

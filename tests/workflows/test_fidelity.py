@@ -12,9 +12,7 @@ from budgetnas.analysis import CRITERIA
 from budgetnas.arch import Budget, count_params
 from budgetnas.errors import InputError
 from budgetnas.events import Event, SearchStarted, TrialEnded
-from budgetnas.report.answer import answer_lines
-from budgetnas.report.page import render
-from budgetnas.report.read import read_report
+from budgetnas.report import answer_lines, read_report, render
 from budgetnas.space import Free, Grid, Space
 from budgetnas.study import Fidelity, StudyConfig
 from budgetnas.study.begun import BegunStudy

@@ -16,9 +16,7 @@ import pytest
 from budgetnas.errors import InputError
 from budgetnas.events import EpochEnded, Estimated, Event, Notice
 from budgetnas.recipe import Recipe
-from budgetnas.report.answer import answer_lines
-from budgetnas.report.page import write_report
-from budgetnas.report.read import read_report
+from budgetnas.report import answer_lines, read_report, write_report
 from budgetnas.runs import RunConfig
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord, tally

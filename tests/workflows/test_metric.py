@@ -22,9 +22,7 @@ from budgetnas.executors import TrialHistory, TrialSettings
 from budgetnas.files import cache_folder
 from budgetnas.metric import CORRECT, Metric, unequal_share, unpack
 from budgetnas.recipe import Numerics, Recipe
-from budgetnas.report.figures import report_figures
-from budgetnas.report.page import write_report
-from budgetnas.report.read import read_report
+from budgetnas.report import read_report, report_figures, write_report
 from budgetnas.runs import RunConfig
 from budgetnas.space import Space
 from budgetnas.study import StudyConfig, asked_run

@@ -11,8 +11,7 @@ from budgetnas.arch import Arch, Budget, count_macs, count_params
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.recipe import RECIPES, SGD, OneCycleLR
-from budgetnas.report.answer import answer_lines
-from budgetnas.report.read import read_report
+from budgetnas.report import answer_lines, read_report
 from budgetnas.space import Fill, Space
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord

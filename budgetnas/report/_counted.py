@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 from budgetnas._version import __version__
 from budgetnas.analysis import cell_labels, count_asked, fit_table, stage_table
 from budgetnas.arch import COST_NAMES, Arch
-from budgetnas.report.answer import listed
-from budgetnas.report.plots import COST_TITLES, plot_stages
-from budgetnas.report.style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped
+from budgetnas.report._plots import COST_TITLES, plot_stages
+from budgetnas.report._style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped
+from budgetnas.report._words import listed
 from budgetnas.study import StudyFile, asked_run, asks, config_path, study_folder
 from budgetnas.study.options import RunOptions
 
@@ -40,7 +40,7 @@ class CountedReport:
         return {"study": self.name, "best": None, "n": 0, "fits": fits}
 
     def answer_lines(self) -> list[str]:
-        """Say which networks fit."""
+        """Return which networks fit, in sentences."""
         budget, fits = self.file.budget, self.table["feasible"]
         over = [
             f"{row.configuration} (by {row.excess:,})" for row in self.table[~fits].itertuples()
@@ -55,7 +55,7 @@ class CountedReport:
         return [line for line in lines if line]
 
     def method_lines(self) -> list[tuple[str, str]]:
-        """Say how networks were counted."""
+        """Return how networks were counted."""
         data = f"{self.file.data.dataset}, {self.image_size} x {self.image_size} pixels"
         return [
             ("What is counted", "Trainable parameters and multiply-adds (convolutions and the "

@@ -37,9 +37,9 @@ class Drawn:
     """A figure of a report."""
 
     kind: Literal["grid", "costs", "curves", "stages", "confusion", "fits", "fidelity"]
-    """What it is made of, whatever its title."""
+    """Its kind, whatever its title."""
     title: str
-    """What it shows."""
+    """Its title."""
     caption: str
     """How to read it."""
     figure: go.Figure
@@ -68,7 +68,7 @@ def plain(text: object) -> str:
 
 
 def wrapped(text: object, width: int = 36) -> str:
-    """Write text as it is, but on several lines where it is longer than so many characters."""
+    """Write text as it is, on several lines if it is longer than a width in characters."""
     return "<br>".join(map(plain, textwrap.wrap(str(text), width, break_long_words=False)))
 
 

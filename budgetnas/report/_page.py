@@ -17,12 +17,17 @@ from budgetnas.arch import describe_limits
 from budgetnas.errors import InputError
 from budgetnas.files import write_atomic
 from budgetnas.metric import DEFAULT_METRIC, Metric
-from budgetnas.report.answer import NOT_RECORDED, answer_lines
-from budgetnas.report.counted import CountedReport, counted_figures, find_counted
-from budgetnas.report.figures import report_figures
-from budgetnas.report.method import comparison_caption, fidelity_caption, method_lines
-from budgetnas.report.read import Report, read_report
-from budgetnas.report.style import Drawn
+from budgetnas.report._counted import CountedReport, counted_figures, find_counted
+from budgetnas.report._figures import report_figures
+from budgetnas.report._read import Report, read_report
+from budgetnas.report._style import Drawn
+from budgetnas.report._words import (
+    NOT_RECORDED,
+    answer_lines,
+    comparison_caption,
+    fidelity_caption,
+    method_lines,
+)
 from budgetnas.spec import printable
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind
@@ -81,7 +86,7 @@ def write_page(report: Report | CountedReport, out: Path | None = None) -> Path:
 
 
 def require_page(path: Path) -> None:
-    """Refuse to write a page over what is none: a study's file, say, or a device.
+    """Raise if the path is of something that is no page: a study's file, or a device.
 
     Raises:
         InputError: If something else is there.
@@ -170,7 +175,7 @@ def _study_words(report: Report) -> dict[str, Any]:
 
 
 def _other_metric(config: StudyConfig) -> Metric | None:
-    """Say which metric is shown beside the study's: of equal classes, none."""
+    """Return the metric that is shown beside the study's; of equal classes, none."""
     if config.metric != DEFAULT_METRIC:
         return DEFAULT_METRIC
     return "balanced" if config.facts.largest_share else None
@@ -185,7 +190,7 @@ def _front(report: Report) -> list[dict[str, Any]]:
 
 
 def _label(report: Report) -> tuple[str, str]:
-    """Say what stands above the names of configurations, and which column they are in."""
+    """Return the heading of the configurations' names, and their column."""
     axes = axis_names(report.config)
     if len(axes) == 1:
         return axes[0], axis_column(axes[0])
@@ -193,7 +198,6 @@ def _label(report: Report) -> tuple[str, str]:
 
 
 def _question(report: Report) -> str:
-    """Ask what a search asks."""
     limits = describe_limits(report.config.all_limits)
     return f"Which network of at most {limits} is the most accurate?"
 

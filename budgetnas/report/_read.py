@@ -43,10 +43,10 @@ from budgetnas.study.trial_record import Tally, TrialRecord, own_trials, tally, 
 
 @dataclass(frozen=True)
 class TestedRun:
-    """What a report says of a finished retraining, from its result.json."""
+    """A finished retraining, from its result.json."""
 
     target: str
-    """What was asked to be retrained."""
+    """The target that was asked for."""
     params: int
     """Trainable parameters."""
     epochs: int
@@ -115,13 +115,13 @@ class Report:
     """A study as it is at this moment: numbers, before they become sentences and pictures."""
 
     config: StudyConfig
-    """What defines it."""
+    """Its definition."""
     folder: Path
     """Where it is."""
     trials: list[FrozenTrial]
     """Its trials, by number."""
     hardware: str | None
-    """What its trials were trained on."""
+    """Hardware that its trials were trained on."""
     openings: int
     """How often its test part was opened, by retrainings."""
     storage: str | None = None
@@ -129,7 +129,7 @@ class Report:
 
     @property
     def name(self) -> str:
-        """What the study is called."""
+        """The study's name."""
         return self.config.name
 
     @property
@@ -154,7 +154,7 @@ class Report:
 
     @cached_property
     def repeats(self) -> dict[int, Repeats]:
-        """What was measured of each configuration, by `cell`."""
+        """Measurements of each configuration, by `cell`."""
         return measured_repeats(self.config, self.table)
 
     @cached_property
@@ -174,7 +174,7 @@ class Report:
 
     @cached_property
     def comparison(self) -> Comparison | None:
-        """What gave its winner's accuracy; None where that was not measured."""
+        """Its winner beside baselines; None where that was not measured."""
         return Comparison.read(self.folder)
 
     @cached_property
@@ -257,7 +257,7 @@ class Report:
 
 
 def command_of(config: StudyConfig, trials: int) -> str:
-    """Say which command runs a study that does not say it itself."""
+    """Return the command of a study whose file has none."""
     if isinstance(config.proposal, Grid):
         return f"budgetnas run studies/{config.name.partition('/')[0]}"
     return search_command(config, max(1, trials))

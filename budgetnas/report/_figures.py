@@ -15,18 +15,18 @@ from budgetnas.analysis import (
     stage_table,
 )
 from budgetnas.metric import beside_accuracy, title_of, unequal_share
-from budgetnas.report.grids import plot_grid
-from budgetnas.report.plots import (
+from budgetnas.report._plots import (
     COST_TITLES,
     MOST_BANDS,
     plot_confusion,
     plot_costs,
     plot_curves,
     plot_fidelity,
+    plot_grid,
     plot_stages,
 )
-from budgetnas.report.read import Report, read_confusion
-from budgetnas.report.style import Drawn
+from budgetnas.report._read import Report, read_confusion
+from budgetnas.report._style import Drawn
 
 MOST_CURVES = 8
 """Networks of a search whose curves are drawn: the best."""
@@ -105,7 +105,6 @@ def _curves(report: Report) -> list[Drawn]:
 
 
 def _lines(report: Report, bands: pd.DataFrame) -> str:
-    """Say what a line is."""
     many = bands["cell"].nunique()
     if report.grid is None:
         return f"The {many} best networks." if many > 1 else "The best network."
