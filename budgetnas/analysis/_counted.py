@@ -42,7 +42,6 @@ class CountResult:
     """In the file's order."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain data."""
         return asdict(self)
 
 

@@ -91,7 +91,6 @@ class FinalistStudy:
 
     @property
     def margin(self) -> float:
-        """By how much a smaller one may be below the best and still win, in [0, 1]."""
         return margin_of(self.config)
 
     @property
@@ -290,7 +289,6 @@ def chosen(
 
 
 def _no_winner(finalists: FinalistStudy | None) -> str:
-    """Return why no finalist is chosen."""
     if finalists is None:
         return "no finalists yet"
     if finalists.left:

@@ -219,7 +219,6 @@ VERDICTS: dict[str, str] = {
 
 
 def margin_of(config: StudyConfig) -> float:
-    """Return by how much a smaller network may be below the best and still win, in [0, 1]."""
     grid = config.proposal
     return grid.race.margin if isinstance(grid, Grid) and grid.race is not None else MARGIN
 
@@ -354,7 +353,6 @@ def _configurations(config: StudyConfig, table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _verdict(row: pd.Series, judged: Judged | None, kinds: set[str]) -> str:
-    """Return what became of a configuration."""
     if not math.isnan(row["out_after"]):
         return ELIMINATED
     if judged is not None:

@@ -65,7 +65,6 @@ def _census_lines(found: "Outlook", counted: "Census") -> list[str]:
 
 
 def _drawn_lines(found: "Outlook") -> list[str]:
-    """Return lines of what the search draws, all of which fits."""
     return [line for drawn in found.drawn for line in _lines_of(found, drawn)]
 
 
@@ -92,7 +91,6 @@ def _spread(numbers: list[int]) -> str:
 
 
 def _first_lines(found: "Outlook") -> list[str]:
-    """Name the published networks that come before what is drawn."""
     if not found.first:
         return []
     named = ", ".join(f"{name} ({each.params:,} parameters)" for name, each in found.first)

@@ -75,7 +75,6 @@ def _print_several(several: "SeedsResult") -> None:
 
 
 def _test_line(result: "RunResult") -> str:
-    """Print the accuracy of the network, and how it was measured."""
     beside = beside_accuracy(result.largest_class)
     accuracy = f"Test accuracy {result.test_accuracy:.2%}{beside}"
     balanced = f"balanced {result.test_balanced_accuracy:.2%}"

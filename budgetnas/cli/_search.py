@@ -109,7 +109,6 @@ def run(options: RunOptions, output: LongOutput) -> None:
 
 
 def _count(options: RunOptions, output: LongOutput) -> None:
-    """Print which networks of a study that trains nothing fit the budget."""
     from budgetnas.analysis import count_study
 
     counted = count_study(options.study, dataset=options.dataset, data_dir=options.data_dir)

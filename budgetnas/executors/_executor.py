@@ -66,7 +66,6 @@ class InProcessExecutor:
 
     @property
     def slots(self) -> int:
-        """One, or none."""
         return int(self._training is None)
 
     @property
@@ -75,12 +74,10 @@ class InProcessExecutor:
         return False
 
     def submit(self, job: TrialJob) -> None:
-        """Train this trial within the next calls of `next_event`."""
         self._trial, self._decision = job.trial, None
         self._training = train_trial(self._settings, self._folder, self._data, job)
 
     def next_event(self) -> tuple[int, TrialEvent]:
-        """Train one more epoch."""
         assert self._training is not None, "a trial was submitted"
         event = self._training.send(self._decision)
         self._decision = None
@@ -89,7 +86,6 @@ class InProcessExecutor:
         return self._trial, event
 
     def reply(self, trial: int, decision: Decision) -> None:
-        """Pass the decision to the training, or close it."""
         assert self._training is not None, "an epoch was reported"
         self._decision = decision
         if decision is Decision.STOP:

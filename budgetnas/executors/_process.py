@@ -54,12 +54,10 @@ class Channel:
                 os._exit(0)  # in the middle of whatever this process is doing
 
     def receive(self) -> Any:
-        """Wait for the next message."""
         # not in the listening thread: unpickling the first one imports for seconds
         return pickle.loads(self._messages.get())  # noqa: S301, it comes from the parent process
 
     def send(self, message: object) -> None:
-        """Send a message; exit if the connection is closed."""
         try:
             self._connection.send(message)
         except BrokenPipeError:

@@ -324,7 +324,6 @@ def _able(workers: Sequence[WorkerProcess], preparation: _Prepare) -> list[Worke
 
 
 def _answers(workers: Sequence[WorkerProcess], message: object) -> list[float]:
-    """Send a message to all workers; return their answers."""
     for worker in workers:
         worker.send(message)
     return [_answer(worker) for worker in workers]

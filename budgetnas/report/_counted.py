@@ -35,7 +35,6 @@ class CountedReport:
     """From `fit_table`."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return what was found as plain data."""
         fits = self.table.loc[self.table["feasible"], "configuration"].tolist()
         return {"study": self.name, "best": None, "n": 0, "fits": fits}
 
@@ -113,7 +112,6 @@ def plot_fits(table: pd.DataFrame, cost: str, limit: int) -> go.Figure:
 
 
 def counted_figures(report: CountedReport) -> list[Drawn]:
-    """Draw the figures of the page."""
     budget = report.file.budget
     limit = f"The dashed line is the budget, {budget.limit:,} {COST_NAMES[budget.cost]}."
     fits = plot_fits(report.table, budget.cost, budget.limit)

@@ -43,7 +43,6 @@ MOST_PAIRS = 8
 
 
 def report_figures(report: Report) -> list[Drawn]:
-    """Draw all figures that a study has the numbers for."""
     return [drawn for draw in FIGURES for drawn in draw(report)]
 
 

@@ -182,7 +182,6 @@ def _other_metric(config: StudyConfig) -> Metric | None:
 
 
 def _front(report: Report) -> list[dict[str, Any]]:
-    """List the networks that no cheaper one is as good as, for people."""
     return [
         {**asdict(step), "network": str(report.arch_of(step.number))}
         for step in front(report.trials)
@@ -190,7 +189,6 @@ def _front(report: Report) -> list[dict[str, Any]]:
 
 
 def _label(report: Report) -> tuple[str, str]:
-    """Return the heading of the configurations' names, and their column."""
     axes = axis_names(report.config)
     if len(axes) == 1:
         return axes[0], axis_column(axes[0])
@@ -225,7 +223,6 @@ NOTHING = "\N{EN DASH}"
 
 
 def percent(share: float | None) -> str:
-    """Write a fraction in percent."""
     return NOTHING if _is_missing(share) else f"{share:.2%}"
 
 

@@ -165,7 +165,6 @@ def plot_curves(
 
 
 def _lines(bands: pd.DataFrame, cells: Sequence[int], *, legend: bool) -> list[go.Scatter]:
-    """Draw one panel: a line a configuration, and its band where seeds were repeated."""
     traces = []
     for place, cell in enumerate(cells):
         band = bands[bands["cell"] == cell]
@@ -382,7 +381,6 @@ def _plot_map(summary: pd.DataFrame, axes: tuple[str, str]) -> go.Figure:
 
 
 def _cell_text(mean: float, margin: float, verdict: object) -> str:
-    """Write a cell's accuracy in percent, and the half-width of its interval where known."""
     if math.isnan(mean):
         return ""
     spread = "" if math.isnan(margin) else f"<br>± {100 * margin:.2f}"
@@ -402,7 +400,6 @@ def interval_table(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plot_intervals(summary: pd.DataFrame) -> go.Figure:
-    """Draw a row a configuration, in the grid's order; a mark is a mean, a bar its interval."""
     table, names = interval_table(summary), [wrapped(name) for name in summary["configuration"]]
     figure = go.Figure()
     for verdict in COLORS:

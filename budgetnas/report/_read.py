@@ -129,7 +129,6 @@ class Report:
 
     @property
     def name(self) -> str:
-        """The study's name."""
         return self.config.name
 
     @property
@@ -186,7 +185,6 @@ class Report:
 
     @cached_property
     def counts(self) -> Tally:
-        """How many trials of each kind there are."""
         return tally(self.trials)
 
     @property
@@ -234,7 +232,6 @@ class Report:
         }
 
     def arch_of(self, cell: int) -> Arch:
-        """Return the network of a configuration."""
         if self.grid is not None:
             return self.grid.cells[cell].arch
         return self._numbered[cell].arch

@@ -39,7 +39,6 @@ NOT_RECORDED = "not recorded"
 
 
 def points(share: float) -> str:
-    """Write a difference of accuracies in percentage points."""
     return f"{100 * share:.2f} points"
 
 
@@ -191,7 +190,6 @@ def _guessing(report: Report) -> str:
 
 
 def _epochs(report: Report) -> str:
-    """Return what stopping early has saved."""
     done, whole = report.counts.epochs, epochs_in_full(report.config, report.trials)
     if done >= whole:
         return ""

@@ -66,7 +66,6 @@ def reseeded(began: RunConfig, seed: int, images: ImageSet) -> RunConfig:
 
 
 def new_folder(out: Path | None, base: Path, target: str, trial: int | None) -> Path:
-    """Choose the folder of a new run."""
     if out is not None:
         if out.exists() and not (out.is_dir() and _nothing_trained(out)):
             raise InputError(f"--out must be a new or empty folder (or give --resume), got {out}")

@@ -119,7 +119,6 @@ class RunConfig(Spec):
 
     @property
     def statistics(self) -> Statistics:
-        """Mean and deviation that images are normalised by."""
         return Statistics(self.mean, self.std)
 
     @property
@@ -134,14 +133,12 @@ class RunConfig(Spec):
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read the run.json of a run's folder."""
         path = folder / "run.json"
         data = parse_json(read_text(path), str(path))
         with explain_version(data, str(path)):
             return cls.parse(data, str(path))
 
     def write(self, folder: Path) -> None:
-        """Write run.json, and the architecture and the recipe alone."""
         write_atomic(folder / "run.json", self.model_dump_json(indent=2) + "\n")
         write_atomic(folder / "arch.json", self.arch.to_json() + "\n")
         write_atomic(folder / "recipe.toml", self.recipe.to_toml())
@@ -199,12 +196,10 @@ class RunResult:
     """The architecture, as its JSON."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return plain data."""
         return asdict(self)
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a result.json."""
         try:
             return TypeAdapter(cls).validate_python(parse_json(read_text(path), str(path)))
         except ValidationError as error:
@@ -232,7 +227,6 @@ def environment(device: str) -> dict[str, Any]:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write an object as indented JSON, whole or not at all."""
     write_atomic(path, json.dumps(value, indent=2) + "\n")
 
 

@@ -195,7 +195,6 @@ class Retraining:
         )
 
     def _measure(self, test: ImageSet, epoch: int) -> Evaluation:
-        """Evaluate the weights that were kept, which are of this epoch."""
         config = self.config
         model = model_to_load(config.arch)
         model.load_state_dict(read_tensors(self.folder / "weights.safetensors"))
@@ -212,7 +211,6 @@ class Retraining:
         return measured
 
     def _test(self, test: ImageSet, history: History) -> RunResult:
-        """Test the weights that were kept, and write all results."""
         config, arch = self.config, self.config.arch
         measured = self._measure(test, history.selected)
         self._write_tables(test, measured)

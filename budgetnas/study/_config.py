@@ -144,7 +144,6 @@ class StudyConfig(Spec):
 
     @property
     def all_limits(self) -> tuple[Budget, ...]:
-        """Everything that no network may exceed, the budget first."""
         return self.budget, *self.limits
 
     @property
@@ -166,7 +165,6 @@ class StudyConfig(Spec):
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read the study.toml of a study's folder."""
         path = config_path(folder)
         data = read_toml(path)
         if "question" in data:
@@ -188,7 +186,6 @@ class StudyConfig(Spec):
         return self.model_dump(mode="json", exclude={**apart, "proposal": {"seeds"}})
 
     def write(self, folder: Path) -> None:
-        """Write study.toml, whole or not at all."""
         write_atomic(config_path(folder), self.to_toml())
 
 

@@ -168,7 +168,6 @@ class StudyFile(Spec):
         return self.grid or (AxisFile(name="network", field="arch", values=self.presets),)
 
     def base_recipe(self, source: str) -> Recipe:
-        """Return the recipe that configurations change."""
         given = {"base": self.recipe} if isinstance(self.recipe, str) else self.recipe
         return recipe_from(given, f"{source}: recipe")
 
@@ -181,7 +180,6 @@ class StudyFile(Spec):
         return any("batch_size" in table for table in tables)
 
     def grid_axes(self) -> tuple[Axis, ...]:
-        """Return the axes by the names of their values."""
         return tuple(Axis(name=axis.name, values=tuple(axis.named())) for axis in self.axes())
 
     def cells(
@@ -216,7 +214,6 @@ class StudyFile(Spec):
         return quick_cells(found, quick, full.epochs, source) if quick else found
 
     def _configurations(self, source: str) -> Iterator[tuple[dict[str, str], list[Changes]]]:
-        """Yield the names of values and their changes, axis by axis."""
         axes = self.axes()
         for names in product(*(axis.named() for axis in axes)):
             values = {axis.name: name for axis, name in zip(axes, names, strict=True)}
@@ -230,7 +227,6 @@ class StudyFile(Spec):
 
 
 def _recipe_table(given: Any, source: str, base: dict[str, Any]) -> dict[str, Any]:
-    """Lay what a configuration says of its recipe over another one."""
     table = {"base": given} if isinstance(given, str) else given
     if not isinstance(table, dict):
         raise InputError(f"{source}: must be a recipe's name or a table, got {shorten(given)}")
@@ -278,17 +274,14 @@ class AskedRun:
 
     @property
     def name(self) -> str:
-        """The name of the study that this makes: `NAME/quick-digits`."""
         return f"{self.folder}/{'quick-' if self.quick else ''}{data_name(self.data)}"
 
     @property
     def trials(self) -> int:
-        """How many trained trials a search shall have."""
         most = self.file.search.trials if self.file.search else 0
         return min(most, self.quick.trials) if self.quick else most
 
     def grid(self, in_channels: int, num_classes: int) -> Grid:
-        """The configurations for such images."""
         file, quick = self.file, self.quick
         return Grid(
             axes=file.grid_axes(),
@@ -297,7 +290,6 @@ class AskedRun:
         )
 
     def recipe(self) -> Recipe:
-        """The recipe of a search's trials, and what a grid's configurations change."""
         full = self.file.base_recipe(str(self.path))
         if self.quick is None:
             return full
@@ -326,7 +318,6 @@ class AskedRun:
         )
 
     def _scaled(self, samples: int | None) -> str:
-        """Return what is smaller than the file says."""
         assert self.quick is not None, "in full nothing is smaller"
         file, quick = self.file, self.quick
         full, size = file.base_recipe(str(self.path)), self.data.image_size

@@ -35,7 +35,6 @@ class Finding(Spec):
         return cls.parse(parse_json(read_text(path), str(path)), str(path))
 
     def write(self, folder: Path) -> None:
-        """Write it beside study.toml, whole or not at all."""
         write_atomic(folder / self.FILE, self.model_dump_json(indent=2) + "\n")
 
 
@@ -88,7 +87,6 @@ class Part(Spec):
 
     @property
     def words(self) -> str:
-        """The gain on a line: `search: +0.56 points, noise 3.27, ...`."""
         what = f"{self.this} less {self.other}"
         if self.same:
             return f"{self.name}: nothing: {self.this} and {self.other} are the same training"
@@ -116,7 +114,6 @@ class Luck(Spec):
 
     @property
     def words(self) -> str:
-        """The luck on a line."""
         if self.sd is None or self.gain is None:
             return f"luck: {NOT_KNOWN}: nothing was trained with two seeds"
         return (
@@ -295,7 +292,6 @@ class Fidelity(Finding):
         )
 
     def _ranked(self) -> list[Row]:
-        """The rows that a recommendation is made from."""
         by = title_of(self.metric)
         return [row for row in self.rows if row.criterion == by and row.tau.value is not None]
 

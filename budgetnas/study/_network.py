@@ -77,7 +77,6 @@ class Network(_Others):
 
     @classmethod
     def of(cls, arch: Arch) -> Self:
-        """Describe an architecture so."""
         return cls(
             block=arch.block,
             depths=tuple(stage.depth for stage in arch.stages),
@@ -94,7 +93,6 @@ class Network(_Others):
         )
 
     def arch(self, in_channels: int, num_classes: int) -> Arch:
-        """Return the architecture for such images."""
         others = {name: self._each(getattr(self, key)) for key, name in _OTHERS.items()}
         return Arch(
             in_channels=in_channels,
@@ -146,7 +144,6 @@ def network_table(given: Any, source: str, base: dict[str, Any]) -> dict[str, An
 
 
 def preset_table(name: Any, source: str) -> dict[str, Any]:
-    """Look up a preset as a table of `Network`."""
     if not isinstance(name, str) or name not in PRESETS:
         raise InputError(f"{source}: unknown preset {shorten(name)}, known: {', '.join(PRESETS)}")
     return Network.of(PRESETS[name]).model_dump()

@@ -84,7 +84,6 @@ def study_name(folder: Path) -> str:
 
 
 def config_path(folder: Path) -> Path:
-    """Return the path of the file that defines a study."""
     return folder / "study.toml"
 
 

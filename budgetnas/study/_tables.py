@@ -109,7 +109,6 @@ class AxisFile(Spec):
         return self
 
     def named(self) -> dict[str, Any]:
-        """Return the values by their names."""
         if isinstance(self.values, dict):
             return self.values
         return {_as_written(value): value for value in self.values}
@@ -127,7 +126,6 @@ class AxisFile(Spec):
         }
 
     def changes(self, name: str, source: str) -> Changes:
-        """Return what a value changes."""
         change = self.named()[name]
         for word in reversed(self.field.split(".") if self.field else []):
             change = {word: change}
@@ -140,7 +138,6 @@ class AxisFile(Spec):
 
 
 def _as_written(value: Any) -> str:
-    """Name a value as a TOML file writes it."""
     match value:
         case bool():
             return str(value).lower()
