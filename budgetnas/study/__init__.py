@@ -7,7 +7,6 @@ Worker processes and `--help` start without Optuna, so what needs it is beside t
 from budgetnas.study._config import (
     About,
     DataFacts,
-    Selection,
     StudyConfig,
     explain_version,
     require_same,
