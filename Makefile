@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint reference format clean
+.PHONY: demo test test-all lint reference format clean
 
 demo: .venv/installed ## a search on embedded digits, the winner retrained and tested
 	$(BIN)/budgetnas search --budget 5k --dataset digits --trials 20 --epochs 18

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     """Images [true class, predicted class]."""
 
 Objective: TypeAlias = "Callable[[Confusion], float]"
-"""From how many images of each class were taken for which, to a number in [0, 1], 1 the best."""
+"""From images [true class, predicted class] to a number in [0, 1], larger where more are right."""
 
 UNEQUAL = 0.05
-"""Classes are unequal where guessing the largest is right so much more often than guessing any."""
+"""Classes are unequal where the largest exceeds an equal share by this much."""
 
 
 @dataclass(frozen=True)

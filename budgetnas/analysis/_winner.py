@@ -143,8 +143,8 @@ def seeds_to_tell(
     """Estimate how many seeds each would show whether one is worse or equivalent.
 
     That is as if means, deviations, and which images were right stayed as they are. None where
-    that is not known, or where so many seeds as are ever advised would not show it: then it is
-    the validation images that are too few.
+    that is not known, or where even the most seeds that are ever advised would not show it: then
+    it is the validation images that are too few.
 
     Args:
         noise: What chance changes.

@@ -49,7 +49,7 @@ def known_rate(device: str) -> Rate | None:
 
 
 def floor_seconds(macs: int, images: int, rate: Rate) -> float:
-    """Return a lower bound of the seconds for N images of so many multiply-adds forward."""
+    """Return a lower bound of the seconds to train on N images of `macs` multiply-adds each."""
     return FLOPS_OF_A_MAC * FORWARD_AND_BACKWARD * macs * images / rate.flops
 
 

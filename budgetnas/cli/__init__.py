@@ -1,1 +1,1 @@
-"""The command line: a file per command. Each parses, calls one library function, and prints."""
+"""The command line: a function a command, which parses, calls one library function, and prints."""

@@ -99,7 +99,7 @@ def gather(
                 facts.append(replace(image, pixels=None))
                 places.append(place)
         if not skip_unreadable:
-            refuse_unreadable(list(unreadable.values()))
+            raise_unreadable(list(unreadable.values()))
         names = (printable(paths[place]) for place in places)
         held = ((n, i.kind, i.peak) for n, i in zip(names, facts, strict=True))
         depth = like.depth if like else decide_depth(held)
@@ -276,7 +276,7 @@ def decoded_file(path: Path, view: View, depth: Depth | None) -> Pixels:
     return decoded.pixels
 
 
-def refuse_unreadable(problems: Sequence[str]) -> None:
+def raise_unreadable(problems: Sequence[str]) -> None:
     """Raise one error for all unreadable files, given as path and what is wrong with each."""
     if len(problems) == 1:
         raise InputError(f"{problems[0]} (--skip-unreadable leaves it out)")

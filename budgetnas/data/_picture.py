@@ -111,7 +111,7 @@ def read_picture(content: bytes, size: int) -> Picture:
         return open_picture(content, size)
 
     with opened() as image:
-        _refuse_planes(image)
+        _require_interleaved(image)
         raw = _SIXTEEN_BITS.fullmatch(_rawmode(image))
         return _sixteen_bits(image, raw, opened) if raw else picture_of(image)
 
@@ -185,7 +185,7 @@ def _unread(image: Image.Image) -> bytes | None:
     return content
 
 
-def _refuse_planes(image: Image.Image) -> None:
+def _require_interleaved(image: Image.Image) -> None:
     """Raise for 16 bits of colour in a TIFF with planar channels: Pillow misreads them."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return

@@ -16,7 +16,7 @@ from budgetnas.data._arrays import read_arrays
 from budgetnas.data._decode import Pixels as Pixels
 from budgetnas.data._gather import UNREADABLE as UNREADABLE
 from budgetnas.data._gather import decoded_file as decoded_file
-from budgetnas.data._gather import gather, refuse_unreadable, unreadable_notice
+from budgetnas.data._gather import gather, raise_unreadable, unreadable_notice
 from budgetnas.data._gather import write_unreadable as write_unreadable
 from budgetnas.data._listing import (
     TO_SPLIT,
@@ -183,7 +183,7 @@ def check_folder_test(source: DataSource, classes: tuple[str, ...]) -> str | Non
         return None
     files = list_files(test, at_least=1)
     if not source.skip_unreadable:
-        refuse_unreadable(list(_no_files(files)))
+        raise_unreadable(list(_no_files(files)))
     require_same_classes(files, classes)
     return describe_test(files)
 
@@ -199,7 +199,7 @@ def _no_files(files: Files) -> Iterator[str]:
 
 
 MOST = 5
-"""How many classes a refusal lists."""
+"""How many classes an error lists."""
 
 
 @dataclass(frozen=True)
@@ -237,11 +237,11 @@ def load_train(source: DataSource, progress: Progress = silent) -> ImageSet:
         InputError: If the data is not there, not what it should be, or nothing to learn from.
     """
     images = READERS[source.dataset].read(source, "train", None, progress)
-    _refuse_identical(images, source)
+    _require_different(images, source)
     return images
 
 
-def _refuse_identical(images: ImageSet, source: DataSource) -> None:
+def _require_different(images: ImageSet, source: DataSource) -> None:
     """Raise if there is nothing to distinguish: one image in all of the set, or in classes.
 
     One class may be of one picture: all others can still be told from it, and from each other.

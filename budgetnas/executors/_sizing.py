@@ -180,7 +180,7 @@ def measure_workers(
         device: Where; of several GPUs one is measured, and all get as many workers.
         seconds: How long each number of workers is measured.
         cores: On a CPU, let each worker have all threads of the numerics, as long as there are
-            so many cores: so it is in a study that has begun, whose threads never change.
+            this many cores: so it is in a study that has begun, whose threads never change.
 
     Raises:
         TrialFailed: If not even one can train it.

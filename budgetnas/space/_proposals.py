@@ -175,7 +175,7 @@ class Grid(Spec):
         raise InputError(f"the grid has no configuration {named}")
 
 
-# add yours here, and a case in `proposer` of budgetnas.trials
+# add yours here, and cases in `proposer` and `draw_from` of budgetnas.trials
 Proposal = Annotated[Free | Fill | Grid, Field(discriminator="name")]
 
 PROPOSALS: dict[str, type[Free] | type[Fill]] = {"fill": Fill, "free": Free}

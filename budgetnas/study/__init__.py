@@ -1,7 +1,8 @@
 """A study on disk: what was asked, what defines it, its folder, its storage, and its trials.
 
 Worker processes and `--help` start without Optuna, so what needs it is beside the rest:
-`budgetnas.study.storage`, `budgetnas.study.begun` and `budgetnas.study.trial_record`.
+`budgetnas.study.storage`, `budgetnas.study.begun` and `budgetnas.study.trial_record`. What may be
+asked of commands, whose classes are many, is in `budgetnas.study.options`.
 """
 
 from budgetnas.study._config import (

@@ -74,7 +74,7 @@ class About(Spec):
 
 
 MOST_CONFLICTS = 5
-"""How many differences a refusal lists."""
+"""How many differences an error lists."""
 
 Selection = Literal["last", "best"]
 

@@ -149,7 +149,7 @@ def owned_study(
     """
     if not begun and url != default_url(folder) and check_storage(url):
         with connected(url) as storage:  # before anything is written
-            _refuse_taken(config.name, storage, url)
+            _require_free(config.name, storage, url)
     with held(folder):
         if not begun and config_path(folder).exists():
             raise InputError(f"{folder} has just been begun by another process: try again")
@@ -168,11 +168,11 @@ def owned_study(
 @contextlib.contextmanager
 def _new_study(name: str, url: str) -> Iterator[optuna.Study]:
     with connected(url) as storage:
-        _refuse_taken(name, storage, url)
+        _require_free(name, storage, url)
         yield open_study(name, storage)
 
 
-def _refuse_taken(name: str, storage: RDBStorage, url: str) -> None:
+def _require_free(name: str, storage: RDBStorage, url: str) -> None:
     """Raise if the name is taken; a study killed before its first trial does not count."""
     if name not in optuna.get_all_study_names(storage):
         return

@@ -269,7 +269,7 @@ Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 WhichDataset = Annotated[str, one_of("data set", DATASETS), BeforeValidator(_not_empty)]
 WhichRecipe = Annotated[AskedRecipe, reads(AskedRecipe.of), BeforeValidator(_not_empty)]
 
-# the names in budgetnas.trials, which imports Optuna; a test says that they are the same
+# the names in budgetnas.trials, which imports Optuna; a test compares them
 SAMPLER_NAMES = ("tpe", "random", "gp", "nsga2")
 PRUNER_NAMES = ("halving", "median", "none")
 

@@ -154,7 +154,7 @@ def epochs_done(state: State, path: Path, epochs: int) -> int:
     """Return the number of epochs after which a checkpoint was taken.
 
     Raises:
-        InputError: If it is no checkpoint, or not of a run of so many epochs.
+        InputError: If it is no checkpoint, or not of a run of this many epochs.
     """
     counter = state.get("epochs_done")
     if counter is None or counter.ndim or not 1 <= int(counter) <= epochs:

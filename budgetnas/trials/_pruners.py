@@ -69,7 +69,8 @@ def first_rung(epochs: int, epoch_steps: int) -> int:
     return max(1, epochs // 9, math.ceil(RANKING_STEPS / epoch_steps))
 
 
-# add yours here: a pruner from a trial's number of epochs, and the steps of an epoch
+# add yours here, and its name in budgetnas.study.options: from a trial's number of epochs,
+# and the steps of an epoch
 PRUNERS: dict[str, Callable[[int, int], BasePruner]] = {
     # the next rung is three times as far, and a third of the trials passes each
     "halving": lambda epochs, steps: Halving(first=first_rung(epochs, steps), factor=3),
@@ -95,7 +96,7 @@ class PerBudgetPruner(BasePruner):
 
 
 def make_pruner(name: str, epochs: int, epoch_steps: int) -> BasePruner:
-    """Make a study's pruner for trials of so many epochs, or return it as it was given."""
+    """Make a study's pruner for trials of N epochs, or return it as it was given."""
     if name not in PRUNERS:
         return cast(BasePruner, instance_of("pruner", name))
     return PRUNERS[name](epochs, epoch_steps)

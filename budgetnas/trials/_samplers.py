@@ -227,7 +227,7 @@ def sampler_of(name: str, seed: int) -> Callable[[int], BaseSampler]:
     return lambda each: _reseed(sampler, each)
 
 
-# add yours here: a sampler from a seed
+# add yours here, and its name in budgetnas.study.options: a sampler from a seed
 SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "tpe": lambda seed: optuna.samplers.TPESampler(seed=seed),
     "random": lambda seed: optuna.samplers.RandomSampler(seed=seed),

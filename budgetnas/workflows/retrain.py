@@ -264,7 +264,7 @@ def run_in(
     notices: list[str],
     watch: Watcher,
 ) -> RunResult:
-    """Train and test in a folder, once nothing is left that could be refused.
+    """Train and test in a folder, once nothing is left that could be invalid.
 
     Args:
         config: What defines the run.
