@@ -1,12 +1,11 @@
 """``budgetnas finalists``, ``compare``, ``fidelity``: a study's networks trained further."""
 
-import json
 from typing import TYPE_CHECKING
 
 import typer
 
 from budgetnas.cli._command import LongOutput, command
-from budgetnas.cli._console import heading_of, print_table, search_shown, spread
+from budgetnas.cli._console import heading_of, print_table, run_shown, spread
 from budgetnas.workflows.options import CompareOptions, FidelityOptions, FinalistsOptions
 
 if TYPE_CHECKING:
@@ -32,12 +31,7 @@ def finalists(options: FinalistsOptions, output: LongOutput) -> None:
     find_begun(options.study)  # an error needs no torch
     from budgetnas.workflows.finalists import finalists as run
 
-    with search_shown(output) as watch:
-        result = run(options, watch=watch)
-    if output.as_json:
-        typer.echo(json.dumps(result.as_json()))
-    else:
-        _print_finalists(result)
+    run_shown(run, options, output, _print_finalists)
 
 
 def _print_finalists(result: "Finalists") -> None:
@@ -97,12 +91,7 @@ def compare(options: CompareOptions, output: LongOutput) -> None:
     find_begun(options.study).space()  # an error needs no torch
     from budgetnas.workflows.compare import compare as run
 
-    with search_shown(output) as watch:
-        found = run(options, watch=watch)
-    if output.as_json:
-        typer.echo(found.model_dump_json())
-    else:
-        _print_comparison(found)
+    run_shown(run, options, output, _print_comparison)
 
 
 def _print_comparison(found: "Comparison") -> None:
@@ -135,12 +124,7 @@ def fidelity(options: FidelityOptions, output: LongOutput) -> None:
     find_begun(options.study).space()  # an error needs no torch
     from budgetnas.workflows.fidelity import fidelity as run
 
-    with search_shown(output) as watch:
-        found = run(options, watch=watch)
-    if output.as_json:
-        typer.echo(found.model_dump_json())
-    else:
-        _print_fidelity(found)
+    run_shown(run, options, output, _print_fidelity)
 
 
 def _print_fidelity(found: "Fidelity") -> None:

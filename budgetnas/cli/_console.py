@@ -1,19 +1,16 @@
 """Printing that commands share: tables on stdout, progress on stderr."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import typer
 
 from budgetnas.cli import signals
 from budgetnas.cli._command import LongOutput
 from budgetnas.metric import Metric, beside_accuracy, title_of
-
-if TYPE_CHECKING:
-    from budgetnas.progress import SearchProgress
-
-EXHAUSTED = "; stopped after 1,000 draws in a row without a new network that fits"
+from budgetnas.spec import Spec
+from budgetnas.study.options import Options
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -41,11 +38,18 @@ def spread(share: float | None) -> str:
     return "" if share is None else f" ± {100 * share:.2f}"
 
 
-@contextmanager
-def search_shown(output: LongOutput) -> Iterator["SearchProgress"]:
-    """Show a search, or trainings like those of one."""
+def run_shown(
+    verb: Callable[..., Any], options: Options, output: LongOutput, show: Callable[[Any], None]
+) -> None:
+    """Show a search, or trainings like those of one; then print its result."""
     from budgetnas.progress import SearchProgress
 
     watch = SearchProgress(quiet=output.quiet, verbose=output.verbose)
     with signals.ending(watch):
-        yield watch
+        result = verb(options, watch=watch)
+    if not output.as_json:
+        show(result)
+    elif isinstance(result, Spec):
+        typer.echo(result.model_dump_json())
+    else:
+        typer.echo(json.dumps(result.as_json()))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from budgetnas.cli._command import LongOutput, command
-from budgetnas.cli._console import EXHAUSTED, print_table, search_shown
+from budgetnas.cli._console import print_table, run_shown
 from budgetnas.metric import beside_accuracy, title_of
 from budgetnas.study.options import RunOptions, SearchOptions
 
@@ -25,12 +25,7 @@ def search(options: SearchOptions, output: LongOutput) -> None:
     _look_up(options)
     from budgetnas.workflows.search import search as run
 
-    with search_shown(output) as watch:
-        result = run(options, watch=watch)
-    if output.as_json:
-        typer.echo(json.dumps(result.as_json()))
-    else:
-        _print_search(result, options.trials)
+    run_shown(run, options, output, lambda result: _print_search(result, options.trials))
 
 
 def _look_up(options: SearchOptions) -> None:
@@ -47,11 +42,12 @@ def _look_up(options: SearchOptions) -> None:
         StudyConfig.read(folder)
 
 
-def _print_search(result: "SearchResult", trials: int) -> None:
+def _print_trials(result: "SearchResult", asked: str = "") -> None:
+    """Print what became of a study's trials, and why no more were trained."""
     why = {
         "trials": "",
-        "timeout": f"; stopped at the timeout, {trials} were asked for",
-        "exhausted": EXHAUSTED,
+        "timeout": f"; stopped at the timeout{asked}",
+        "exhausted": "; stopped after 1,000 draws in a row without a new network that fits",
         "callback": "; stopped by a callback",
     }[result.stopped]
     typer.echo(
@@ -59,6 +55,10 @@ def _print_search(result: "SearchResult", trials: int) -> None:
         f"{result.over_budget} over budget, {result.duplicates} duplicates, "
         f"{result.failed} failed{why}"
     )
+
+
+def _print_search(result: "SearchResult", trials: int) -> None:
+    _print_trials(result, f", {trials} were asked for")
     typer.echo(
         f"Epochs: {result.epochs:,} of {result.epochs_in_full:,}; stopping early has saved "
         f"{1 - result.epochs / max(1, result.epochs_in_full):.0%}"
@@ -77,7 +77,7 @@ def _print_search(result: "SearchResult", trials: int) -> None:
     )
     if result.only_guesses:
         typer.echo(
-            f"No trial is better than guessing: the luckiest of so many that guess may have "
+            f"No trial is better than guessing: the luckiest of as many that guess may have "
             f"{result.guessing:.2%}. More --epochs or more images are needed."
         )
     typer.echo(f"Next: budgetnas retrain best --study {result.study}")
@@ -100,12 +100,7 @@ def run(options: RunOptions, output: LongOutput) -> None:
         return
     from budgetnas.workflows.run import run_study
 
-    with search_shown(output) as watch:
-        result = run_study(options, watch=watch)
-    if output.as_json:
-        typer.echo(json.dumps(result.as_json()))
-    else:
-        _print_run(result)
+    run_shown(run_study, options, output, _print_run)
 
 
 def _count(options: RunOptions, output: LongOutput) -> None:
@@ -125,17 +120,7 @@ def _count(options: RunOptions, output: LongOutput) -> None:
 
 
 def _print_run(result: "SearchResult") -> None:
-    stopped = {
-        "trials": "",
-        "timeout": "; stopped at the timeout",
-        "exhausted": EXHAUSTED,
-        "callback": "; stopped by a callback",
-    }[result.stopped]
-    typer.echo(
-        f"Study {result.study}: {result.trained} trials trained ({result.pruned} stopped early), "
-        f"{result.over_budget} over budget, {result.duplicates} duplicates, "
-        f"{result.failed} failed{stopped}"
-    )
+    _print_trials(result)
     if not result.trained + result.failed:
         typer.echo("Nothing has been trained yet.")
         return

@@ -184,7 +184,7 @@ def _guessing(report: Report) -> str:
     if best["mean"] > luck:
         return ""
     return (
-        f"No trial is better than guessing: the luckiest of so many that guess may have "
+        f"No trial is better than guessing: the luckiest of as many that guess may have "
         f"{luck:.2%}. More epochs or more images are needed."
     )
 
@@ -388,7 +388,7 @@ def fidelity_caption(fidelity: Fidelity) -> str:
     return (
         f"{fidelity.counted} of the study's space, from {low:,} to {high:,} parameters, were "
         f"measured in all ways, {seeds} each, on the study's validation images. A short training "
-        "is one of its own, with a schedule of so many epochs; a full one has "
+        "is one of its own, with a schedule of as many epochs; a full one has "
         f"{fidelity.epochs} epochs of the recipe {fidelity.recipe}. In brackets: 95 % "
         "intervals over architectures, from resamples. Regret is what is lost of the best full "
         f"accuracy, in percentage points, where only the first {fidelity.top} of a ranking are "

@@ -17,7 +17,7 @@ from budgetnas.space import Fill, Free, Grid, Overrides, Space, Suggester
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Turn
 from budgetnas.trials._drawing import Limits, draw_from
-from budgetnas.trials._samplers import Listed, PerBudgetSampler, Wanted, sampler_of
+from budgetnas.trials._samplers import PerBudgetSampler, listed, nearest, sampler_of
 
 
 class EnqueuedWrongly(BudgetnasError):
@@ -187,7 +187,7 @@ class _Drawn:
     def sampler(self, turn: Turn) -> BaseSampler:
         """Return a sampler seeded by the turn: a continued study proposes the same networks."""
         if self._is_first(turn):
-            return Wanted(wanted(self._first[turn.index].arch, self._config))
+            return nearest(wanted(self._first[turn.index].arch, self._config))
         # random networks beside a search differ from those that the search drew at random
         variant = self._config.name.partition("/")[2]
         # an enqueued trial draws what was left open, and takes no turn from another one
@@ -227,7 +227,7 @@ class _Grid:
 
     def sampler(self, turn: Turn) -> BaseSampler:
         """Return a sampler of the turn's configuration and seed."""
-        return Listed(self._grid, turn.index)
+        return listed(self._grid, turn.index)
 
     def propose(self, trial: optuna.Trial, turn: Turn) -> Proposed:
         """Return the trial's configuration; its seed is that of all configurations."""

@@ -114,8 +114,11 @@ class PerBudgetSampler(BaseSampler):
         self._sampler.after_trial(self._view(study), trial, state, values)
 
 
-class _OneByOne(BaseSampler):
-    """Draws nothing together."""
+class Given(BaseSampler):
+    """Gives a trial the value that a function has for a parameter's name and distribution."""
+
+    def __init__(self, value: Callable[[str, BaseDistribution], Any]) -> None:
+        self._value = value
 
     def infer_relative_search_space(
         self, study: optuna.Study, trial: FrozenTrial
@@ -132,13 +135,6 @@ class _OneByOne(BaseSampler):
         """Nothing is drawn together."""
         return {}
 
-
-class Listed(_OneByOne):
-    """Gives a trial the values of one index of a grid."""
-
-    def __init__(self, grid: Grid, index: int) -> None:
-        self._cell, self._seed = grid.at(index)
-
     def sample_independent(
         self,
         study: optuna.Study,
@@ -146,35 +142,34 @@ class Listed(_OneByOne):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Return the value at the index."""
-        return self._seed if param_name == SEED else self._cell.values[param_name]
+        """Return the value."""
+        return self._value(param_name, param_distribution)
 
 
-class Wanted(_OneByOne):
-    """Gives a trial the values that can be drawn nearest to known ones."""
+def listed(grid: Grid, index: int) -> Given:
+    """Return a sampler of the values of one index of a grid."""
+    cell, seed = grid.at(index)
+    return Given(lambda name, _: seed if name == SEED else cell.values[name])
 
-    def __init__(self, wanted: Mapping[str, Any]) -> None:
-        self._wanted = wanted
 
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        """Return the nearest value; without a known one, the least or first."""
-        name, _, step = param_name.partition("/")  # of `width_1/8` the multiple is drawn
-        wanted = self._wanted.get(name)
-        match param_distribution:
-            case CategoricalDistribution(choices=choices):
-                return _nearest_choice(wanted, choices)
-            case IntDistribution(low=low, high=high, step=each):
-                value = low if wanted is None else wanted / int(step or 1)
-                return min(max(low, low + each * round((value - low) / each)), high)
-            case FloatDistribution(low=low, high=high):
-                return low if wanted is None else min(max(low, float(wanted)), high)
-        raise TypeError(f"unknown distribution: {param_distribution}")
+def nearest(wanted: Mapping[str, Any]) -> Given:
+    """Return a sampler of the values that can be drawn nearest to known ones, by name."""
+    return Given(lambda name, distribution: _nearest(wanted, name, distribution))
+
+
+def _nearest(known: Mapping[str, Any], parameter: str, distribution: BaseDistribution) -> Any:
+    """Return the nearest value; without a known one, the least or first."""
+    name, _, step = parameter.partition("/")  # of `width_1/8` the multiple is drawn
+    wanted = known.get(name)
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return _nearest_choice(wanted, choices)
+        case IntDistribution(low=low, high=high, step=each):
+            value = low if wanted is None else wanted / int(step or 1)
+            return min(max(low, low + each * round((value - low) / each)), high)
+        case FloatDistribution(low=low, high=high):
+            return low if wanted is None else min(max(low, float(wanted)), high)
+    raise TypeError(f"unknown distribution: {distribution}")
 
 
 def _nearest_choice(wanted: Any, choices: Sequence[Any]) -> Any:

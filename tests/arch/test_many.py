@@ -40,7 +40,7 @@ def together(archs: list[Arch], stem: NDArray[np.int64] | None) -> Arch:
     return archs[0].model_copy(update={"stages": stages, "stem_width": stem_width})
 
 
-def kin(seed: int, n: int) -> list[Arch]:
+def alike(seed: int, n: int) -> list[Arch]:
     """Draw architectures that differ in numbers only."""
     rng = random.Random(seed)
     first = random_arch(rng)
@@ -61,7 +61,7 @@ def kin(seed: int, n: int) -> list[Arch]:
 
 @given(st.integers(0, 10_000))
 def test_arrays_count_what_each_counts(seed: int) -> None:
-    same = kin(seed, 7)
+    same = alike(seed, 7)
     apart = [arch.changed(stem_width=arch.stages[0].width + 1) for arch in same]
     for archs, stem in (
         (same, None),

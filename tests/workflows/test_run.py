@@ -101,12 +101,12 @@ def test_a_trial_keeps_its_curves_and_what_is_taken_for_what() -> None:
 
 def test_one_seed_is_the_same_for_all_configurations() -> None:
     """What differs in nothing but its name has the same curves, and another seed has others."""
-    twins = (
+    same = (
         FILE
-        + '[[grid]]\nname = "twin"\nfield = "recipe.clip"\n[grid.values]\n'
+        + '[[grid]]\nname = "limit"\nfield = "recipe.clip"\n[grid.values]\n'
         + ('none = "none"\nfar = { name = "norm", limit = 1e6 }')
     )
-    first, second, third, _ = trials_of(run(twins))
+    first, second, third, _ = trials_of(run(same))
     assert first.user_attrs["curves"] == second.user_attrs["curves"]
     assert first.user_attrs["curves"] != third.user_attrs["curves"]
 
