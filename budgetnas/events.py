@@ -1,4 +1,4 @@
-"""The events of a search or a retraining. Neither prints anything itself."""
+"""The events of a search or a retraining, and what receives them; nothing is printed here."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -187,5 +187,5 @@ def each_once(watch: Watcher) -> Watcher:
     return lambda event: once([event.text]) if isinstance(event, Notice) else watch(event)
 
 
-def nobody(event: Event) -> None:
+def ignore(event: Event) -> None:
     """Ignore the event."""

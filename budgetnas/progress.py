@@ -41,7 +41,7 @@ from budgetnas.events import (
     TestOpened,
     TrialEnded,
     Watcher,
-    nobody,
+    ignore,
 )
 from budgetnas.metric import beside_accuracy
 from budgetnas.study.options import Options
@@ -440,7 +440,7 @@ def verb(
             else:
                 options = kind.of(**asked.bind(*given, **named).arguments)
             if watch is not None or not show_progress:
-                return function(options, Callbacks(watch or nobody, callbacks))
+                return function(options, Callbacks(watch or ignore, callbacks))
             with progress() as shown:
                 return function(options, Callbacks(shown, callbacks))
 
@@ -456,7 +456,7 @@ def verb(
 def _with_arguments(doc: str, kind: type[Options]) -> str:
     """Write the options into a docstring, before what it raises."""
     lines = [f"    {name}: {kind.help(name)}" for name in kind.panels()]
-    lines += ["    watch: Told what happens, instead of showing it."]
+    lines += ["    watch: Receives events, instead of showing them."]
     lines += ["    show_progress: Show on stderr how far it is; False to be silent."]
     lines += ["    callbacks: Functions of an event; one ends the work by returning 'stop'."]
     before, raises, after = cleandoc(doc).partition("Raises:")

@@ -29,7 +29,7 @@ from sklearn.preprocessing import StandardScaler
 from budgetnas.analysis import best_trial
 from budgetnas.arch import Arch, Budget, count_macs, count_params
 from budgetnas.data import DataSource
-from budgetnas.events import nobody
+from budgetnas.events import ignore
 from budgetnas.executors import Decision, EpochResult, TrialEvent, TrialJob
 from budgetnas.metric import Measurements
 from budgetnas.recipe import Numerics, load_recipe
@@ -278,5 +278,5 @@ def search_on(
     study = optuna.create_study(direction="maximize")
     with TemporaryDirectory() as folder:
         record = Record(study, config, Path(folder))
-        Loop(record, SurrogateExecutor(surrogate), nobody).run(trials, math.inf)
+        Loop(record, SurrogateExecutor(surrogate), ignore).run(trials, math.inf)
     return Searched(surrogate, study.get_trials(deepcopy=False))

@@ -20,7 +20,7 @@ from budgetnas.bench._plan import Plan, Way
 from budgetnas.bench._result import BenchResult
 from budgetnas.bench._usual import Epochs, tuned_epochs, usual_epochs
 from budgetnas.data.images import ImageSet
-from budgetnas.events import Loading, Notice, Watcher, nobody
+from budgetnas.events import Loading, Notice, Watcher, ignore
 from budgetnas.executors import WorkersChoice, measure_workers
 from budgetnas.recipe import Default
 from budgetnas.seeds import derive_seed
@@ -40,7 +40,7 @@ PROFILED_STEPS = 100
 
 
 @unchanged_process()
-def bench(plan: Plan, *, workers: bool = True, watch: Watcher = nobody) -> BenchResult:
+def bench(plan: Plan, *, workers: bool = True, watch: Watcher = ignore) -> BenchResult:
     """Measure the three ways in turns, and what else says how fast the engine is.
 
     With `workers`, also how many trials `search --workers auto` would train at once.
@@ -136,7 +136,7 @@ def measure(
         loops: Each trains an epoch when it is asked.
         runs: Epochs of each that count.
         device: What they train on.
-        tell: Told what is being done, turns done, and turns in all.
+        tell: Receives what is being done, turns done, and turns in all.
 
     Raises:
         OutOfMemory: If one does not fit.

@@ -33,7 +33,7 @@ def serve(study: str | None, storage: str | None, port: int, say: Callable[[str]
         study: The study's name; the only one, else the newest.
         storage: Its storage, where it is not the one it was begun with.
         port: 0 for any that is free.
-        say: Told the address.
+        say: Prints the address.
 
     Raises:
         InputError: If there is no such study, or the port is taken.

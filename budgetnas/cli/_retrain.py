@@ -106,7 +106,7 @@ def _look_up(options: SeedsOptions) -> None:
 
 
 def _again(options: SeedsOptions, folder: Path | None) -> str:
-    """The command that continues this very run, or begins it if it had not begun."""
+    """Return the command that continues this very run, or begins it if it had not begun."""
     if folder is None:
         return signals.repeated(sys.argv[1:])
     if options.seeds > 1:

@@ -1,6 +1,6 @@
-"""Images: which are meant, how they are brought to one size, and who opened the test part.
+"""Images: which are meant, how they are brought to one size, and the log of the test part.
 
-What is here needs no torch, for those who only read or describe a study. Images in memory are in
+What is here needs no torch, for code that only reads or describes a study. Images in memory are in
 `budgetnas.data.images`, reading them is in `load`; `heldout` alone opens a test part.
 """
 

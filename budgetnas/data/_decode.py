@@ -141,6 +141,6 @@ def is_set_aside(digest: bytes) -> bool:
     """Return whether the image with this content digest belongs to the test part.
 
     What it returns is cached: raise `_VERSION` with any change. It depends on the image alone, so
-    copies stay on one side, renaming changes nothing and added images move nobody.
+    copies stay on one side, renaming changes nothing and added images move no other.
     """
     return int.from_bytes(digest[:8], "big") % SET_ASIDE_SHARE == 0

@@ -76,7 +76,7 @@ def gather(
         view: How pictures are brought to their images.
         wanted: Which images to return.
         like: Their format; None to detect it: grey only if every wanted image is.
-        progress: Told of images read, and how many of them were in the cache.
+        progress: Receives the number of images read, and how many of them were in the cache.
         skip_unreadable: Whether to continue without unreadable files.
 
     Raises:
@@ -129,7 +129,7 @@ def _notices(facts: list[Decoded], depth: Depth | None, view: View) -> Iterator[
 
 
 class _Stack:
-    """Images in one array, which is grey until a colour image comes if nobody says."""
+    """Images in one array, which is grey until a colour image comes unless that is known."""
 
     def __init__(self, room: int, size: int, channels: int | None) -> None:
         self._rows: Pixels = empty_images(room, size, channels or 1)

@@ -160,7 +160,7 @@ def decide_depth(facts: Iterable[tuple[str, Kind | None, float]]) -> Depth | Non
 
 Part: TypeAlias = Literal["train", "test"]
 Progress: TypeAlias = Callable[[str, int, int], object]
-"""Told what is being done, how much of it is done, and of how much in all."""
+"""Receives what is being done, how much of it is done, and how much there is in all."""
 
 VALIDATION_SHARE = 10
 """One in N images of each class validates."""

@@ -41,7 +41,7 @@ def open_test(
         log: The folder whose log gets a line.
         run: Which run opens it.
         fingerprint: The training part's.
-        progress: Told of images read.
+        progress: Receives the number of images read.
         every_epoch: Whether it is evaluated after every epoch, which the log then records.
     """
     record_opening(log, run, source, fingerprint, every_epoch=every_epoch)

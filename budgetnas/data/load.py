@@ -54,7 +54,7 @@ def read_folder(
         source: The folder, and how pictures are brought to their images.
         part: Which part.
         like: What the training part is like; None to find out.
-        progress: Told of images read.
+        progress: Receives the number of images read.
 
     Raises:
         InputError: With the file or class that is wrong.
@@ -227,7 +227,7 @@ READERS: dict[str, Reader] = {
 
 
 def silent(what: str, done: int, total: int) -> None:
-    """Report progress to nobody."""
+    """Report no progress."""
 
 
 def load_train(source: DataSource, progress: Progress = silent) -> ImageSet:

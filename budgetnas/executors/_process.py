@@ -198,7 +198,7 @@ def _opened(mapped: mmap.mmap, part: _Part) -> ImageSet:
 
 @contextmanager
 def shared(*sets: ImageSet, folder: Path | None = None) -> Iterator[SharedImages]:
-    """Write sets of images, on the CPU, to a file without a name: it goes with who has it open.
+    """Write sets of images, on the CPU, to a file without a name: open, or gone.
 
     Args:
         sets: None of them empty.

@@ -1,6 +1,6 @@
 """A study's answer: sentences and figures made of its tables, on a page that needs no network."""
 
-from budgetnas.report._counted import CountedReport, find_counted, plot_fits
+from budgetnas.report._counted import find_counted, plot_fits
 from budgetnas.report._figures import report_figures
 from budgetnas.report._page import (
     find_report,

@@ -20,7 +20,7 @@ _MEMBER = re.compile(r"(.+)-seed[1-9]\d*", re.ASCII)
 
 
 def hold_out(images: ImageSet, select: str, seed: int) -> tuple[ImageSet, ImageSet | None]:
-    """Part the training images in those to train on and those to select the epoch by, if any.
+    """Split the training images into those to train on and those to select the epoch by, if any.
 
     What is held out is what a study of this seed validates on: the images that their owner has put
     aside for that, else a tenth of each class.
@@ -89,7 +89,6 @@ def _nothing_trained(folder: Path) -> bool:
 
 
 def _studies_of(place: Path) -> list[Path]:
-    """The study whose own folder a path is directly in, if any."""
     return [place.parent] if config_path(place.parent).exists() else []
 
 

@@ -125,7 +125,7 @@ class RandomSuggester:
 
 
 def draw(trial: Suggester, name: str, domain: Any) -> Any:
-    """Draw from a domain; a fixed value asks nobody."""
+    """Draw from a domain; a fixed value is not drawn."""
     match domain:
         case Range(low=int(low), high=int(high), step=step, log=True) if step and step > 1:
             # Optuna has no logarithmic ranges with steps: it draws the multiple.

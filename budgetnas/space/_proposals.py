@@ -100,7 +100,7 @@ class Race(Spec):
     that of those still in; with m of them, its quantile is 1 - alpha / (2 (m - 1)) (Bonferroni).
 
     So one that is as good as the best is out after a given round with a probability of at most
-    alpha. Who is not out is not shown to be as good: which of them wins is decided by
+    alpha. One that is not out is not shown to be as good: which of them wins is decided by
     `budgetnas.analysis`, once all seeds are trained. Only what complete rounds have measured
     counts, so that a race that was interrupted, or that several workers train, is the race that it
     would have been.

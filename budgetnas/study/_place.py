@@ -1,4 +1,4 @@
-"""Where a study lives, what it is called, and who is working on it."""
+"""Where a study is, what it is called, and which process works on it."""
 
 import contextlib
 import fcntl
@@ -154,7 +154,7 @@ def find_study(name: str | None) -> tuple[str, bool]:
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a study's or run's folder; who holds a study's owns its running trials.
+    """Hold a study's or run's folder; the process that holds a study's owns its running trials.
 
     The system lets go of it when the process ends, however it ends.
 

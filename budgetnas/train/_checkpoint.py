@@ -82,7 +82,7 @@ class Checkpoints:
 
         Args:
             check: Raises `InputError` for a state that can't be continued from.
-            say: Told of each that is damaged.
+            say: Receives a notice of each that is damaged.
 
         Raises:
             InputError: If there are some, but none is good.

@@ -47,7 +47,7 @@ class Evaluation:
     predictions: Tensor
     """int64 [n], on the CPU."""
     probabilities: Tensor | None = None
-    """float32 [n], on the CPU: of each prediction, in (0, 1]; None where nobody asked for them."""
+    """float32 [n], on the CPU: of each prediction, in (0, 1]; None unless asked for."""
 
 
 def autocast(numerics: Numerics, device: torch.device) -> AbstractContextManager[object]:

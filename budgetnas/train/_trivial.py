@@ -193,4 +193,4 @@ _BLENDS = ("color", "contrast", "brightness", "sharpness")
 _TABLES = ("auto contrast", "equalize", "solarize", "posterize")
 _MOVES = ("rotate", "shear x", "shear y", "translate x", "translate y")
 _STAGES = ((_BLENDS, _blended), (_TABLES, _looked_up), (_MOVES, _moved))
-"""All but the identity, and who does it."""
+"""All but the identity, with the functions that do it."""

@@ -92,11 +92,6 @@ class Known(NamedTuple):
     arch: Arch
 
 
-def first_networks(config: StudyConfig, proposal: Free | Fill) -> list[Known]:
-    """List the presets that a study trains first, see `published`."""
-    return published(proposal.space, Limits.of(config))
-
-
 def published(space: Space, limits: Limits) -> list[Known]:
     """List the presets that fit all limits, the largest first.
 
@@ -182,7 +177,7 @@ class _Drawn:
     def __init__(self, config: StudyConfig, proposal: Free | Fill) -> None:
         self._config, self._proposal = config, proposal
         self._make = sampler_of(proposal.sampler, config.seed)
-        self._first = first_networks(config, proposal) if proposal.presets else []
+        self._first = published(proposal.space, Limits.of(config)) if proposal.presets else []
 
     def sampler(self, turn: Turn) -> BaseSampler:
         """Return a sampler seeded by the turn: a continued study proposes the same networks."""

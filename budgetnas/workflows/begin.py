@@ -9,8 +9,7 @@ import torch
 
 from budgetnas.arch import Budget, count_params, describe_costs, describe_limits
 from budgetnas.data import DataSource
-from budgetnas.data import images as image_sets
-from budgetnas.data.images import ImageSet, Split, describe_split
+from budgetnas.data.images import ImageSet, Split, describe_split, split_images
 from budgetnas.data.load import load_train
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
@@ -55,7 +54,7 @@ def read_images(
         images = load_train(source, lambda *progress: watch(Loading(*progress)))
     for text in images.all_notices:
         watch(Notice(text))
-    parts = split_images(images, seed, train_samples, at_most)
+    parts = checked_split(images, seed, train_samples, at_most)
     facts = facts_of(images, parts)
     with memory_guard("the images"):
         train, val = images.take(parts.train), images.take(parts.val)
@@ -105,7 +104,7 @@ def require_possible(limits: Sequence[Budget], space: Space, source: DataSource)
         _require_fit(Limits(tuple(limits), size, channels, classes), space)
 
 
-def split_images(
+def checked_split(
     images: ImageSet, seed: int, train_samples: int | None, at_most: bool = False
 ) -> Split:
     """Split the training part.
@@ -119,7 +118,7 @@ def split_images(
     Raises:
         InputError: If it can't be split so.
     """
-    parts = image_sets.split_images(images, seed, train_samples)
+    parts = split_images(images, seed, train_samples)
     if not len(parts.val):
         raise InputError(
             "at least one class needs 2 different images, one of them to validate on, got none"

@@ -198,7 +198,7 @@ def begin(
     device: torch.device,
     watch: Watcher,
 ) -> tuple[RunConfig, ImageSet, list[str]]:
-    """Settle everything that defines a new run, and load its images; say what had to adapt."""
+    """Define a new run, and load its images; return notices of what had to adapt, too."""
     source = asked.source_of(origin)
     if origin:
         require_same(f"study {origin.name!r}", changes(origin.config.plugins))
@@ -272,7 +272,7 @@ def run_in(
         folder: The run's, new or one that was interrupted.
         device: Where to train.
         notices: What the user should know when it begins.
-        watch: Told what happens.
+        watch: Receives events.
     """
     if in_test := check_test(config.data, config.classes):
         notices = [*notices, in_test]

@@ -11,8 +11,8 @@ from budgetnas.errors import InputError
 from budgetnas.space import PROPOSALS, Fill, Space
 from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
-from budgetnas.trials import SAMPLERS
-from budgetnas.trials._proposers import first_networks, wanted
+from budgetnas.trials import SAMPLERS, Limits, published
+from budgetnas.trials._proposers import wanted
 from budgetnas.workflows.search import search
 from tests.trials.scripted import Scripted, always, config_of, fuller_is_better
 from tests.trials.small import FREE, SMALL, run, trials_of
@@ -58,7 +58,7 @@ def test_what_a_preset_would_have_had_to_draw(name: str) -> None:
     began = StudyConfig.read(Path("studies") / result.study)
     proposal = PROPOSALS[name](space=Space())
     config = began.changed(budget=Budget.from_text("20M"), proposal=proposal)
-    names = [known.name for known in first_networks(config, proposal)]
+    names = [known.name for known in published(proposal.space, Limits.of(config))]
     assert names[0] == "resnet18"
     assert set(names) == set(PRESETS)
     values = wanted(PRESETS["efficient-resnet"], config)

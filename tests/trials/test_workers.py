@@ -19,7 +19,7 @@ from budgetnas.study import StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord
 from budgetnas.train import TrainingData
 from budgetnas.trials import _loop as loop
-from budgetnas.workflows.begin import split_images
+from budgetnas.workflows.begin import checked_split
 from tests.trials.processes import is_gone, kill, workers_of
 from tests.trials.small import end_time, run, trials_of
 from tests.workflows.test_run import FILE, RATES, measured
@@ -58,7 +58,7 @@ def trained(listed: list[optuna.trial.FrozenTrial]) -> list[optuna.trial.FrozenT
 def alone(trial: optuna.trial.FrozenTrial, digits: ImageSet) -> list[float | None]:
     """What the trial's epochs measure if nothing else is trained, nor has been interrupted."""
     config = StudyConfig.read(Path("studies/digits-100k"))
-    parts = split_images(digits, config.seed, config.train_samples)
+    parts = checked_split(digits, config.seed, config.train_samples)
     data = TrainingData(digits.take(parts.train), digits.take(parts.val), config.numerics)
     arch = Arch.from_json(trial.user_attrs["arch"])
     seed = derive_seed(config.seed, "trial", trial.number)
