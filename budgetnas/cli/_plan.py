@@ -10,7 +10,7 @@ from budgetnas.cli._command import Output, command
 from budgetnas.study.options import PlanOptions
 
 if TYPE_CHECKING:
-    from budgetnas.workflows.plan import Census, Counted, Drawn, Outlook
+    from budgetnas.workflows.plan import Census, Counted, NetworkSample, Outlook
 
 
 @command(PlanOptions, Output)
@@ -68,7 +68,7 @@ def _drawn_lines(found: "Outlook") -> list[str]:
     return [line for drawn in found.drawn for line in _lines_of(found, drawn)]
 
 
-def _lines_of(found: "Outlook", drawn: "Drawn") -> list[str]:
+def _lines_of(found: "Outlook", drawn: "NetworkSample") -> list[str]:
     limits = describe_limits((drawn.budget, *found.limits[1:]))
     many, below = len(drawn.networks), drawn.below(found.least_fill)
     filling = f"fill {min(drawn.filled):.1%} to {max(drawn.filled):.1%} of it"

@@ -11,7 +11,14 @@ from budgetnas._version import __version__
 from budgetnas.analysis import cell_labels, count_asked, fit_table, stage_table
 from budgetnas.arch import COST_NAMES, Arch
 from budgetnas.report._plots import COST_TITLES, plot_stages
-from budgetnas.report._style import LEGEND_ABOVE, PALETTE, Drawn, row_height, styled, wrapped
+from budgetnas.report._style import (
+    LEGEND_ABOVE,
+    PALETTE,
+    ReportFigure,
+    row_height,
+    styled,
+    wrapped,
+)
 from budgetnas.report._words import listed
 from budgetnas.study import StudyFile, asked_run, asks, config_path, study_folder
 from budgetnas.study.options import RunOptions
@@ -111,15 +118,15 @@ def plot_fits(table: pd.DataFrame, cost: str, limit: int) -> go.Figure:
     )
 
 
-def counted_figures(report: CountedReport) -> list[Drawn]:
+def counted_figures(report: CountedReport) -> list[ReportFigure]:
     budget = report.file.budget
     limit = f"The dashed line is the budget, {budget.limit:,} {COST_NAMES[budget.cost]}."
     fits = plot_fits(report.table, budget.cost, budget.limit)
     named = zip(report.table["configuration"], report.archs, strict=True)
     stages = plot_stages(stage_table(dict(named)))
     return [
-        Drawn("fits", "What fits", limit, fits),
-        Drawn(
+        ReportFigure("fits", "What fits", limit, fits),
+        ReportFigure(
             "stages", "Where the parameters are", "In brackets: the network's parameters.", stages
         ),
     ]

@@ -26,7 +26,7 @@ from budgetnas.report._plots import (
     plot_stages,
 )
 from budgetnas.report._read import Report, read_confusion
-from budgetnas.report._style import Drawn
+from budgetnas.report._style import ReportFigure
 
 MOST_CURVES = 8
 """Networks of a search whose curves are drawn: the best."""
@@ -42,7 +42,7 @@ MOST_PAIRS = 8
 """Mistakes that are listed beneath a confusion matrix."""
 
 
-def report_figures(report: Report) -> list[Drawn]:
+def report_figures(report: Report) -> list[ReportFigure]:
     return [drawn for draw in FIGURES for drawn in draw(report)]
 
 
@@ -50,7 +50,7 @@ def _metric(report: Report) -> str:
     return title_of(report.config.metric).capitalize()
 
 
-def _grid(report: Report) -> list[Drawn]:
+def _grid(report: Report) -> list[ReportFigure]:
     if report.grid is None or len(report.grid.cells) < 2 or report.best is None:
         return []
     axes = axis_names(report.config)
@@ -61,10 +61,10 @@ def _grid(report: Report) -> list[Drawn]:
     else:
         read = f"Bars are the {spread}." if known else "One seed each: no bars."
     title = f"{_metric(report)} by {', '.join(axes)}"
-    return [Drawn("grid", title, read, plot_grid(report.summary, axes))]
+    return [ReportFigure("grid", title, read, plot_grid(report.summary, axes))]
 
 
-def _costs(report: Report) -> list[Drawn]:
+def _costs(report: Report) -> list[ReportFigure]:
     budget = report.config.budget
     table = cost_table(report.summary, budget.cost)
     if table[budget.cost].nunique() < 2:
@@ -79,10 +79,10 @@ def _costs(report: Report) -> list[Drawn]:
         budget.limit,
         named=report.grid is not None and len(table) <= MOST_NAMED,
     )
-    return [Drawn("costs", f"{_metric(report)} against {name}", read, figure)]
+    return [ReportFigure("costs", f"{_metric(report)} against {name}", read, figure)]
 
 
-def _curves(report: Report) -> list[Drawn]:
+def _curves(report: Report) -> list[ReportFigure]:
     curves = report.curves
     measured = report.summary[report.summary["n"] > 0]
     most = MOST_CURVES if report.grid is None else MOST_LINES
@@ -100,7 +100,7 @@ def _curves(report: Report) -> list[Drawn]:
     if train:
         read += " Training accuracy is measured during the epoch, on augmented images."
     figure = plot_curves(bands, metric=report.config.metric, train=train)
-    return [Drawn("curves", "Epoch by epoch", read, figure)]
+    return [ReportFigure("curves", "Epoch by epoch", read, figure)]
 
 
 def _lines(report: Report, bands: pd.DataFrame) -> str:
@@ -113,7 +113,7 @@ def _lines(report: Report, bands: pd.DataFrame) -> str:
     return f"A line is the mean over seeds{band}."
 
 
-def _stages(report: Report) -> list[Drawn]:
+def _stages(report: Report) -> list[ReportFigure]:
     measured = report.summary[report.summary["n"] > 0]
     networks = {report.arch_of(row.cell): row.configuration for row in measured.itertuples()}
     if len(networks) < len(measured):  # a name would be one of several of the same network
@@ -125,10 +125,10 @@ def _stages(report: Report) -> list[Drawn]:
     if len(few) < len(networks):
         read = f"The first {len(few)} of {len(networks)} networks. {read}"
     table = stage_table({name: arch for arch, name in few.items()})
-    return [Drawn("stages", "Where the parameters are", read, plot_stages(table))]
+    return [ReportFigure("stages", "Where the parameters are", read, plot_stages(table))]
 
 
-def _confusion(report: Report) -> list[Drawn]:
+def _confusion(report: Report) -> list[ReportFigure]:
     measured = report.summary[report.summary["n"] > 0]
     kept = [row for row in measured.itertuples() if report.confusion_of(row.cell) is not None]
     if len(kept) > MOST_MATRICES or report.grid is None:
@@ -136,13 +136,15 @@ def _confusion(report: Report) -> list[Drawn]:
     return [_matrix(report, row.cell, row.configuration) for row in kept]
 
 
-def _matrix(report: Report, cell: int, name: str) -> Drawn:
+def _matrix(report: Report, cell: int, name: str) -> ReportFigure:
     matrix, classes = report.confusion_of(cell), report.config.facts.classes
     assert matrix is not None
     return _confused(matrix, classes, name, "validation images are wrong, all seeds together")
 
 
-def _confused(matrix: Counts, classes: Sequence[str], name: str, wrong_images: str) -> Drawn:
+def _confused(
+    matrix: Counts, classes: Sequence[str], name: str, wrong_images: str
+) -> ReportFigure:
     """Draw which class is taken for which, beside a list of mistakes and one of classes."""
     wrong, images = int(matrix.sum() - matrix.trace()), int(matrix.sum())
     table = class_table(matrix, classes)
@@ -153,10 +155,10 @@ def _confused(matrix: Counts, classes: Sequence[str], name: str, wrong_images: s
     )
     title, figure = f"Which class is taken for which: {name}", plot_confusion(matrix, classes)
     pairs = confused_pairs(matrix, classes).head(MOST_PAIRS)
-    return Drawn("confusion", title, read, figure, pairs, table)
+    return ReportFigure("confusion", title, read, figure, pairs, table)
 
 
-def _tested(report: Report) -> list[Drawn]:
+def _tested(report: Report) -> list[ReportFigure]:
     """Draw what the newest retraining takes for what, of the test part."""
     if report.runs.empty:
         return []
@@ -169,7 +171,7 @@ def _tested(report: Report) -> list[Drawn]:
     return [_confused(matrix, report.config.facts.classes, f"run {run['run']}", wrong)]
 
 
-def _fidelity(report: Report) -> list[Drawn]:
+def _fidelity(report: Report) -> list[ReportFigure]:
     table = None if report.fidelity is None else fidelity_table(report.fidelity)
     if table is None or table["tau"].isna().all():
         return []
@@ -178,11 +180,11 @@ def _fidelity(report: Report) -> list[Drawn]:
         "over architectures."
     )
     title = "How far short trainings can be trusted"
-    return [Drawn("fidelity", title, read, plot_fidelity(table))]
+    return [ReportFigure("fidelity", title, read, plot_fidelity(table))]
 
 
 # add yours here: from a report to its figures of one kind, none where there are no numbers for it
-FIGURES: tuple[Callable[[Report], list[Drawn]], ...] = (
+FIGURES: tuple[Callable[[Report], list[ReportFigure]], ...] = (
     _grid,
     _costs,
     _curves,

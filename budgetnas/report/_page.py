@@ -20,7 +20,7 @@ from budgetnas.metric import DEFAULT_METRIC, Metric
 from budgetnas.report._counted import CountedReport, counted_figures, find_counted
 from budgetnas.report._figures import report_figures
 from budgetnas.report._read import Report, read_report
-from budgetnas.report._style import Drawn
+from budgetnas.report._style import ReportFigure
 from budgetnas.report._words import (
     NOT_RECORDED,
     answer_lines,
@@ -107,7 +107,7 @@ def render(report: Report | CountedReport) -> str:
     return _fill("page", report_figures(report), _study_words(report))
 
 
-def _fill(template: str, figures: list[Drawn], words: dict[str, Any]) -> str:
+def _fill(template: str, figures: list[ReportFigure], words: dict[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader("budgetnas", "report"),
         autoescape=True,
@@ -200,7 +200,7 @@ def _question(report: Report) -> str:
     return f"Which network of at most {limits} is the most accurate?"
 
 
-def _embedded(place: int, drawn: Drawn) -> dict[str, Any]:
+def _embedded(place: int, drawn: ReportFigure) -> dict[str, Any]:
     """Turn a figure into what the template needs; plotly escapes what it writes."""
     chart = to_html(
         drawn.figure,

@@ -33,7 +33,7 @@ PERCENT = ".1~%"
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ReportFigure:
     """A figure of a report."""
 
     kind: Literal["grid", "costs", "curves", "stages", "confusion", "fits", "fidelity"]

@@ -188,7 +188,7 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class NetworkSample:
     """A sample of a search's random draws for one budget."""
 
     budget: Budget
@@ -231,14 +231,14 @@ class Drawn:
         }
 
 
-def draw_some(fill: Fill, limits: Limits, seed: int = 0) -> Drawn:
+def draw_some(fill: Fill, limits: Limits, seed: int = 0) -> NetworkSample:
     """Draw networks that fill the first of some limits, as a search does."""
     budget = limits.budgets[0]
     suggester = RandomSuggester(derive_seed(seed, "plan", budget.limit))
     archs = list(islice(networks_of(fill, suggester, limits), DRAWS))
     counted = tuple(Counted.of(arch, limits.image_size) for arch in archs)
     different = len({arch.digest() for arch in archs})
-    return Drawn(budget, counted, different, tuple(map(limits.load, archs)), seed)
+    return NetworkSample(budget, counted, different, tuple(map(limits.load, archs)), seed)
 
 
 def least_limits(arch: Arch, limits: Limits) -> dict[str, int]:

@@ -20,7 +20,7 @@ from budgetnas.study import DataFacts, StudyConfig, require_same
 from budgetnas.train import check_schedule, memory_guard
 from budgetnas.trials import Limits
 
-Drawn = TypeVar("Drawn", bound=Free | Fill | Grid)
+AnyProposal = TypeVar("AnyProposal", bound=Free | Fill | Grid)
 
 
 @dataclass(frozen=True)
@@ -183,11 +183,11 @@ def _require_any_fit(config: StudyConfig, grid: Grid) -> None:
 
 def fitted(
     recipe: Recipe,
-    proposal: Drawn,
+    proposal: AnyProposal,
     source: DataSource,
     channels: int,
     train: int | None = None,
-) -> tuple[Recipe, Drawn, list[str]]:
+) -> tuple[Recipe, AnyProposal, list[str]]:
     """Fit recipes to images; return what they had to give up, too.
 
     Args:

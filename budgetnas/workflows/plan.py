@@ -32,7 +32,7 @@ from budgetnas.train import (
 from budgetnas.trials import Limits, make_pruner, published
 from budgetnas.workflows._census import Census as Census
 from budgetnas.workflows._census import Counted as Counted
-from budgetnas.workflows._census import Drawn as Drawn
+from budgetnas.workflows._census import NetworkSample as NetworkSample
 from budgetnas.workflows._census import census, draw_some, least_limits, number_of_architectures
 from budgetnas.workflows._estimate import (
     LARGEST_BATCH,
@@ -58,7 +58,7 @@ class Outlook:
     """Number of architectures in the space."""
     counted: Census | None
     """The share that fits, where the search draws freely; else None."""
-    drawn: tuple[Drawn, ...]
+    drawn: tuple[NetworkSample, ...]
     """Draws for each budget, where each draw fits; empty if the search is impossible."""
     least_fill: float
     """The least share of a budget that a draw should fill, where all fit; else 0."""
@@ -138,7 +138,7 @@ def plan(options: PlanOptions, watch: Watcher) -> Outlook:
     tightest = limits.of_budget(smaller[-1]) if smaller else limits
     smallest = tightest.smallest(proposed.space)
     needed = least_limits(smallest, tightest)
-    counted, drawn, largest = None, tuple[Drawn, ...](), None
+    counted, drawn, largest = None, tuple[NetworkSample, ...](), None
     if isinstance(proposed, Free):
         counted = census(proposed.space, limits, seed)
         if counted.largest:
@@ -231,7 +231,9 @@ def _first(space: Space, limits: Limits) -> tuple[tuple[str, Counted], ...]:
     return tuple((each.name, Counted.of(each.arch, limits.image_size)) for each in found)
 
 
-def _middling(proposal: Free | Fill, limits: Limits, drawn: Sequence[Drawn], seed: int) -> Arch:
+def _middling(
+    proposal: Free | Fill, limits: Limits, drawn: Sequence[NetworkSample], seed: int
+) -> Arch:
     """Return the network of median multiply-adds, of those that fit."""
     networks = [each for some in drawn for each in some.networks] or [
         Counted.of(arch, limits.image_size)
