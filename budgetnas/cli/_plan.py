@@ -38,7 +38,10 @@ def _lines(found: "Outlook") -> list[str]:
     if not found.possible:
         smallest = f"Smallest of the space: {_described(found.smallest)}"
         return [_held_line(found), smallest, _way_out(found)]
-    networks = _census_lines(found, found.counted) if found.counted else _drawn_lines(found)
+    if found.counted:
+        networks = _census_lines(found, found.counted)
+    else:
+        networks = [line for drawn in found.drawn for line in _drawn_lines(found, drawn)]
     return [_held_line(found), *networks, *_first_lines(found), *_time_lines(found)]
 
 
@@ -64,11 +67,7 @@ def _census_lines(found: "Outlook", counted: "Census") -> list[str]:
     return [share, smallest, none]
 
 
-def _drawn_lines(found: "Outlook") -> list[str]:
-    return [line for drawn in found.drawn for line in _lines_of(found, drawn)]
-
-
-def _lines_of(found: "Outlook", drawn: "NetworkSample") -> list[str]:
+def _drawn_lines(found: "Outlook", drawn: "NetworkSample") -> list[str]:
     limits = describe_limits((drawn.budget, *found.limits[1:]))
     many, below = len(drawn.networks), drawn.below(found.least_fill)
     filling = f"fill {min(drawn.filled):.1%} to {max(drawn.filled):.1%} of it"

@@ -12,7 +12,7 @@ from budgetnas.data.load import UNREADABLE, load_train
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
 from budgetnas.metric import SELECTIONS
-from budgetnas.runs._run import RunConfig
+from budgetnas.runs._run import RESULT, RunConfig
 from budgetnas.study import STUDIES, config_path, require_same
 from budgetnas.train import memory_guard, recipe_statistics
 
@@ -105,7 +105,7 @@ def runs_of(base: Path, target: str) -> Iterator[Path]:
 def unfinished(base: Path, target: str) -> Path:
     """Find the newest run of this target that has no result."""
     for folder in runs_of(base, target):
-        if not (folder / "result.json").exists():
+        if not (folder / RESULT).exists():
             return folder
     raise InputError(
         f"no unfinished run of {target!r} in ./{base} to resume; --out names a folder"

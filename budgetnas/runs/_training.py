@@ -29,7 +29,7 @@ from budgetnas.events import (
 from budgetnas.files import sweep, write_atomic
 from budgetnas.metric import BUILT_IN, SELECTIONS, attribute_of, measure, unequal_share
 from budgetnas.model import model_to_load
-from budgetnas.runs._run import RunConfig, RunResult, environment, write_json
+from budgetnas.runs._run import RESULT, RunConfig, RunResult, environment, write_json
 from budgetnas.seeds import derive_seed
 from budgetnas.train import (
     Checkpoints,
@@ -244,7 +244,7 @@ class Retraining:
             device=device_title(self.device),
             arch=arch.model_dump(mode="json"),
         )
-        write_json(self.folder / "result.json", result.as_json())
+        write_json(self.folder / RESULT, result.as_json())
         return result
 
     def _write_tables(self, test: ImageSet, measured: Evaluation) -> None:

@@ -94,7 +94,7 @@ def retrain(options: RetrainOptions, watch: Watcher) -> RunResult:
     found = find_target(options, origin)
     folder = new_folder(out, base, target, found.trial)
     require_writable(folder)
-    config, images, adapted = begin(options, found, origin, where, watch)
+    config, images, adapted = _define(options, found, origin, where, watch)
     said = [*guessed, *([found.rule] if found.rule else []), *adapted]
     return run_in(config, images, folder, where, said, watch)
 
@@ -191,7 +191,7 @@ def _exceeded(record: TrialRecord, limits: Sequence[Budget]) -> str:
     return " and ".join(words)
 
 
-def begin(
+def _define(
     asked: RetrainOptions,
     found: Target,
     origin: BegunStudy | None,
