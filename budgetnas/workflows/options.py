@@ -38,7 +38,6 @@ from budgetnas.study.options import (
 if TYPE_CHECKING:
     from budgetnas.runs import RunConfig
     from budgetnas.study.begun import BegunStudy
-    from budgetnas.workflows.retrain import Target
 
 
 class WhichTarget(Options):
@@ -112,18 +111,6 @@ class RetrainOptions(
     def names_data(self) -> bool:
         """Return whether data is named, which may be other data than the study's."""
         return any(getattr(self, name) is not None for name in Data.model_fields)
-
-    def recipe_of(
-        self, found: "Target", source: DataSource, channels: int, images: int
-    ) -> tuple[Recipe, list[str]]:
-        """Return the recipe that is asked for, fitted to images and trial; with notices."""
-        drawn = None
-        if found.trial is not None:
-            drawn = Drawn(found.trial, found.arch, found.overrides)
-        if found.recipe is None or "recipe" in self.model_fields_set:
-            return self.fitted_recipe(source, channels, images, drawn)
-        own = Training.of(recipe=AskedRecipe(found.recipe, adapts=True), epochs=self.epochs)
-        return own.fitted_recipe(source, channels, None, drawn)  # its batch is its study's
 
     def require_same(self, began: "RunConfig") -> None:
         """Check that a run is resumed with the options that it began with.

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial
 from budgetnas._version import __version__
 from budgetnas.analysis import chosen, pooled
 from budgetnas.arch import COST_NAMES, Arch, Budget, blocks_from, find_arch, fit_arch
-from budgetnas.data import TEST_LOG, count_uses
+from budgetnas.data import TEST_LOG, DataSource, count_uses
 from budgetnas.data.heldout import check_test
 from budgetnas.data.images import ImageSet
 from budgetnas.errors import InputError
@@ -55,6 +55,7 @@ from budgetnas.seeds import derive_seed
 from budgetnas.space import Grid, Overrides
 from budgetnas.study import STUDIES, config_path, held, require_same, study_folder
 from budgetnas.study.begun import BegunStudy, find_begun
+from budgetnas.study.options import AskedRecipe, Drawn, Training
 from budgetnas.study.trial_record import TrialRecord
 from budgetnas.train import (
     attempt,
@@ -140,6 +141,18 @@ class Target:
     rule: str | None = None
     """Of the best of a search: which it is, and by which rule."""
 
+    def recipe_for(
+        self, options: RetrainOptions, source: DataSource, channels: int, images: int
+    ) -> tuple[Recipe, list[str]]:
+        """Return the recipe that is asked for, fitted to images and trial; with notices."""
+        drawn = None
+        if self.trial is not None:
+            drawn = Drawn(self.trial, self.arch, self.overrides)
+        if self.recipe is None or "recipe" in options.model_fields_set:
+            return options.fitted_recipe(source, channels, images, drawn)
+        own = Training.of(recipe=AskedRecipe(self.recipe, adapts=True), epochs=options.epochs)
+        return own.fitted_recipe(source, channels, None, drawn)  # its batch is its study's
+
 
 def find_target(options: RetrainOptions, study: BegunStudy | None) -> Target:
     """Find the architecture that the user means.
@@ -210,7 +223,7 @@ def _define(
     seed = asked.seed if asked.seed is not None else origin.config.seed if origin else 0
     select = asked.select or "last"
     trained_on, _ = hold_out(images, select, seed)
-    recipe, adapted = asked.recipe_of(found, source, images.channels, len(trained_on))
+    recipe, adapted = found.recipe_for(asked, source, images.channels, len(trained_on))
     adapted += filter(None, [recipe.few_steps(len(trained_on))])
     said = [*filter(None, [notice]), *(f"recipe: {text}" for text in adapted)]
     statistics = recipe_statistics(recipe, trained_on)
