@@ -212,6 +212,7 @@ def _nearest(sizes: list[float], count: int) -> list[int]:
 
 def _feasible(config: StudyConfig, space: Space, enough: int) -> list[Arch]:
     """Draw at random until there are enough within the budget, or for `MOST_DRAWS` draws."""
+    # the command's name until 0.6: another name would draw other networks
     suggester = RandomSuggester(derive_seed(config.seed, "calibrate"))
     size, facts = config.data.image_size, config.facts
     found: dict[str, Arch] = {}
