@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -16,7 +17,7 @@ from typing import (
 from pydantic import AfterValidator
 
 from budgetnas.errors import InputError
-from budgetnas.plugins import Registry
+from budgetnas.plugins import Registry, called
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,10 +77,14 @@ def _add(name: str, function: Objective) -> None:
 
 
 def _valid(name: str, function: Objective, confusion: "Confusion") -> float:
-    value = float(function(confusion))
+    given = called(f"metric {name!r}", function, confusion)
+    try:
+        value = float(given)  # type: ignore[arg-type]  # as it may be
+    except (TypeError, ValueError):
+        value = math.nan
     if not 0 <= value <= 1:
         raise InputError(
-            f"metric {name!r} must return a number in [0, 1], got {value} for the images "
+            f"metric {name!r} must return a number in [0, 1], got {given} for the images "
             f"[true class, predicted class] {confusion.tolist()}"
         )
     return value

@@ -11,6 +11,7 @@ import importlib.util
 import os
 import re
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Annotated, Any, Generic, TypeVar, overload
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from budgetnas.errors import InputError
+from budgetnas.errors import BudgetnasError, InputError
 from budgetnas.spec import Spec
 
 F = TypeVar("F")
@@ -68,8 +69,8 @@ def load(name: str) -> str:
             _loaded[module] = _digest(_import(module))
         except InputError:
             raise
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
+        except (Exception, SystemExit) as error:
+            reason = _reason(error, module)
             raise InputError(f"plugin {name!r} can't be imported: {reason}") from error
     return _loaded[module]
 
@@ -105,10 +106,33 @@ def _import(name: str) -> ModuleType:
     return module
 
 
+def called(what: str, function: Callable[..., object], *arguments: object) -> object:
+    """Call a function that is registered; `what` names it.
+
+    Raises:
+        InputError: If it raises, with the line of its file.
+    """
+    try:
+        return function(*arguments)
+    except BudgetnasError:
+        raise
+    except (Exception, SystemExit) as error:
+        code = getattr(function, "__code__", None)
+        raise InputError(f"{what}: {_reason(error, getattr(code, 'co_filename', ''))}") from error
+
+
+def _reason(error: BaseException, file: str) -> str:
+    """Return what an exception says, and in which line of a file it was raised or passed."""
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == file]
+    where = f" ({file}, line {lines[-1]})" if lines else ""
+    return f"{type(error).__name__}: {error}{where}"
+
+
 def _digest(module: ModuleType) -> str:
-    if module.__file__ is None:
+    if getattr(module, "__file__", None) is None:
         raise InputError(f"a plugin needs a source file, {module.__name__!r} has none")
-    file = Path(module.__file__)
+    file = Path(str(module.__file__))
     digest = hashlib.sha256()
     for path in sorted(file.parent.rglob("*.py")) if hasattr(module, "__path__") else [file]:
         digest.update(path.read_bytes())
@@ -162,20 +186,23 @@ class Registry(Generic[F]):
         Args:
             name: What archs, spaces and options call it.
             function: A block: from w_in, w_out, stride and `budgetnas.arch.Style` to a
-                `budgetnas.arch.Residual`. An objective: from counts of the validation images,
-                int64 [true class, predicted class], to a number in [0, 1], larger for better
-                predictions.
+                `budgetnas.arch.Residual`; widths may be arrays, int64 [n]. An objective: from
+                counts of the validation images, int64 [true class, predicted class], to a number
+                in [0, 1], larger for better predictions.
 
         Raises:
             InputError: If the name is taken, or the function is none of that kind.
         """
-        if function is None:
-            return lambda function: self.register(name, function)
         what = f"{self._kind} {name!r}"
-        if re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name) is None:
+        # of a decorator without parentheses the name is the function
+        if not isinstance(name, str) or re.fullmatch(r"[a-z][a-z0-9_-]{0,39}", name) is None:
             raise InputError(
                 f"the name of a {self._kind} must be of a-z, 0-9, _ and -, got {name!r}"
             )
+        if function is None:
+            return lambda function: self.register(name, function)
+        if not callable(function):
+            raise InputError(f"{what} must be a function, got {function!r}")
         if name in self._own:
             raise InputError(f"{what} is budgetnas's own and can't be replaced")
         if name in self._functions and _code(function) != _code(self._functions[name]):

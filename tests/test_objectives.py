@@ -72,6 +72,9 @@ def test_the_engine_measures_what_the_table_says() -> None:
         ("loss", worst_class, "metric 'loss' is measured already: another name is needed"),
         ("mine", lambda confusion: 2.0, r"must return a number in \[0, 1\], got 2.0 for the "),
         ("mine", lambda confusion: math.nan, r"must return a number in \[0, 1\], got nan"),
+        ("mine", lambda confusion: None, r"must return a number in \[0, 1\], got None"),
+        ("mine", lambda confusion: 1 / 0, r"'mine': ZeroDivisionError: .*objectives.py, line \d"),
+        ("mine", "accuracy", "metric 'mine' must be a function, got 'accuracy'"),
         ("mine", lambda confusion: 0.5, "metric 'mine': that all is right must be more, got 0.5"),
     ],
 )
@@ -80,6 +83,17 @@ def test_what_is_no_objective_is_refused(name: str, function: Any, complaint: st
         budgetnas.register_objective(name, function)
     with pytest.raises(InputError, match="--metric: unknown metric 'mine', known: accuracy, bal"):
         run(metric="mine")
+
+
+def test_no_study_begins_by_what_fails_on_its_classes() -> None:
+    def of_two(confusion: Any) -> float:
+        (a, _), (_, d) = confusion
+        return float((a + d) / confusion.sum())
+
+    budgetnas.register_objective("of-two", of_two)
+    with pytest.raises(InputError, match=r"metric 'of-two': ValueError: too many values .*line"):
+        run(metric="of-two", study="new")
+    assert not Path("studies/new").exists()
 
 
 def test_chance_is_that_of_what_was_sampled() -> None:

@@ -11,7 +11,17 @@ import pytest
 
 import budgetnas
 from budgetnas import plugins
-from budgetnas.arch import Act, Arch, Residual, Stage, Style, count_params, projection
+from budgetnas.arch import (
+    Act,
+    Arch,
+    Conv,
+    Norm,
+    Residual,
+    Stage,
+    Style,
+    count_params,
+    projection,
+)
 from budgetnas.errors import InputError
 from budgetnas.events import Event, Notice
 from budgetnas.runs import load_run
@@ -73,6 +83,25 @@ def no_shortcut(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
     return Residual((("conv", style.conv(w_in, w_out, 3, stride)),))
 
 
+def of_layers(*named: Any) -> Any:
+    return lambda *_: Residual(named)
+
+
+def by_width(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
+    return single(w_in, max(w_out, 8), stride, style)
+
+
+def test_a_block_is_checked_at_every_width() -> None:
+    def growing(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
+        conv = style.conv(w_in, w_out + (w_out > 16), 3, stride)
+        return Residual((("conv", conv),), projection(w_in, w_out, stride, style))
+
+    budgetnas.register_block("growing", growing)
+    wide = Arch(block="growing", stem_width=20, stages=(Stage(width=20, depth=1),))
+    with pytest.raises(InputError, match=r"its branch must map .*\(20, 8, 8\), got \(21, 8, 8\)"):
+        count_params(wide)
+
+
 @pytest.mark.parametrize(
     ("name", "function", "complaint"),
     [
@@ -81,6 +110,31 @@ def no_shortcut(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
         ("mine", lambda *_: None, "block 'mine' must return a Residual, got None"),
         ("mine", same_shape, r"its branch must map .* to \(16, 4, 4\), got \(16, 8, 8\)"),
         ("mine", no_shortcut, r"its shortcut must map .* to \(16, 4, 4\), got \(8, 8, 8\)"),
+        ("mine", 3, "block 'mine' must be a function, got 3"),
+        (single, None, "the name of a block must be of a-z, 0-9, _ and -, got <function single"),
+        (
+            "mine",
+            lambda *_: 1 / 0,
+            r"'mine': ZeroDivisionError: .* \(.*test_plugins.py, line \d+\)",
+        ),
+        ("mine", lambda *_: Residual(None), "its branch must be .* pairs .*, got None"),  # type: ignore[arg-type]
+        (
+            "mine",
+            of_layers(("a", Conv(8, 16, 3, 2)), ("a", Conv(16, 16, 3))),
+            r"got \('a', Conv\(w_in=16",
+        ),
+        (
+            "mine",
+            of_layers(("a", Conv(8, 16, 3, 2)), ("b", Norm(5))),
+            r"Norm\(width=5\) can't follow 16",
+        ),
+        ("mine", of_layers(("a", Conv(8, 16, 4, 2))), "a kernel must be odd, got Conv"),
+        (
+            "mine",
+            of_layers(("a", Conv(8, 0, 3, 2))),
+            "sizes must be whole numbers from 1, got Conv",
+        ),
+        ("mine", by_width, "'mine': ValueError: The truth value .*: w_in and w_out may be arrays"),
     ],
 )
 def test_what_is_no_block_is_refused(name: str, function: Any, complaint: str) -> None:
@@ -111,12 +165,15 @@ def test_a_name_is_registered_once() -> None:
         ("", "../nothing.py", "no plugin /.*/nothing.py; a path is relative to the working"),
         ("1 / 0", "broken.py", "'broken.py' can't be imported: ZeroDivisionError: division"),
         ("(", "broken.py", "'broken.py' can't be imported: SyntaxError: "),
+        ("\n1 / 0", "broken.py", r"ZeroDivisionError: .* \(.*broken.py, line 2\)"),
+        ("raise SystemExit(3)", "broken.py", "'broken.py' can't be imported: SystemExit: 3"),
+        ("", "sys", "a plugin needs a source file, 'sys' has none"),
     ],
 )
 def test_plugins_that_cant_be(content: str, name: str, complaint: str) -> None:
     Path("broken.py").write_text(content)
     with pytest.raises(InputError, match=f"^--plugins: .*{complaint}"):
-        run(plugins=[name])
+        run(plugins=[name], metric="mine")  # which the plugin would have registered
 
 
 def test_plugins_are_names() -> None:

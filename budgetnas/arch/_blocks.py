@@ -19,11 +19,11 @@ from budgetnas.arch._layers import (
     NamedLayers,
     Norm,
     Residual,
+    Shape,
     SqueezeExcite,
-    chain_output,
 )
 from budgetnas.errors import InputError
-from budgetnas.plugins import Registry
+from budgetnas.plugins import Registry, called
 from budgetnas.spec import Spec
 
 
@@ -170,21 +170,70 @@ BLOCKS: dict[str, Block] = {"basic": basic, "bottleneck": bottleneck, "preact": 
 
 
 def _add(name: str, block: Block) -> None:
-    """Add a block that maps shapes as a stage needs it to."""
-    for w_in, stride in ((8, 2), (16, 1)):
-        given, needed = (w_in, 8, 8), (16, 8 // stride, 8 // stride)
-        layer: object = block(w_in, 16, stride, Style(Stage(width=16, depth=1)))
+    """Add a block that maps shapes as a stage needs it to, and reads arrays of widths."""
+    import numpy as np
+
+    def checked(w_in: int, w_out: int, stride: int, style: Style) -> Residual:
+        layer = called(f"block {name!r}", block, w_in, w_out, stride, style)
         if not isinstance(layer, Residual):
             raise InputError(f"block {name!r} must return a Residual, got {layer!r}")
-        straight = chain_output(layer.shortcut, chain_output(layer.pre, given))
-        for part, got in (("branch", layer.output(given)), ("shortcut", straight)):
-            if got != needed:
-                raise InputError(
-                    f"block {name!r}: at stride {stride} its {part} must map (channels, height, "
-                    f"width) {given} to {needed}, got {got}"
-                )
-    BLOCKS[name] = block
+        if isinstance(w_in, int) and isinstance(w_out, int):
+            _check(name, layer, (w_in, 8, 8), (w_out, 8 // stride, 8 // stride))
+        return layer
 
+    style, widths = Style(Stage(width=16, depth=1)), np.array([16, 24])
+    checked(8, 16, 2, style)
+    checked(16, 16, 1, style)
+    try:
+        for w_in, stride in ((np.array([8, 12]), 2), (widths, 1)):
+            checked(w_in, widths, stride, style).params()  # type: ignore[arg-type]  # see `Arch`
+    except InputError as error:
+        raise InputError(f"{error}: w_in and w_out may be arrays, got {widths!r}") from error
+    BLOCKS[name] = checked
+
+
+def _check(name: str, layer: Residual, given: Shape, needed: Shape) -> None:
+    """Raise for a block that could not be built as it is counted, or doesn't fit its stage."""
+    inner = _output(f"block {name!r}: its pre", layer.pre, given)
+    ends = {
+        "branch": _output(f"block {name!r}: its branch", layer.branch, inner),
+        "shortcut": _output(f"block {name!r}: its shortcut", layer.shortcut, inner),
+        "post": _output(f"block {name!r}: its post", layer.post, needed),
+    }
+    for part, got in ends.items():
+        if got != needed:
+            start = needed if part == "post" else given
+            raise InputError(
+                f"block {name!r}: at stride {given[1] // needed[1]} its {part} must map "
+                f"(channels, height, width) {start} to {needed}, got {got}"
+            )
+
+
+def _output(what: str, chain: Any, shape: Shape) -> Shape:
+    """Return the output's shape of layers that each take what the one before them returns."""
+    names = set[str]()
+    for pair in chain if isinstance(chain, tuple | list) else [chain]:
+        match pair:
+            case (str(name), layer) if name not in {"", *names} and isinstance(layer, Layer):
+                names.add(name)
+            case _:
+                raise InputError(
+                    f"{what} must be (name, layer) pairs of different names and layers of "
+                    f"budgetnas.arch, got {pair!r}"
+                )
+        sides = {side: getattr(layer, side) for side in SIDES if hasattr(layer, side)}
+        if not all(isinstance(side, int) and side > 0 for side in sides.values()):
+            raise InputError(f"{what}: sizes must be whole numbers from 1, got {layer!r}")
+        if sides.get("kernel", 1) % 2 == 0:
+            raise InputError(f"{what}: a kernel must be odd, got {layer!r}")
+        if sides.get("w_in", sides.get("width", shape[0])) != shape[0]:
+            raise InputError(f"{what}: {layer!r} can't follow {shape[0]} channels")
+        shape = layer.output(shape)
+    return shape
+
+
+SIDES = ("w_in", "w_out", "width", "mid", "kernel", "stride")
+"""The sizes that layers have."""
 
 _REGISTERED = Registry("block", BLOCKS, _add)
 register_block = _REGISTERED.register

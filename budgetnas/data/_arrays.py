@@ -65,15 +65,21 @@ class ImageData:
             InputError: If the arrays are not that, with their shapes.
         """
         given = {"train": (images, labels), "validation": validation, "test": test}
-        parts = {part: _part(part, *both) for part, both in given.items() if both is not None}
-        numbers = range(int(parts["train"][1].max()) + 1)
+        parts = {part: _part(part, both) for part, both in given.items() if both is not None}
+        labels = parts["train"][1]
+        numbers = range(min(int(labels.max()), len(labels)) + 1)  # more have no image each
+        if isinstance(classes, int):
+            raise InputError(f"classes must be a list of names, got {shorten(classes)}")
         known = tuple(map(str, numbers if classes is None else classes))
         arrays: Arrays = {}
         for part, (pixels, named) in parts.items():
             _check(part, pixels, named, parts["train"][0], known)
             arrays |= {f"{part}.images": pixels, f"{part}.labels": named}
-        if not name or name != Path(name).name or not name.isprintable():
-            raise InputError(f"name must be one that a file can have, got {shorten(name)}")
+        fits = isinstance(name, str) and name.isprintable() and 0 < len(name.encode()) <= 100
+        if not fits or name != Path(name).name:
+            raise InputError(
+                f"name must be one that a file can have, at most 100 bytes, got {shorten(name)}"
+            )
         return cls(name, known, arrays)
 
     @classmethod
@@ -108,11 +114,15 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _part(
-    part: str, images: Any, labels: Any
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def _part(part: str, both: Any) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """Return images as uint8 [n, h, w, c], and labels as int64 [n]."""
-    pixels, numbers = np.asarray(images), np.asarray(labels)
+    if not isinstance(both, tuple | list) or len(both) != 2:
+        raise InputError(f"{part}: must be a pair of images and labels, got {shorten(both)}")
+    try:
+        images, numbers = map(np.asarray, both)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged, on a GPU, with a gradient
+        raise InputError(f"{part}: images and labels must be arrays: {error}") from None
+    pixels = images
     if pixels.ndim == 3:
         pixels = pixels[..., None]
     elif pixels.ndim == 4 and pixels.shape[3] not in (1, 3):
@@ -121,7 +131,7 @@ def _part(
     if pixels.dtype != np.uint8 or not fits:
         raise InputError(
             f"{part}: images must be uint8 [n, h, w], [n, h, w, c] or [n, c, h, w] with c of 1 or "
-            f"3, got {_shown(np.asarray(images))}"
+            f"3, got {_shown(images)}"
         )
     if numbers.dtype.kind not in "iu" or numbers.shape != pixels.shape[:1]:
         raise InputError(

@@ -71,6 +71,8 @@ class Options(Spec, validate_default=False, use_attribute_docstrings=True):
             return cls(**given)
         except ValidationError as error:
             found = sorted(error.errors(include_url=False), key=cls._place)
+            # without what they register, other options can't be read
+            found = [each for each in found if each["loc"][:1] == ("plugins",)] or found
             raise InputError("; ".join(map(cls._describe, found))) from None
 
     @classmethod

@@ -13,6 +13,7 @@ from budgetnas.data.images import ImageSet, Split, describe_split, split_images
 from budgetnas.data.load import load_train
 from budgetnas.errors import InputError
 from budgetnas.events import Loading, Notice, Watcher
+from budgetnas.metric import BUILT_IN, guessed
 from budgetnas.plugins import changes
 from budgetnas.recipe import Recipe
 from budgetnas.space import Fill, Free, Grid, Space
@@ -157,7 +158,9 @@ def facts_of(images: ImageSet, parts: Split) -> DataFacts:
 
 
 def require_trainable(config: StudyConfig) -> None:
-    """Raise for a study whose limits no network fits, or with a schedule that can't run."""
+    """Raise for limits that no network fits, a schedule that can't run, or a metric that fails."""
+    if config.metric not in BUILT_IN:
+        guessed(config.metric, config.facts.val_counts)
     match config.proposal:
         case Free(space=space) | Fill(space=space):
             check_schedule(config.recipe, config.facts.train)
