@@ -148,7 +148,10 @@ class Callbacks:
     """Passes events on to what shows them, then to callbacks; once one stops, returns "stop"."""
 
     def __init__(self, watch: Watcher, callbacks: Iterable[Watcher]) -> None:
-        self._watch, self._callbacks = watch, tuple(callbacks)
+        listed = tuple(callbacks) if isinstance(callbacks, Iterable) else ()
+        if not isinstance(callbacks, Iterable) or not all(map(callable, listed)):
+            raise InputError(f"callbacks must be a list of functions, got {callbacks!r}")
+        self._watch, self._callbacks = watch, listed
         self._answer: str | None = None
 
     def __call__(self, event: Event) -> str | None:

@@ -35,6 +35,9 @@ def test_a_search_that_is_stopped_goes_on_to_exactly_n(capfd: pytest.CaptureFixt
 def test_a_callback_says_stop_or_nothing() -> None:
     with pytest.raises(InputError, match="a callback returns None or 'stop', got True"):
         run(callbacks=[lambda event: True])
+    for wrong in (print, [3], "stop", 3):
+        with pytest.raises(InputError, match="callbacks must be a list of functions, got "):
+            run(callbacks=wrong)
 
 
 def test_a_retraining_that_is_stopped_is_resumed(begun: str) -> None:
