@@ -290,11 +290,11 @@ INSTANCES: dict[str, Any] = {}
 """Optuna's samplers and pruners that Python functions were given, by what a study records."""
 
 
-def _or_instance(kind: str, names: tuple[str, ...], method: str) -> BeforeValidator:
-    """Restrict a field to some names, or an object with a method, of which the words are kept."""
+def _or_instance(kind: str, names: tuple[str, ...], base: str) -> BeforeValidator:
+    """Restrict a field to some names, or an object of Optuna's, of which the words are kept."""
 
     def check(given: Any) -> Any:
-        if hasattr(given, method) and not isinstance(given, type):
+        if base in (each.__name__ for each in type(given).__mro__):  # without importing Optuna
             words = _described(given)
             INSTANCES[words] = given
             return words
@@ -388,7 +388,7 @@ class Drawing(Options):
     space, and rejects those over the budget."""
     presets: Annotated[bool, Shown(flags=("--presets/--no-presets",))] = True
     """Try the published networks that fit first (default), or not."""
-    pruner: Annotated[str, _or_instance("pruner", PRUNER_NAMES, "prune"), Shown("NAME")] = (
+    pruner: Annotated[str, _or_instance("pruner", PRUNER_NAMES, "BasePruner"), Shown("NAME")] = (
         "halving"
     )
     """Pruner: halving (asynchronous successive halving, ASHA), median or none."""
@@ -405,7 +405,7 @@ class Sampling(Options):
     panel = "What to search"
 
     sampler: Annotated[
-        str, _or_instance("sampler", SAMPLER_NAMES, "sample_relative"), Shown("NAME")
+        str, _or_instance("sampler", SAMPLER_NAMES, "BaseSampler"), Shown("NAME")
     ] = DEFAULT_SAMPLER
     """Optuna's sampler: random, tpe, gp or nsga2."""
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def test_a_study_records_the_class_and_its_parameters() -> None:
     )
     assert options.pruner.endswith("patience=3, min_delta=0.0)")
     assert options.changed(trials=3).sampler == options.sampler
-    for wrong in ("QMCSampler()", QMCSampler, 3):
+    for wrong in ("QMCSampler()", QMCSampler, 3, SimpleNamespace(sample_relative=print)):
         with pytest.raises(InputError, match=r"--sampler: unknown sampler .*, known: tpe, random"):
             SearchOptions.of(budget="12k", sampler=wrong)
 
