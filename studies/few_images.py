@@ -6,7 +6,7 @@
 trains small networks on 90, 300 and about 1,300 images of digits and of a folder of images, at
 16 x 16 pixels, and validates on at most 1,000 others. Prints a line of JSON a training. What came
 out is in studies/few-images/results; the constants that follow from it are in
-budgetnas/recipe/_recipe.py and budgetnas/trials/_pruners.py.
+budgetnas/recipe/_recipe.py and budgetnas/trials/_samplers.py.
 """
 
 import argparse

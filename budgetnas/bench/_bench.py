@@ -16,8 +16,7 @@ import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, schedule
 
-from budgetnas.bench._plan import Plan, Way
-from budgetnas.bench._result import BenchResult
+from budgetnas.bench._result import BenchResult, Plan, Way
 from budgetnas.bench._usual import Epochs, tuned_epochs, usual_epochs
 from budgetnas.data.images import ImageSet
 from budgetnas.events import Loading, Notice, Watcher, ignore

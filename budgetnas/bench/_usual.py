@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from budgetnas.bench._plan import Setup
+from budgetnas.bench._result import Setup
 from budgetnas.data.images import ImageSet, Statistics
 from budgetnas.recipe import SGD, Recipe
 from budgetnas.train import crop_padding, schedule_table

@@ -82,7 +82,7 @@ def _print_result(result: "BenchResult") -> None:
     import torch
 
     from budgetnas.bench import WAYS
-    from budgetnas.cli._console import print_table
+    from budgetnas.cli._command import print_table
 
     plan = result.plan
     typer.echo(

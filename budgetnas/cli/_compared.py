@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from budgetnas.cli._command import LongOutput, command
-from budgetnas.cli._console import heading_of, print_table, run_shown, spread
+from budgetnas.cli._command import LongOutput, command, heading_of, print_table, run_shown, spread
 from budgetnas.workflows.options import CompareOptions, FidelityOptions, FinalistsOptions
 
 if TYPE_CHECKING:

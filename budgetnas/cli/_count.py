@@ -16,8 +16,7 @@ from budgetnas.arch import (
     fit_arch,
     layer_table,
 )
-from budgetnas.cli._command import Output, command
-from budgetnas.cli._console import print_table
+from budgetnas.cli._command import Output, command, print_table
 from budgetnas.data import DATASETS, Side
 from budgetnas.errors import InputError
 from budgetnas.plugins import Plugins

@@ -9,8 +9,7 @@ import typer
 from pydantic import Field, model_validator
 
 from budgetnas.cli import signals
-from budgetnas.cli._command import Output, command
-from budgetnas.cli._console import print_table
+from budgetnas.cli._command import Output, command, print_table
 from budgetnas.metric import Metric, as_metric, beside_accuracy, title_of
 from budgetnas.study import STUDIES, config_path, find_study, known_studies, study_name
 from budgetnas.study.options import Limit, Place, Shown, Text, WhichStudy

@@ -13,9 +13,8 @@ from budgetnas.cli import signals
 from budgetnas.cli._bench import bench
 from budgetnas.cli._compared import compare, fidelity, finalists
 from budgetnas.cli._count import count, presets
-from budgetnas.cli._plan import plan
 from budgetnas.cli._retrain import retrain
-from budgetnas.cli._search import run, search
+from budgetnas.cli._search import plan, run, search
 from budgetnas.cli._study import best, dashboard, report
 from budgetnas.errors import BudgetnasError, without_passwords
 

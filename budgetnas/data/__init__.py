@@ -7,6 +7,7 @@ What is here needs no torch, for code that only reads or describes a study. Imag
 from budgetnas.data._source import (
     DATASETS,
     SET_ASIDE_SHARE,
+    TEST_LOG,
     VALIDATION_SHARE,
     Background,
     DataSource,
@@ -18,5 +19,6 @@ from budgetnas.data._source import (
     View,
     check_background,
     check_fit,
+    count_openings,
+    count_uses,
 )
-from budgetnas.data._test_log import TEST_LOG, count_openings, count_uses

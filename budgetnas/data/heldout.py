@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from budgetnas.data._source import DataSource, ImageFormat, Progress
-from budgetnas.data._test_log import record_opening
+from budgetnas.data._source import DataSource, ImageFormat, Progress, record_opening
 from budgetnas.data.images import ImageSet
 from budgetnas.data.load import READERS, silent
 

@@ -109,5 +109,5 @@ class CutMix(Spec):
     """How many of the images are pasted over."""
 
 
-# add yours here, and a case in budgetnas.train._mix.Mixer
+# add yours here, and a case in budgetnas.train._augment.Mixer
 Mix = Annotated[Mixup | CutMix, Field(discriminator="name")]

@@ -11,10 +11,9 @@ from budgetnas.data.images import ImageSet
 from budgetnas.errors import Diverged
 from budgetnas.recipe import Flip, Numerics, Recipe
 from budgetnas.seeds import derive_seed
-from budgetnas.train._augment import Draws, augment
+from budgetnas.train._augment import Draws, Mixer, Target, augment, class_weights
 from budgetnas.train._capture import Recorder, no_search
 from budgetnas.train._evaluate import Normalizer, autocast
-from budgetnas.train._mix import Mixer, Target, class_weights
 from budgetnas.train._optim import Rates, clip_gradients
 from budgetnas.train._weights import Average, Lookahead, Sharpness
 

@@ -12,6 +12,5 @@ from budgetnas.trials._drawing import (
 )
 from budgetnas.trials._loop import Loop, Stopped, crash_noted
 from budgetnas.trials._proposers import published
-from budgetnas.trials._pruners import PRUNERS, make_pruner
 from budgetnas.trials._record import Record
-from budgetnas.trials._samplers import SAMPLERS
+from budgetnas.trials._samplers import PRUNERS, SAMPLERS, make_pruner

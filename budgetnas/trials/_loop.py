@@ -33,8 +33,8 @@ from budgetnas.executors import (
 from budgetnas.study.storage import one_transaction
 from budgetnas.study.trial_record import Kind, TrialRecord, TrialWriter, Turn
 from budgetnas.trials._proposers import EnqueuedWrongly, Proposed, proposer
-from budgetnas.trials._pruners import pruner_of
 from budgetnas.trials._record import Record
+from budgetnas.trials._samplers import pruner_of
 
 Stopped: TypeAlias = Literal["trials", "timeout", "exhausted", "callback"]
 """Why a search ended: N trials are trained, time is up, nothing new can be drawn, or a callback

@@ -6,8 +6,7 @@ import pytest
 
 from budgetnas.errors import InputError
 from budgetnas.study.options import PRUNER_NAMES, SAMPLER_NAMES, PlanOptions, SearchOptions
-from budgetnas.trials._pruners import PRUNERS
-from budgetnas.trials._samplers import SAMPLERS
+from budgetnas.trials._samplers import PRUNERS, SAMPLERS
 from budgetnas.workflows.search import search
 
 

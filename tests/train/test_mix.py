@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from budgetnas.recipe import CutMix, Mix, Mixup
 from budgetnas.train import Draws
-from budgetnas.train._mix import Mixer, Target, beta_quantiles, class_weights
+from budgetnas.train._augment import Mixer, Target, beta_quantiles, class_weights
 
 CPU = torch.device("cpu")
 MIXES: list[Mix] = [Mixup(alpha=0.2), Mixup(alpha=1), CutMix(), CutMix(alpha=0.3, probability=1)]

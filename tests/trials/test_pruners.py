@@ -10,7 +10,7 @@ from scipy.stats import binom
 from budgetnas.analysis import lucky_guessing
 from budgetnas.metric import Metric
 from budgetnas.trials import PRUNERS
-from budgetnas.trials._pruners import Halving, first_rung
+from budgetnas.trials._samplers import Halving, first_rung
 
 
 def judged(pruner: BasePruner, values: list[float], step: int = 1) -> list[bool]:

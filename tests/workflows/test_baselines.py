@@ -10,7 +10,7 @@ from budgetnas.analysis import FILLED
 from budgetnas.arch import PRESETS, Arch, Budget, Stage, count_params, fits, load
 from budgetnas.space import Free
 from budgetnas.trials import Limits
-from budgetnas.workflows._baselines import BASELINES, baselines, scaled
+from budgetnas.workflows.compare import BASELINES, baselines, scaled
 from tests.analysis.made import config_of
 
 BOTTLENECK = Arch(

@@ -25,8 +25,7 @@ from budgetnas.report import read_report, write_report
 from budgetnas.space import Axis, Fill, Grid
 from budgetnas.study import Comparison, StudyConfig
 from budgetnas.study.trial_record import Kind, TrialRecord, tally
-from budgetnas.workflows._baselines import BASELINES
-from budgetnas.workflows.compare import compare
+from budgetnas.workflows.compare import BASELINES, compare
 from budgetnas.workflows.options import CompareOptions
 from tests.analysis.made import SMALL, config_of, grid_of, of_grid
 from tests.trials.small import run, trials_in
