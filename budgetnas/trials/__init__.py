@@ -11,6 +11,6 @@ from budgetnas.trials._drawing import (
     with_widths,
 )
 from budgetnas.trials._loop import Loop, Stopped, crash_noted
-from budgetnas.trials._proposers import published
+from budgetnas.trials._proposers import published, require_usable
 from budgetnas.trials._record import Record
 from budgetnas.trials._samplers import PRUNERS, SAMPLERS, make_pruner

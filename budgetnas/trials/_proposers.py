@@ -1,5 +1,7 @@
 """Where trials' networks come from: enqueued values, published networks, a study's proposal."""
 
+import copy
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,11 +12,13 @@ import optuna
 from optuna.samplers import BaseSampler
 
 from budgetnas.arch import COSTS, PRESETS, Arch, Budget, load
-from budgetnas.errors import BudgetnasError
+from budgetnas.errors import BudgetnasError, InputError, first_line
 from budgetnas.recipe import Recipe
 from budgetnas.seeds import derive_seed
 from budgetnas.space import Fill, Free, Grid, Overrides, Space, Suggester
 from budgetnas.study import StudyConfig
+from budgetnas.study.options import INSTANCES
+from budgetnas.study.storage import quiet_optuna
 from budgetnas.study.trial_record import Turn
 from budgetnas.trials._drawing import Limits, draw_from
 from budgetnas.trials._samplers import PerBudgetSampler, listed, nearest, sampler_of
@@ -249,3 +253,39 @@ def proposer(config: StudyConfig) -> Proposer:
             return _Drawn(config, drawn)
         case _:
             assert_never(config.proposal)
+
+
+def require_usable(config: StudyConfig) -> None:
+    """Try the sampler and the pruner that users gave, before a study is bound to them.
+
+    Copies of them draw two trials of a study in memory, the second of which can learn from the
+    first.
+
+    Raises:
+        InputError: With what they raise.
+    """
+    proposal = config.proposal
+    sampler = None if isinstance(proposal, Grid) else INSTANCES.get(proposal.sampler)
+    pruner = INSTANCES.get(config.pruner)
+    if sampler is pruner is None:
+        return
+    option = ""
+    try:
+        with quiet_optuna(), warnings.catch_warnings(action="ignore"):
+            sampler, pruner = copy.deepcopy((sampler, pruner))
+            study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+            for _ in range(2):
+                option = "--sampler"
+                trial = study.ask()
+                if not isinstance(proposal, Grid):
+                    draw_from(proposal, trial, Limits.of(config))
+                option = "--pruner"
+                trial.report(0.5, step=1)
+                trial.should_prune()
+                option = "--sampler"
+                study.tell(trial, 0.5)
+    except Exception as error:
+        words = config.pruner if option == "--pruner" else getattr(proposal, "sampler", "")
+        raise InputError(
+            f"{option}: {words} fails in a trial: {type(error).__name__}: {first_line(error)}"
+        ) from error

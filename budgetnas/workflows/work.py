@@ -44,7 +44,7 @@ from budgetnas.train import (
     unchanged_process,
     use_threads,
 )
-from budgetnas.trials import Loop, Record, Stopped, crash_noted
+from budgetnas.trials import Loop, Record, Stopped, crash_noted, require_usable
 from budgetnas.workflows._estimate import OtherWork, describe_busy, estimate_seconds, middling
 from budgetnas.workflows.begin import StudyImages, require_trainable
 
@@ -138,6 +138,7 @@ def work(
     require_trainable(config)
     workers, local = None, _only_here(alone, options)
     if began is None:
+        require_usable(config)
         grid = isinstance(config.proposal, Grid)
         few = None if grid else config.recipe.few_steps(config.facts.train)
         notices += [f"recipe: {notice}" for notice in (*adapted, few) if notice]

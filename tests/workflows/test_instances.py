@@ -89,6 +89,37 @@ def test_a_pruner_of_users_own_prunes() -> None:
     assert outlook.saved == 0.75
 
 
+class Broken(BasePruner, RandomSampler):
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        raise ZeroDivisionError("by my mistake\nof yesterday")
+
+    def sample_relative(self, *arguments: Any) -> dict[str, Any]:
+        raise LookupError("nothing found")
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (
+            {"sampler": Broken()},
+            r"--sampler: Broken\(.*\) fails in a trial: LookupError: nothing f",
+        ),
+        (
+            {"sampler": optuna.samplers.GridSampler({"x": [1, 2]})},
+            r"--sampler: GridSampler\(.*\) fails in a trial: ValueError: The parameter name",
+        ),
+        (
+            {"pruner": Broken()},
+            r"--pruner: Broken\(.*\) fails in a trial: ZeroDivisionError: by my mistake$",
+        ),
+    ],
+)
+def test_one_that_fails_begins_no_study(given: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(InputError, match=complaint):
+        run(trials=2, study="broken", **given)
+    assert not Path("studies/broken").exists()
+
+
 SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
     "random": RandomSampler,
     "tpe": lambda: TPESampler(multivariate=True, group=True, n_startup_trials=2),
