@@ -100,7 +100,8 @@ def known_studies(below: str = "") -> list[str]:
         below: Only those that were run from the study file in this folder of `studies`.
     """
     found = [path for path in STUDIES.glob("*/study.toml") if not below and not asks(path)]
-    found += STUDIES.glob(f"{below or '*'}/*/study.toml")
+    beside = STUDIES.glob(f"{below or '*'}/*/study.toml")
+    found += (path for path in beside if path.parent.name not in OTHERS)
     found = [path for path in found if path.is_file() and (below or not _compares(path))]
     found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     return [study_name(path.parent) for path in found]

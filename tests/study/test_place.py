@@ -101,6 +101,9 @@ def begin(name: str, age: int) -> None:
 def test_the_only_one_else_the_newest() -> None:
     with pytest.raises(InputError, match=r"no study in \./studies; budgetnas search begins one"):
         find_study(None)
+    begin("asked/results", 0)  # a committed table's, not a study to go on with
+    with pytest.raises(InputError, match=r"no study in \./studies"):
+        find_study(None)
     begin("old", 10)
     assert find_study(None) == ("old", True)
     begin("new", 0)
